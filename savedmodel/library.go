@@ -1,0 +1,56 @@
+// Package savedmodel is the only room with TensorFlow in it: it reads SavedModels, makes sessions of them and runs their
+// signatures. It stands on TensorFlow's C API through a thin layer of cgo; the memory of every tensor is freed explicitly.
+//
+// The library is looked for in .cache/tensorflow of the source tree ("make deps" puts it there), in ../lib beside the
+// executable, and wherever the system's loader looks.
+package savedmodel
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../.cache/tensorflow/include
+#cgo LDFLAGS: -L${SRCDIR}/../.cache/tensorflow/lib -ltensorflow -Wl,-rpath,${SRCDIR}/../.cache/tensorflow/lib -Wl,-rpath,$ORIGIN/../lib
+#include <stdlib.h>
+#include "tensorflow/c/c_api.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// TensorFlow's own chatter about instruction sets and optimisations is kept out of the log unless it is asked for.
+func init() {
+	if _, set := os.LookupEnv("TF_CPP_MIN_LOG_LEVEL"); !set {
+		os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+	}
+}
+
+// Version is libtensorflow's version.
+func Version() string { return C.GoString(C.TF_Version()) }
+
+// LoadOpLibrary loads a shared object with custom ops and kernels into the process; models loaded after it can use them.
+func LoadOpLibrary(path string) error {
+	st := C.TF_NewStatus()
+	defer C.TF_DeleteStatus(st)
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	lib := C.TF_LoadLibrary(p, st)
+	if err := statusError(st); err != nil {
+		return fmt.Errorf("custom op library %s: %w", path, err)
+	}
+	C.TF_DeleteLibraryHandle(lib) // the handle only: the library stays loaded
+	return nil
+}
+
+// statusError turns TensorFlow's status into a gRPC status error: the codes are the same numbers, the text is unchanged.
+func statusError(st *C.TF_Status) error {
+	code := C.TF_GetCode(st)
+	if code == C.TF_OK {
+		return nil
+	}
+	return status.Error(codes.Code(code), C.GoString(C.TF_Message(st)))
+}

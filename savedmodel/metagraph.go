@@ -1,0 +1,137 @@
+package savedmodel
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/tensor"
+)
+
+// Field numbers of SavedModel and MetaGraphDef.
+const (
+	fieldMetaGraphs  = 2
+	fieldGraphDef    = 2
+	fieldCollections = 4
+	fieldObjectGraph = 7
+)
+
+// ReadMetaGraph reads the meta graph with exactly these tags from dir/saved_model.pb, without the graph itself (which can be
+// hundreds of megabytes): signatures, assets, tags, versions.
+func ReadMetaGraph(dir string, tags []string) (*pb.MetaGraphDef, error) {
+	file := filepath.Join(dir, "saved_model.pb")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, status.Errorf(codes.NotFound, "no SavedModel in %s: %v", dir, err)
+	}
+	var found []string
+	for len(raw) > 0 {
+		num, typ, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			return nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(n))
+		}
+		raw = raw[n:]
+		m := protowire.ConsumeFieldValue(num, typ, raw)
+		if m < 0 {
+			return nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(m))
+		}
+		if num == fieldMetaGraphs && typ == protowire.BytesType {
+			body, _ := protowire.ConsumeBytes(raw)
+			mg, err := parseMetaGraph(body)
+			if err != nil {
+				return nil, status.Errorf(codes.DataLoss, "%s: %v", file, err)
+			}
+			have := slices.Clone(mg.GetMetaInfoDef().GetTags())
+			if sameSet(have, tags) {
+				return mg, nil
+			}
+			found = append(found, "{"+strings.Join(have, ",")+"}")
+		}
+		raw = raw[m:]
+	}
+	return nil, status.Errorf(codes.NotFound, "%s has no meta graph with the tags {%s} (--saved_model_tags); it has %s",
+		file, strings.Join(tags, ","), cmp.Or(strings.Join(found, " "), "none"))
+}
+
+// parseMetaGraph decodes a MetaGraphDef without its graph, collections and object graph.
+func parseMetaGraph(raw []byte) (*pb.MetaGraphDef, error) {
+	slim := make([]byte, 0, 4096)
+	for len(raw) > 0 {
+		num, typ, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			return nil, fmt.Errorf("meta graph: %w", protowire.ParseError(n))
+		}
+		m := protowire.ConsumeFieldValue(num, typ, raw[n:])
+		if m < 0 {
+			return nil, fmt.Errorf("meta graph: %w", protowire.ParseError(m))
+		}
+		if num != fieldGraphDef && num != fieldCollections && num != fieldObjectGraph {
+			slim = append(slim, raw[:n+m]...)
+		}
+		raw = raw[n+m:]
+	}
+	mg := new(pb.MetaGraphDef)
+	if err := proto.Unmarshal(slim, mg); err != nil {
+		return nil, fmt.Errorf("meta graph: %w", err)
+	}
+	return mg, nil
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// Signatures turns a meta graph's signature_def into signatures, by key. Those that cannot be run here (sparse or composite
+// tensors) are left out and named in skipped. TensorFlow's own "__saved_model_init_op" is none.
+func Signatures(mg *pb.MetaGraphDef) (sigs map[string]*tensor.Signature, skipped []string) {
+	sigs = make(map[string]*tensor.Signature)
+	for name, def := range mg.GetSignatureDef() {
+		if name == "__saved_model_init_op" || name == "__saved_model_train_op" {
+			continue
+		}
+		sig := &tensor.Signature{Name: name, Method: def.GetMethodName()}
+		var ok1, ok2 bool
+		sig.Inputs, ok1 = specs(def.GetInputs())
+		sig.Outputs, ok2 = specs(def.GetOutputs())
+		if !ok1 || !ok2 {
+			skipped = append(skipped, name)
+			continue
+		}
+		sigs[name] = sig
+	}
+	slices.Sort(skipped)
+	return sigs, skipped
+}
+
+func specs(infos map[string]*pb.TensorInfo) ([]tensor.Spec, bool) {
+	var list []tensor.Spec
+	for name, info := range infos {
+		if info.GetName() == "" {
+			return nil, false
+		}
+		s := tensor.Spec{Name: name, DType: tensor.DType(info.GetDtype()), TensorName: info.GetName()}
+		if sh := info.GetTensorShape(); sh == nil || sh.GetUnknownRank() {
+			s.UnknownRank = true
+		} else {
+			s.Shape = make(tensor.Shape, len(sh.GetDim()))
+			for i, d := range sh.GetDim() {
+				s.Shape[i] = max(d.GetSize(), -1)
+			}
+		}
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b tensor.Spec) int { return cmp.Compare(a.Name, b.Name) })
+	return list, true
+}

@@ -1,0 +1,145 @@
+package savedmodel
+
+/*
+#include <stdlib.h>
+#include "tensorflow/c/c_api.h"
+*/
+import "C"
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/tensor"
+)
+
+// Options say how a SavedModel is loaded.
+type Options struct {
+	Tags   []string        // of the meta graph; empty: serve
+	Config *pb.ConfigProto // of the session; nil: TensorFlow's defaults
+}
+
+// Model is a loaded SavedModel: one TensorFlow session, whose variables all instances share.
+type Model struct {
+	Signatures map[string]*tensor.Signature
+	Skipped    []string // signatures that cannot be served (sparse or composite tensors)
+
+	meta    *pb.MetaGraphDef
+	session *C.TF_Session
+	graph   *C.TF_Graph
+}
+
+// Load makes a session of the SavedModel in dir. Its errors are gRPC status errors.
+func Load(dir string, o Options) (*Model, error) {
+	if len(o.Tags) == 0 {
+		o.Tags = []string{"serve"}
+	}
+	st := C.TF_NewStatus()
+	defer C.TF_DeleteStatus(st)
+	opts := C.TF_NewSessionOptions()
+	defer C.TF_DeleteSessionOptions(opts)
+	if o.Config != nil {
+		raw, err := proto.Marshal(o.Config)
+		if err != nil {
+			return nil, status.Errorf(codes.InvalidArgument, "session config: %v", err)
+		}
+		if len(raw) > 0 {
+			C.TF_SetConfig(opts, unsafe.Pointer(&raw[0]), C.size_t(len(raw)), st)
+			if err := statusError(st); err != nil {
+				return nil, err
+			}
+		}
+	}
+	cdir := C.CString(dir)
+	defer C.free(unsafe.Pointer(cdir))
+	ctags := (**C.char)(C.calloc(C.size_t(len(o.Tags)), C.size_t(unsafe.Sizeof(uintptr(0)))))
+	defer C.free(unsafe.Pointer(ctags))
+	for i, tag := range o.Tags {
+		c := C.CString(tag)
+		defer C.free(unsafe.Pointer(c))
+		unsafe.Slice(ctags, len(o.Tags))[i] = c
+	}
+	graph := C.TF_NewGraph()
+	metaBuf := C.TF_NewBuffer()
+	defer C.TF_DeleteBuffer(metaBuf)
+	session := C.TF_LoadSessionFromSavedModel(opts, nil, cdir, ctags, C.int(len(o.Tags)), graph, metaBuf, st)
+	if err := statusError(st); err != nil {
+		C.TF_DeleteGraph(graph)
+		return nil, err
+	}
+	m := &Model{session: session, graph: graph}
+	meta, err := parseMetaGraph(unsafe.Slice((*byte)(metaBuf.data), int(metaBuf.length)))
+	if err == nil {
+		err = checkVariables(dir, meta)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	m.meta = meta
+	m.Signatures, m.Skipped = Signatures(meta)
+	return m, nil
+}
+
+// checkVariables finds the model whose variables/ directory is missing: TensorFlow loads it without a word, and every run fails.
+func checkVariables(dir string, meta *pb.MetaGraphDef) error {
+	if meta.GetSaverDef().GetRestoreOpName() == "" {
+		return nil
+	}
+	index := filepath.Join(dir, "variables", "variables.index")
+	if _, err := os.Stat(index); err != nil && !restoresNothing(meta) {
+		return status.Errorf(codes.FailedPrecondition, "the model has variables but %s cannot be read: %v", index, err)
+	}
+	return nil
+}
+
+// restoresNothing tells a model without variables, which still carries a saver, by what Python writes for it.
+func restoresNothing(meta *pb.MetaGraphDef) bool {
+	return !slices.ContainsFunc(meta.GetMetaInfoDef().GetStrippedOpList().GetOp(), func(op *op_def_go_proto.OpDef) bool {
+		return op.GetName() == "VarHandleOp" || op.GetName() == "VariableV2" || op.GetName() == "Variable"
+	})
+}
+
+// MetaGraph is the model's description of itself, without the graph.
+func (m *Model) MetaGraph() *pb.MetaGraphDef { return m.meta }
+
+// Close ends the session and frees it. No instance may be running, and none may run afterwards.
+func (m *Model) Close() {
+	st := C.TF_NewStatus()
+	defer C.TF_DeleteStatus(st)
+	C.TF_CloseSession(m.session, st)
+	C.TF_DeleteSession(m.session, st)
+	C.TF_DeleteGraph(m.graph)
+	m.session, m.graph = nil, nil
+	runtime.KeepAlive(m)
+}
+
+// output finds the graph's output by its tensor name, "op:0".
+func (m *Model) output(name string) (C.TF_Output, error) {
+	op, index := name, 0
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		n, err := strconv.Atoi(name[i+1:])
+		if err != nil {
+			return C.TF_Output{}, status.Errorf(codes.InvalidArgument, "tensor name %q: the part after ':' is not a number", name)
+		}
+		op, index = name[:i], n
+	}
+	cop := C.CString(op)
+	defer C.free(unsafe.Pointer(cop))
+	oper := C.TF_GraphOperationByName(m.graph, cop)
+	if oper == nil || index >= int(C.TF_OperationNumOutputs(oper)) {
+		return C.TF_Output{}, status.Errorf(codes.InvalidArgument, "the graph has no tensor %q", name)
+	}
+	return C.TF_Output{oper: oper, index: C.int(index)}, nil
+}

@@ -1,0 +1,33 @@
+package tensor
+
+// Spec describes one input or output of a signature.
+type Spec struct {
+	Name        string // the alias that clients use
+	DType       DType
+	Shape       Shape // -1: any size; nil when the rank is unknown
+	UnknownRank bool
+	TensorName  string // the graph's own name, "op:0"
+}
+
+// Signature is one entry point of a model. Inputs and Outputs are sorted by Name; tensors travel in this order.
+type Signature struct {
+	Name    string // the key in the model, "serving_default"
+	Method  string // "tensorflow/serving/predict", …
+	Inputs  []Spec
+	Outputs []Spec
+}
+
+// Input is the index of the input with this alias, or -1.
+func (s *Signature) Input(name string) int { return find(s.Inputs, name) }
+
+// Output is the index of the output with this alias, or -1.
+func (s *Signature) Output(name string) int { return find(s.Outputs, name) }
+
+func find(specs []Spec, name string) int {
+	for i := range specs {
+		if specs[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
