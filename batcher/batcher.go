@@ -1,52 +1,183 @@
 // Package batcher coalesces requests: entries of one signature and shape wait in a queue, leave it as a batch when an
 // instance is idle (or by the configured limits), run on the instance's executor, and each entry gets its rows of the
 // outputs back. It knows no TensorFlow and no HTTP; an executor can be anything that runs a tensor.Batch.
+//
+// The parts: a task is an entry under way (task.go); a queue holds the tasks that can run together (queue.go); the
+// backlog holds the queues and admits tasks (backlog.go); the policy says when a queue gives a batch (policy.go); a
+// worker takes the batch for its instance (worker.go), runs it and isolates what fails (run.go).
 package batcher
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/alitto/pond/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"shoal/tensor"
 )
 
-// Executor runs batches on one instance of a model; it is called by one goroutine at a time. The inputs may be read
-// until Run returns, the outputs until the result is freed.
+// Executor runs batches on one instance of a model; it is called by one goroutine at a time. The batch and its inputs
+// may be read until Run returns, the outputs until the result is freed. A panic becomes an INTERNAL error.
 type Executor interface {
 	Run(b *tensor.Batch) (*tensor.Result, error)
 }
 
-// Entry is one request for a signature.
-type Entry struct {
-	Signature *tensor.Signature
-	Inputs    []tensor.Tensor // in the signature's order, memory of Arena
-	Arena     *tensor.Arena   // may be nil; the batcher retains it for as long as it reads the inputs
-	Deadline  time.Time       // zero: none
-	Unbatched bool            // run alone, exactly as it is
+// Batcher is the queues and workers of one model version. It is safe for concurrent use.
+type Batcher struct {
+	cfg       Config
+	limit     *Limiter
+	obs       Observer
+	log       *slog.Logger
+	pool      pond.Pool
+	instances int
+	tasks     sync.Pool
+
+	// mu guards what follows. It is held for queue operations only: never while waiting, running, or telling the
+	// observer. It is the only lock of the package.
+	mu       sync.Mutex
+	backlog  backlog
+	idle     []*worker
+	waking   int // workers that were started and have not looked at the backlog yet
+	alarm    alarm
+	speed    speed
+	closing  bool
+	shutdown sync.Once
+	workers  sync.WaitGroup // those not idle
 }
 
-// Answer is what an entry gets back. Free it once the outputs are encoded.
-type Answer struct {
-	Outputs   []tensor.Tensor
-	Queue     time.Duration // from Do to the moment the batch was taken
-	Run       time.Duration // gather and Executor.Run of the batch
-	BatchRows int           // rows of real requests that ran together (1 where the entry ran alone without rows)
-	BatchSize int           // with padding
-
-	free func()
-}
-
-// Free gives the memory of the outputs back; safe to call once or more.
-func (a *Answer) Free() {
-	if a != nil && a.free != nil {
-		a.free()
-		a.free = nil
+// New makes a batcher with one worker per executor. The executors stay the caller's: close them after Close. limit and
+// obs may be nil.
+func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, error) {
+	cfg.EnsureDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
+	if len(execs) == 0 {
+		return nil, status.Error(codes.InvalidArgument, "batcher: no executors")
+	}
+	if obs == nil {
+		obs = NoObserver{}
+	}
+	b := &Batcher{
+		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger,
+		instances: len(execs),
+		// A worker that has become idle may not have left the pool yet when it is started again; the queue, never
+		// longer than the number of workers, holds it for that moment.
+		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
+	}
+	b.backlog.init(&b.cfg, &b.speed)
+	b.alarm.ring = b.onAlarm
+	for _, x := range execs {
+		b.idle = append(b.idle, newWorker(b, x))
+	}
+	return b, nil
 }
 
-// API in short (the rest of the package implements it):
-//
-//	func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, error)
-//	func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error)
-//	func (b *Batcher) Close()
-var _ context.Context
+// Do queues the entry and waits for its answer, its deadline, or the end of ctx, whichever comes first; the caller is
+// let go at that moment even where the entry is being run. The entry itself may be reused when Do returns. What it
+// points at (Inputs, their shapes and memory) belongs to Arena: after an error a run may still read it until the arena's
+// last reference is gone.
+func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
+	now := time.Now()
+	t := b.newTask(ctx, e, now)
+	if err := b.refuse(ctx, t, now); err != nil {
+		return nil, b.reject(t, err)
+	}
+	var buf [keySize]byte
+	shape := appendShapeKey(buf[:0], t.inputs, b.cfg.PadVariableLength)
+
+	var w *worker
+	b.mu.Lock()
+	if b.closing {
+		b.mu.Unlock()
+		return nil, b.reject(t, ErrClosed)
+	}
+	q, opened, err := b.backlog.admit(t, shape)
+	if err != nil {
+		if full, ok := err.(*QueueFullError); ok {
+			full.After = b.speed.drain(b.backlog.rows, b.cfg.MaxExecutionBatchSize, b.instances)
+		}
+		b.mu.Unlock()
+		return nil, b.reject(t, err)
+	}
+	if len(b.idle) > 0 {
+		d := b.backlog.decide(q, now)
+		switch {
+		case d.rows == 0:
+			b.alarm.set(d.until)
+		case b.waking == 0 || opened:
+			w = b.wake()
+		}
+	}
+	b.mu.Unlock()
+	b.start(w)
+
+	return b.await(ctx, t)
+}
+
+// Close refuses new entries, runs those that were accepted, and returns when nothing runs any more.
+func (b *Batcher) Close() {
+	b.shutdown.Do(func() {
+		b.mu.Lock()
+		b.closing = true
+		b.backlog.closing = true
+		b.alarm.stop()
+		var w *worker
+		if b.backlog.entries > 0 && len(b.idle) > 0 && b.waking == 0 {
+			w = b.wake()
+		}
+		b.mu.Unlock()
+		b.start(w)
+		b.alarm.rings.Wait()
+		// Everything is due now, so no worker becomes idle before all is run. The pool needs no stop of its own: its
+		// goroutines end with the workers.
+		b.workers.Wait()
+	})
+}
+
+// Stats is what the batcher is doing at one moment.
+type Stats struct {
+	Entries   int           // waiting
+	Rows      int           // of the entries waiting
+	Queues    int           // with entries waiting: one for each signature and shape
+	Oldest    time.Duration // how long the oldest entry has waited
+	Busy      int           // instances at work, or woken to be
+	Instances int
+}
+
+// Stats reports the state, for status pages and metrics.
+func (b *Batcher) Stats() Stats {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Stats{
+		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
+		Busy: b.instances - len(b.idle), Instances: b.instances,
+	}
+	if t := b.backlog.oldest(); t != nil {
+		s.Oldest = now.Sub(t.arrived)
+	}
+	return s
+}
+
+// refuse is what is known to be wrong before a place in the queue is asked for.
+func (b *Batcher) refuse(ctx context.Context, t *task, now time.Time) error {
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	if t.expired(now) {
+		return errDeadlineBefore
+	}
+	return nil
+}
+
+// reject tells the observer and gives the task back.
+func (b *Batcher) reject(t *task, err error) error {
+	b.obs.EntryRejected(t.sig, err)
+	b.recycle(t)
+	return err
+}

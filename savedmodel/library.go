@@ -15,19 +15,11 @@ import "C"
 
 import (
 	"fmt"
-	"os"
 	"unsafe"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
-
-// TensorFlow's own chatter about instruction sets and optimisations is kept out of the log unless it is asked for.
-func init() {
-	if _, set := os.LookupEnv("TF_CPP_MIN_LOG_LEVEL"); !set {
-		os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2")
-	}
-}
 
 // Version is libtensorflow's version.
 func Version() string { return C.GoString(C.TF_Version()) }

@@ -60,7 +60,10 @@ type ModelStatus struct {
 	Name     string
 	BasePath string
 	Platform string
-	Versions []VersionStatus
+	// Configured is false for a model that was taken out of the configuration; its versions end.
+	Configured bool
+	Versions   []VersionStatus
+	Labels     map[string]int64 // all of the configuration, those too whose version is not there
 }
 
 // Policy says which of the versions found should be served.
@@ -68,6 +71,17 @@ type Policy struct {
 	Latest   int     // the newest n; used when All is false and Specific is empty; 0 means 1
 	All      bool    // every version
 	Specific []int64 // just these
+}
+
+// String is the policy as people write it: latest 2, all, specific [1 3].
+func (p Policy) String() string {
+	switch {
+	case p.All:
+		return "all"
+	case len(p.Specific) > 0:
+		return fmt.Sprintf("specific %v", p.Specific)
+	}
+	return fmt.Sprintf("latest %d", max(p.Latest, 1))
 }
 
 // ModelConfig is one model as configured.

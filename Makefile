@@ -1,0 +1,61 @@
+# Shoal's targets; `make` alone lists them. Everything fetched goes to .cache/, everything built to bin/.
+
+PYTHON ?= python3
+GO ?= go
+FUZZTIME ?= 30s
+BENCH ?= .
+COUNT ?= 1
+ARGS ?=
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The tests start Python clients with the interpreter that .cache/python was made for.
+export PYTHON
+
+SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
+
+.PHONY: help build run test test-deps deps fmt lint fuzz bench clean distclean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+build: deps ## bin/shoal, and bin/tensorflow_model_server: the same program, which then behaves as `shoal serve`
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/shoal ./cmd/shoal
+	@ln -sf shoal bin/tensorflow_model_server
+
+run: build ## serve the example models on REST port 8501 (more flags: ARGS='--port=8500')
+	@echo; echo 'In another terminal, ask which languages these are:'; echo
+	@sed '1,/^$$/d; s/^/  /' examples/guess.sh; echo
+	@exec bin/shoal serve --rest_api_port=8501 --model_config_file=examples/models.config \
+		--model_config_file_poll_wait_seconds=1 $(ARGS)
+
+test: build test-deps ## everything: vet and all tests, with the real library and real models
+	$(GO) vet ./...
+	$(GO) test -timeout 20m $(ARGS) ./...
+
+fmt: ## format the Go sources
+	gofmt -w $(SOURCES)
+
+lint: deps ## go vet, and every file formatted
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $(SOURCES)); test -z "$$unformatted" || { echo "run make fmt; not formatted:" $$unformatted; exit 1; }
+
+fuzz: deps ## every fuzz test for FUZZTIME (30s)
+	@for file in $$(grep -lE '^func Fuzz' $(SOURCES)); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+		echo "$$name ($$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; done; done
+
+bench: test-deps ## Go benchmarks (BENCH=regexp COUNT=10; compare two outputs with benchstat)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+deps: ## fetch libtensorflow and the example model, once
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3 python3-pip, or name one: make PYTHON=..."; exit 1; }
+	@$(PYTHON) scripts/deps.py tools libtensorflow guesslang
+
+test-deps: deps ## fetch TensorFlow for Python and make the test models, once
+	@$(PYTHON) scripts/deps.py python test-models
+
+clean: ## remove what was built
+	rm -rf bin
+
+distclean: clean ## remove what was fetched, too
+	rm -rf .cache

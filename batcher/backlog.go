@@ -1,0 +1,185 @@
+package batcher
+
+import (
+	"fmt"
+	"time"
+
+	"shoal/tensor"
+)
+
+// backlog is everything that waits: the queues, and what is admitted to them. It has no goroutine and no lock;
+// Batcher.mu guards it.
+//
+// Shapes come from clients, so the number of queues is bounded: a queue is made on first use, kept while there is room,
+// and given up when it is empty and another is needed.
+type backlog struct {
+	cfg       *Config
+	policy    policy
+	speed     *speed
+	closing   bool
+	queues    map[queueKey]*queue
+	active    []*queue // those with entries, in no order
+	alone     queue    // the entries that share no batch
+	unbatched map[*tensor.Signature]struct{}
+	entries   int
+	rows      int
+	arrivals  uint64
+}
+
+func (bl *backlog) init(cfg *Config, s *speed) {
+	bl.cfg, bl.speed = cfg, s
+	bl.policy = whenIdle
+	if cfg.BatchTimeout > 0 {
+		bl.policy = afterTimeout(cfg.BatchTimeout)
+	}
+	bl.queues = make(map[queueKey]*queue)
+	bl.unbatched = make(map[*tensor.Signature]struct{})
+	bl.alone.alone = true
+}
+
+// admit puts a task at the end of its queue, or says why there is no room for it. opened is true when it did not fit
+// into a batch that was already waiting.
+func (bl *backlog) admit(t *task, shape []byte) (q *queue, opened bool, err error) {
+	if bl.rows >= bl.cfg.MaxQueuedRows {
+		return nil, false, &QueueFullError{Reason: fmt.Sprintf(
+			"currently %d rows are waiting and max_queued_rows is %d", bl.rows, bl.cfg.MaxQueuedRows)}
+	}
+	q = bl.find(t, shape)
+	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.alone && t.rows > limit {
+		return nil, false, bl.cfg.tooLarge(t.rows)
+	}
+	if err := bl.room(q, t); err != nil {
+		return nil, false, err
+	}
+	bl.arrivals++
+	t.order = bl.arrivals
+	return q, bl.push(q, t), nil
+}
+
+// find returns the task's queue, making it where there is none.
+func (bl *backlog) find(t *task, shape []byte) *queue {
+	if _, ok := bl.unbatched[t.sig]; ok {
+		t.alone = true
+	}
+	if t.alone {
+		return &bl.alone
+	}
+	if q := bl.queues[queueKey{t.sig, string(shape)}]; q != nil {
+		return q
+	}
+	if len(bl.queues) >= bl.cfg.MaxQueues && !bl.giveUpQueue() {
+		t.alone = true
+		return &bl.alone
+	}
+	q := &queue{key: queueKey{t.sig, string(shape)}}
+	bl.queues[q.key] = q
+	return q
+}
+
+// giveUpQueue drops an empty queue and reports whether there was one.
+func (bl *backlog) giveUpQueue() bool {
+	for key, q := range bl.queues {
+		if q.entries == 0 {
+			delete(bl.queues, key)
+			return true
+		}
+	}
+	return false
+}
+
+// room checks the queue's own bound.
+func (bl *backlog) room(q *queue, t *task) error {
+	c := bl.cfg
+	size, most, what := c.MaxExecutionBatchSize, c.MaxEnqueuedBatches, "max_enqueued_batches"
+	rows := t.rows
+	if q.alone { // as many as there would be of one row each
+		size, most, rows, what = 1, size*most, 1, "max_execution_batch_size * max_enqueued_batches"
+	}
+	strict := c.Split && c.MaxTaskRows > 0 && !q.alone
+	fits := func() bool {
+		if strict {
+			return rows <= q.room(c)
+		}
+		return q.batches < most || rows <= size-q.open
+	}
+	if fits() {
+		return nil
+	}
+	if q.recount(c); fits() {
+		return nil
+	}
+	if strict {
+		return &QueueFullError{Reason: fmt.Sprintf("task size is %d but scheduling capacity is only %d "+
+			"(num_enqueued_batches=%d, max_enqueued_batches=%d, open_batch_size=%d, max_execution_batch_size=%d); raise max_enqueued_batches",
+			rows, q.room(c), q.batches, c.MaxEnqueuedBatches, q.open, size)}
+	}
+	return &QueueFullError{Reason: fmt.Sprintf("currently %d batches enqueued and %s is %d; raise max_enqueued_batches",
+		q.batches, what, most)}
+}
+
+func (bl *backlog) push(q *queue, t *task) (opened bool) {
+	if q.entries == 0 {
+		q.slot = len(bl.active)
+		bl.active = append(bl.active, q)
+	}
+	bl.entries++
+	bl.rows += t.rows - t.taken
+	return q.push(t, bl.cfg)
+}
+
+// remove takes a queued task out before its turn.
+func (bl *backlog) remove(t *task) {
+	t.queue.outdated = true
+	bl.unlink(t)
+}
+
+func (bl *backlog) unlink(t *task) {
+	q := t.queue
+	bl.entries--
+	bl.rows -= t.rows - t.taken
+	q.unlink(t)
+	if q.entries == 0 {
+		last := len(bl.active) - 1
+		bl.active[q.slot] = bl.active[last]
+		bl.active[q.slot].slot = q.slot
+		bl.active[last] = nil
+		bl.active = bl.active[:last]
+	}
+}
+
+// decide asks the policy about one queue that is not empty.
+func (bl *backlog) decide(q *queue, now time.Time) decision {
+	if q.alone {
+		return decision{rows: 1, reason: ReasonAlone}
+	}
+	return bl.policy(q.view(now, bl))
+}
+
+// next finds the queue that gives the next batch: of those that may, the one with the oldest entry. Where none may yet,
+// q is nil and until the first time at which one may (zero: all are empty).
+func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
+	for _, c := range bl.active {
+		if q != nil && c.head.order > q.head.order {
+			continue
+		}
+		cd := bl.decide(c, now)
+		switch {
+		case cd.rows > 0:
+			q, d = c, cd
+		case until.IsZero() || cd.until.Before(until):
+			until = cd.until
+		}
+	}
+	return q, d, until
+}
+
+// oldest is the task that has waited longest, or nil.
+func (bl *backlog) oldest() *task {
+	var t *task
+	for _, q := range bl.active {
+		if t == nil || q.head.order < t.order {
+			t = q.head
+		}
+	}
+	return t
+}

@@ -1,0 +1,116 @@
+package batcher
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Defaults that EnsureDefaults fills in.
+const (
+	DefaultMaxBatchSize  = 128
+	DefaultMaxQueuedRows = 16384
+	DefaultMaxQueues     = 256
+)
+
+// Config is the batching of one model version. The fields that TensorFlow Serving's BatchingParameters have too are
+// named as there and mean the same; in messages they go by that name (max_batch_size). The zero value, after
+// EnsureDefaults, is the behaviour without a batching parameters file: a batch leaves when an instance is idle, and no
+// entry is refused for its size.
+type Config struct {
+	MaxBatchSize          int           // rows of a batch
+	MaxExecutionBatchSize int           // rows of a batch as it is run; MaxBatchSize where entries are not split
+	BatchTimeout          time.Duration // how long an underfull batch waits for more from its oldest entry on; 0: not at all
+	MaxEnqueuedBatches    int           // batches waiting in a queue; there is a queue for each signature and shape
+	AllowedBatchSizes     []int         // a batch is padded up to the next of these; empty: any size
+	PadVariableLength     bool          // entries differing in other dimensions share a batch, padded to the largest
+	Split                 bool          // entries are cut wherever a batch ends, to fill it
+
+	// MaxTaskRows is the largest entry accepted (MaxBatchSize, for TensorFlow Serving's rule). 0: any is, and one larger
+	// than MaxExecutionBatchSize is divided over several batches; its answer is joined.
+	MaxTaskRows int
+	// MaxQueuedRows bounds the rows waiting in all queues together. An entry is accepted while there are fewer.
+	MaxQueuedRows int
+	// MaxQueues bounds the queues kept. Beyond it, entries of yet other shapes run alone.
+	MaxQueues int
+
+	Logger *slog.Logger // nil: silent
+}
+
+// EnsureDefaults fills in what is zero.
+func (c *Config) EnsureDefaults() {
+	setDefault(&c.MaxBatchSize, DefaultMaxBatchSize)
+	setDefault(&c.MaxExecutionBatchSize, c.MaxBatchSize)
+	setDefault(&c.MaxQueuedRows, DefaultMaxQueuedRows)
+	setDefault(&c.MaxEnqueuedBatches, max(1, c.MaxQueuedRows/max(1, c.MaxExecutionBatchSize)))
+	setDefault(&c.MaxQueues, DefaultMaxQueues)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault(field *int, value int) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Validate lists every fault, by the names that a batching parameters file has for the fields.
+func (c *Config) Validate() error {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	for _, f := range []struct {
+		name  string
+		value int
+		least int
+	}{
+		{"max_batch_size", c.MaxBatchSize, 1},
+		{"max_execution_batch_size", c.MaxExecutionBatchSize, 1},
+		{"batch_timeout_micros", int(c.BatchTimeout.Microseconds()), 0},
+		{"max_enqueued_batches", c.MaxEnqueuedBatches, 1},
+		{"max_task_rows", c.MaxTaskRows, 0},
+		{"max_queued_rows", c.MaxQueuedRows, 1},
+		{"max_queues", c.MaxQueues, 1},
+	} {
+		if f.value < f.least {
+			fault("%s must be at least %d; was %d", f.name, f.least, f.value)
+		}
+	}
+	if c.MaxExecutionBatchSize > c.MaxBatchSize {
+		fault("max_execution_batch_size must not be larger than max_batch_size; was %d, max_batch_size %d",
+			c.MaxExecutionBatchSize, c.MaxBatchSize)
+	}
+	if c.MaxTaskRows > c.MaxExecutionBatchSize && !c.Split {
+		fault("max_execution_batch_size %d is smaller than an entry may be (%d); set enable_large_batch_splitting",
+			c.MaxExecutionBatchSize, c.MaxTaskRows)
+	}
+	last := 0
+	for _, size := range c.AllowedBatchSizes {
+		if size <= last {
+			fault("allowed_batch_sizes must be positive and increasing; was %v", c.AllowedBatchSizes)
+			break
+		}
+		last = size
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return status.Error(codes.InvalidArgument, "batching parameters: "+strings.Join(faults, "; "))
+}
+
+// sizeFor is the number of rows that a batch of that many is run with.
+func (c *Config) sizeFor(rows int) int {
+	for _, size := range c.AllowedBatchSizes {
+		if size >= rows {
+			return size
+		}
+	}
+	return rows
+}
+
+// splittable reports whether an entry of that many rows may be cut where a batch ends.
+func (c *Config) splittable(rows int) bool { return c.Split || rows > c.MaxExecutionBatchSize }

@@ -1,0 +1,69 @@
+package batcher
+
+import (
+	"time"
+
+	"shoal/tensor"
+)
+
+// Reason is why a batch left its queue.
+type Reason string
+
+// The reasons. Retry marks the runs that find out which entries made a batch fail.
+const (
+	ReasonFull    Reason = "full"
+	ReasonIdle    Reason = "idle"
+	ReasonTimeout Reason = "timeout"
+	ReasonClosing Reason = "closing"
+	ReasonAlone   Reason = "alone"
+	ReasonRetry   Reason = "retry"
+)
+
+// BatchInfo describes one call of an executor.
+type BatchInfo struct {
+	Signature *tensor.Signature
+	Reason    Reason
+	Entries   int
+	Rows      int           // 0: one entry as it is, without rows
+	Size      int           // with padding
+	Run       time.Duration // gather and Executor.Run
+	Err       error
+}
+
+// EntryInfo describes one accepted entry at its end.
+type EntryInfo struct {
+	Signature *tensor.Signature
+	Rows      int
+	Queue     time.Duration // of an entry without an answer: all the time it was here
+	Run       time.Duration
+	Err       error // nil where it was answered
+}
+
+// Observer is told what happens, so that metrics stay out of the core. Its methods are called outside every lock and
+// from many goroutines; requests wait while they run.
+type Observer interface {
+	// BatchDone is called after each call of an executor.
+	BatchDone(BatchInfo)
+	// EntryDone is called once for each entry that was accepted.
+	EntryDone(EntryInfo)
+	// EntryRejected is called for each entry that was not: too large, queue full, deadline passed, closed.
+	EntryRejected(sig *tensor.Signature, err error)
+	// SignatureUnbatched is called once when a signature turns out to have outputs that do not follow the batch dimension;
+	// its entries run alone from then on.
+	SignatureUnbatched(sig *tensor.Signature)
+}
+
+// NoObserver does nothing; embed it to observe only some of the events.
+type NoObserver struct{}
+
+// BatchDone does nothing.
+func (NoObserver) BatchDone(BatchInfo) {}
+
+// EntryDone does nothing.
+func (NoObserver) EntryDone(EntryInfo) {}
+
+// EntryRejected does nothing.
+func (NoObserver) EntryRejected(*tensor.Signature, error) {}
+
+// SignatureUnbatched does nothing.
+func (NoObserver) SignatureUnbatched(*tensor.Signature) {}

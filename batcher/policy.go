@@ -1,0 +1,53 @@
+package batcher
+
+import "time"
+
+// view is what a policy sees of a queue that is not empty.
+type view struct {
+	now     time.Time
+	oldest  time.Time // arrival of the entry at the head
+	rows    int       // waiting
+	full    bool      // the batch at the head cannot grow: it has maxRows, or what came next did not fit
+	maxRows int       // of a batch
+	closing bool
+	speed   *speed // estimates of how long batches run, only to be read
+}
+
+// decision is how many rows may leave now, or, where that is 0, when to ask again if nothing happens before.
+type decision struct {
+	rows   int
+	reason Reason
+	until  time.Time
+}
+
+// policy decides for one queue and keeps no state: the same view gives the same decision. It is asked when an entry
+// arrives while an instance is idle, when an instance becomes idle, and at the time it named. Among the queues that may
+// give a batch the one with the oldest entry does.
+type policy func(view) decision
+
+// whenIdle lets a batch leave as soon as an instance is idle: batches form exactly while all are busy.
+func whenIdle(v view) decision {
+	return decision{rows: v.maxRows, reason: leaves(v, ReasonIdle)}
+}
+
+// afterTimeout is TensorFlow Serving's rule: a batch that cannot grow leaves at once, the last one when its oldest entry
+// has waited for the timeout, or when the queue is closing.
+func afterTimeout(timeout time.Duration) policy {
+	return func(v view) decision {
+		until := v.oldest.Add(timeout)
+		if v.full || v.closing || !v.now.Before(until) {
+			return decision{rows: v.maxRows, reason: leaves(v, ReasonTimeout)}
+		}
+		return decision{until: until}
+	}
+}
+
+func leaves(v view, otherwise Reason) Reason {
+	switch {
+	case v.full:
+		return ReasonFull
+	case v.closing:
+		return ReasonClosing
+	}
+	return otherwise
+}

@@ -1,0 +1,95 @@
+package batcher
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestPolicies(t *testing.T) {
+	start := time.Unix(1000, 0)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	five := afterTimeout(5 * ms)
+	for _, c := range []struct {
+		name   string
+		policy policy
+		view   view
+		want   decision
+	}{
+		{"idle, one row", whenIdle, view{now: start, rows: 1}, decision{rows: 8, reason: ReasonIdle}},
+		{"idle, full", whenIdle, view{now: start, rows: 9, full: true}, decision{rows: 8, reason: ReasonFull}},
+		{"idle, closing", whenIdle, view{now: start, rows: 1, closing: true}, decision{rows: 8, reason: ReasonClosing}},
+		{"timeout, fresh", five, view{now: start, rows: 1}, decision{until: at(5 * ms)}},
+		{"timeout, a moment before", five, view{now: at(5*ms - 1), rows: 7}, decision{until: at(5 * ms)}},
+		{"timeout, at the moment", five, view{now: at(5 * ms), rows: 1}, decision{rows: 8, reason: ReasonTimeout}},
+		{"timeout, full", five, view{now: start, rows: 8, full: true}, decision{rows: 8, reason: ReasonFull}},
+		{"timeout, closing", five, view{now: start, rows: 1, closing: true}, decision{rows: 8, reason: ReasonClosing}},
+	} {
+		c.view.oldest, c.view.maxRows = start, 8
+		if got := c.policy(c.view); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestSpeed(t *testing.T) {
+	var s speed
+	if got := s.latency(4); got != 0 {
+		t.Errorf("nothing measured: %v", got)
+	}
+	s.observe(8, 16*ms)
+	s.observe(128, 100*ms)
+	for rows, want := range map[int]time.Duration{1: 16 * ms, 5: 16 * ms, 8: 16 * ms, 9: 16 * ms, 100: 100 * ms, 5000: 100 * ms} {
+		if got := s.latency(rows); got != want {
+			t.Errorf("%d rows: %v, want %v", rows, got, want)
+		}
+	}
+	s.observe(7, 8*ms)
+	if got := s.latency(8); got != 15*ms {
+		t.Errorf("moving average %v", got)
+	}
+	if got := s.drain(257, 128, 2); got != 150*ms {
+		t.Errorf("drain %v", got)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	var c Config
+	c.EnsureDefaults()
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c.MaxExecutionBatchSize != c.MaxBatchSize || c.MaxEnqueuedBatches < 1 || c.MaxQueuedRows < 1 || c.MaxTaskRows != 0 {
+		t.Errorf("%+v", c)
+	}
+	huge := Config{MaxBatchSize: 10 * DefaultMaxQueuedRows}
+	huge.EnsureDefaults()
+	if err := huge.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigListsEveryFault(t *testing.T) {
+	c := Config{
+		MaxBatchSize: 8, MaxExecutionBatchSize: 16, BatchTimeout: -time.Second, MaxEnqueuedBatches: -1,
+		AllowedBatchSizes: []int{4, 4}, MaxTaskRows: 32, MaxQueuedRows: -2, MaxQueues: -3,
+	}
+	_, err := New(c, nil, nil, nil)
+	if status.Code(err) != codes.InvalidArgument {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"max_execution_batch_size must not be larger than max_batch_size", "batch_timeout_micros must be", "max_enqueued_batches must be",
+		"allowed_batch_sizes must be positive and increasing", "enable_large_batch_splitting", "max_queued_rows must", "max_queues must",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in %v", want, err)
+		}
+	}
+	if _, err := New(Config{}, nil, nil, nil); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("no executors: %v", err)
+	}
+}

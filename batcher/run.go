@@ -1,0 +1,172 @@
+package batcher
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/tensor"
+)
+
+// run runs the batch at hand and ends all its items.
+func (w *worker) run() {
+	err := w.try(w.items, w.reason)
+	if err != nil {
+		if len(w.items) > 1 && blamesInput(err) {
+			w.isolate(w.items)
+		} else {
+			w.fail(w.items, err)
+		}
+	}
+	clear(w.items)
+	clear(w.batch.Parts)
+	clear(w.shapes)
+}
+
+// isolate ends items that are known to fail together: it runs each half, and each half of a half that fails, so that
+// only the guilty fail, each with its own error. Of n items with k guilty ones that takes O(k log n) runs and never more
+// than 2n; a half is not run when the other one turned out to be innocent, for then it must fail.
+func (w *worker) isolate(items []item) {
+	items = w.living(items)
+	switch len(items) {
+	case 0:
+		return
+	case 1:
+		if err := w.try(items, ReasonRetry); err != nil {
+			w.fail(items, err)
+		}
+		return
+	}
+	left, right := items[:len(items)/2], items[len(items)/2:]
+	if w.halve(left) {
+		w.isolate(right)
+	} else {
+		w.halve(right)
+	}
+}
+
+// halve runs items that may be innocent, isolates the guilty where they are not, and reports whether they were.
+func (w *worker) halve(items []item) (innocent bool) {
+	items = w.living(items)
+	if len(items) == 0 {
+		return true
+	}
+	err := w.try(items, ReasonRetry)
+	switch {
+	case err == nil:
+		return true
+	case len(items) == 1 || !blamesInput(err):
+		w.fail(items, err)
+	default:
+		w.isolate(items)
+	}
+	return false
+}
+
+// living ends the items whose caller has left or whose deadline has passed, and returns the others.
+func (w *worker) living(items []item) []item {
+	now := time.Now()
+	kept := items[:0]
+	for _, it := range items {
+		if t := it.task; t.expired(now) || t.state.Load() == abandoned {
+			w.finish(it, nil, errDeadlineRun)
+		} else {
+			kept = append(kept, it)
+		}
+	}
+	return kept
+}
+
+// try runs the items as one batch. Without an error all of them are ended; with one, none is.
+func (w *worker) try(items []item, reason Reason) error {
+	start := w.taken
+	if reason == ReasonRetry {
+		start = time.Now()
+	}
+	batch := w.build(items)
+	result, err := w.call(batch)
+	end := time.Now()
+	// Ending the last piece of a divided task may run it again: the scratch batch is not ours for long.
+	sig, rows, size := batch.Signature, batch.Rows, batch.Size
+	w.b.obs.BatchDone(BatchInfo{
+		Signature: sig, Reason: reason, Entries: len(items), Rows: rows, Size: size, Run: end.Sub(start), Err: err,
+	})
+	if err != nil {
+		return err
+	}
+	w.lastOK.rows, w.lastOK.run = max(size, 1), end.Sub(start)
+
+	asIs := rows == 0
+	if !asIs && !follows(result, size) {
+		w.unbatch(sig)
+		if len(items) > 1 || items[0].task.split != nil || size != rows {
+			result.Free()
+			w.alone(items)
+			return nil
+		}
+		asIs = true
+	}
+	answers := make([]Answer, len(items))
+	if asIs {
+		answers[0].Outputs, answers[0].owner = result.Outputs, share(result, 1)
+	} else {
+		divide(result, items, answers)
+	}
+	for i, it := range items {
+		a := &answers[i]
+		a.Queue, a.Run = w.taken.Sub(it.task.arrived), end.Sub(w.taken)
+		a.BatchRows, a.BatchSize = max(rows, 1), max(size, 1)
+		w.finish(it, a, nil)
+	}
+	return nil
+}
+
+// call is Executor.Run, with a panic made an error.
+func (w *worker) call(batch *tensor.Batch) (r *tensor.Result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.b.log.Error("running a batch panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			r, err = nil, panicked(v)
+		}
+	}()
+	r, err = w.exec.Run(batch)
+	if err == nil && r == nil {
+		err = status.Error(codes.Internal, "the executor gave neither a result nor an error")
+	}
+	return r, err
+}
+
+// unbatch remembers that a signature's outputs do not follow the batch dimension.
+func (w *worker) unbatch(sig *tensor.Signature) {
+	w.b.mu.Lock()
+	news := w.b.backlog.markUnbatched(sig)
+	w.b.mu.Unlock()
+	if news {
+		w.b.log.Warn("outputs do not follow the batch dimension; requests of this signature run alone from now on",
+			slog.String("signature", sig.Name))
+		w.b.obs.SignatureUnbatched(sig)
+	}
+}
+
+// alone ends items of a batch that should not have been one, each by a run of its own.
+func (w *worker) alone(items []item) {
+	for _, it := range w.living(items) {
+		if it.task.split != nil {
+			w.finishPiece(it, nil, nil, true)
+			continue
+		}
+		w.aloneTask(it.task)
+	}
+}
+
+// aloneTask runs a task that is in no queue exactly as it is.
+func (w *worker) aloneTask(t *task) {
+	t.alone = true
+	only := []item{{t, 0, t.rows}}
+	if err := w.try(only, ReasonRetry); err != nil {
+		w.fail(only, err)
+	}
+}

@@ -1,0 +1,95 @@
+package batcher
+
+import (
+	"slices"
+	"time"
+
+	"shoal/tensor"
+)
+
+// split is a task whose rows run in several batches. Batcher.mu guards it while one of them may be running or the rest is
+// queued; then it is of the worker that ended the last one.
+type split struct {
+	since     time.Time // the first piece was taken
+	running   int       // pieces taken and not back
+	pieces    []piece
+	err       error // why the task fails; the first reason counts
+	unbatched bool  // the pieces cannot be joined: run the task alone
+}
+
+type piece struct {
+	from   int
+	answer *Answer
+}
+
+// drop gives back the pieces that are there.
+func (s *split) drop() {
+	for _, p := range s.pieces {
+		p.answer.Free()
+	}
+	s.pieces = nil
+}
+
+// join makes one answer of the pieces, which hold all rows, by copying them into memory of its own, and gives the pieces
+// back. ok is false, and nothing is done, where the pieces differ in more than their rows.
+func (s *split) join() (a *Answer, ok bool) {
+	slices.SortFunc(s.pieces, func(a, b piece) int { return a.from - b.from })
+	first := s.pieces[0].answer
+	a = &Answer{Outputs: make([]tensor.Tensor, len(first.Outputs)), Queue: first.Queue}
+	for k := range a.Outputs {
+		shape := slices.Clone(first.Outputs[k].Shape)
+		for _, p := range s.pieces[1:] {
+			o := &p.answer.Outputs[k]
+			if o.DType != first.Outputs[k].DType || !slices.Equal(o.Shape[1:], shape[1:]) {
+				return nil, false
+			}
+			shape[0] += o.Shape[0]
+		}
+		a.Outputs[k] = tensor.Tensor{DType: first.Outputs[k].DType, Shape: shape}
+	}
+	arena := tensor.NewArena()
+	a.owner = arena
+	for k := range a.Outputs {
+		if a.Outputs[k].DType == tensor.String {
+			s.joinStrings(&a.Outputs[k], k, arena)
+		} else {
+			s.joinData(&a.Outputs[k], k, arena)
+		}
+	}
+	for _, p := range s.pieces {
+		a.BatchRows = max(a.BatchRows, p.answer.BatchRows)
+		a.BatchSize = max(a.BatchSize, p.answer.BatchSize)
+	}
+	s.drop()
+	return a, true
+}
+
+func (s *split) joinData(out *tensor.Tensor, k int, arena *tensor.Arena) {
+	size := 0
+	for _, p := range s.pieces {
+		size += len(p.answer.Outputs[k].Data)
+	}
+	out.Data = arena.Bytes(size)[:0]
+	for _, p := range s.pieces {
+		out.Data = append(out.Data, p.answer.Outputs[k].Data...)
+	}
+}
+
+func (s *split) joinStrings(out *tensor.Tensor, k int, arena *tensor.Arena) {
+	size, n := 0, 0
+	for _, p := range s.pieces {
+		for _, v := range p.answer.Outputs[k].Strings {
+			size += len(v)
+		}
+		n += len(p.answer.Outputs[k].Strings)
+	}
+	data := arena.Bytes(size)[:0]
+	out.Strings = make([][]byte, 0, n)
+	for _, p := range s.pieces {
+		for _, v := range p.answer.Outputs[k].Strings {
+			at := len(data)
+			data = append(data, v...)
+			out.Strings = append(out.Strings, data[at:len(data):len(data)])
+		}
+	}
+}

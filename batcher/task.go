@@ -1,0 +1,182 @@
+package batcher
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"shoal/tensor"
+)
+
+// task is an entry under way. The caller of Do owns it until it is admitted; from then on it is in a queue, with the
+// workers that run its rows, or answered. Whoever comes first, the worker with the answer or the caller who leaves,
+// decides its end by changing state from pending.
+type task struct {
+	sig      *tensor.Signature
+	inputs   []tensor.Tensor
+	arena    *tensor.Arena
+	arrived  time.Time
+	deadline time.Time // the earlier of the entry's and the context's; zero: none
+	timed    bool      // the deadline is the entry's own: ctx does not end at it
+	rows     int       // 1 for an entry without rows
+	alone    bool      // to be run exactly as it is
+
+	// Guarded by Batcher.mu, as is split.
+	queue      *queue // nil: in none
+	next, prev *task
+	order      uint64 // of arrival
+	taken      int    // rows that left the queue
+	split      *split // nil unless the rows left it in more than one piece
+
+	state atomic.Int32
+	done  chan outcome // of capacity 1: the worker never waits for the caller
+	timer *time.Timer
+}
+
+const (
+	pending int32 = iota
+	answered
+	abandoned // the caller has left
+)
+
+type outcome struct {
+	answer *Answer
+	err    error
+}
+
+func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
+	t, _ := b.tasks.Get().(*task)
+	if t == nil {
+		t = &task{done: make(chan outcome, 1)}
+	}
+	t.sig, t.inputs, t.arena, t.arrived = e.Signature, e.Inputs, e.Arena, now
+	t.rows, t.alone = measure(e, b.cfg.PadVariableLength)
+	t.deadline, t.timed = e.Deadline, !e.Deadline.IsZero()
+	if d, ok := ctx.Deadline(); ok && (!t.timed || !d.After(t.deadline)) {
+		t.deadline, t.timed = d, false
+	}
+	t.taken, t.split = 0, nil
+	t.state.Store(pending)
+	return t
+}
+
+// recycle gives the task back. Nobody else may know it any more: it was never admitted, left its queue before any of it
+// was taken, or its outcome was received.
+func (b *Batcher) recycle(t *task) {
+	t.sig, t.inputs, t.arena, t.split = nil, nil, nil, nil
+	b.tasks.Put(t)
+}
+
+// measure finds the number of rows, or that the entry has to run alone: because it says so, because its inputs do not
+// agree in dimension 0, because it has no rows, or because there is no element to pad it with.
+func measure(e *Entry, padded bool) (rows int, alone bool) {
+	for i := range e.Inputs {
+		s := e.Inputs[i].Shape
+		switch {
+		case len(s) == 0 || s[0] == 0:
+			return 1, true
+		case i == 0:
+			rows = int(s[0])
+		case int(s[0]) != rows:
+			return 1, true
+		}
+		if padded {
+			for _, d := range s[1:] {
+				alone = alone || d == 0
+			}
+		}
+	}
+	return max(rows, 1), alone || e.Unbatched || len(e.Inputs) == 0
+}
+
+func (t *task) expired(now time.Time) bool {
+	return !t.deadline.IsZero() && !now.Before(t.deadline)
+}
+
+// deliver ends the task for its caller. The task must not be touched afterwards.
+func (t *task) deliver(a *Answer, err error) {
+	if t.state.CompareAndSwap(pending, answered) {
+		t.done <- outcome{a, err}
+		return
+	}
+	a.Free()
+}
+
+// await is the caller's wait.
+func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
+	var late <-chan time.Time
+	if t.timed {
+		if t.timer == nil {
+			t.timer = time.NewTimer(time.Until(t.deadline))
+		} else {
+			t.timer.Reset(time.Until(t.deadline))
+		}
+		late = t.timer.C
+	}
+	var o outcome
+	var info = EntryInfo{Signature: t.sig, Rows: t.rows}
+	var again bool // whether the task may be used again
+	select {
+	case o = <-t.done:
+		again = true
+	case <-ctx.Done():
+		o, again = b.leave(t, ctx.Err())
+	case <-late:
+		o, again = b.leave(t, context.DeadlineExceeded)
+	}
+	if o.answer != nil {
+		info.Queue, info.Run = o.answer.Queue, o.answer.Run
+	} else {
+		info.Queue = time.Since(t.arrived)
+	}
+	if t.timed {
+		t.timer.Stop()
+	}
+	if again {
+		b.recycle(t)
+	}
+	info.Err = o.err
+	b.obs.EntryDone(info)
+	return o.answer, o.err
+}
+
+// leave takes the caller out of a task that is not answered. What is queued of it leaves the queue and is never run;
+// what is being run is dropped when it ends. Where the answer came first, that is the outcome all the same. again tells
+// whether nobody else knows the task any more.
+func (b *Batcher) leave(t *task, cause error) (o outcome, again bool) {
+	b.mu.Lock()
+	queued := t.queue != nil
+	untouched := queued && t.taken == 0
+	orphan := queued && !untouched && t.split.running == 0 // no worker will come by to clean up
+	o.err = left(cause, untouched)
+	if queued {
+		b.backlog.remove(t)
+		if !untouched {
+			t.split.err = o.err // incomplete: whoever ends it must not join it
+		}
+	}
+	b.mu.Unlock()
+
+	switch {
+	case orphan:
+		t.split.drop()
+		t.arena.Free()
+	case !untouched && !t.state.CompareAndSwap(pending, abandoned):
+		return <-t.done, true
+	}
+	return o, untouched || orphan
+}
+
+// left is the error of a caller whose context ended or whose deadline passed.
+func left(cause error, queued bool) error {
+	switch {
+	case !errors.Is(cause, context.DeadlineExceeded):
+		return status.FromContextError(cause).Err()
+	case queued:
+		return errDeadlineQueued
+	}
+	return errDeadlineRun
+}

@@ -1,0 +1,174 @@
+package batcher
+
+import (
+	"runtime"
+	"runtime"
+	"time"
+
+	"shoal/tensor"
+)
+
+// worker runs batches on one instance. It lives on the pool while there is work and is in Batcher.idle otherwise; only
+// the goroutine that runs work touches it.
+type worker struct {
+	b     *Batcher
+	exec  Executor
+	start func() // work, made once
+
+	items  []item // the batch at hand
+	reason Reason
+	taken  time.Time
+	lastOK struct { // for the estimates, until mu is held next
+		rows int
+		run  time.Duration
+	}
+
+	batch  tensor.Batch // scratch memory of build
+	shapes []tensor.Shape
+	dims   tensor.Shape
+}
+
+func newWorker(b *Batcher, x Executor) *worker {
+	w := &worker{b: b, exec: x}
+	w.start = w.work
+	return w
+}
+
+// wake takes an idle worker that is then to be started. Called with mu held; somebody must be idle.
+//
+// One worker is woken for one batch. Entries that arrive before it has taken its batch join that batch, so nobody else is
+// woken for them; when it has, and there is more, it wakes the next.
+func (b *Batcher) wake() *worker {
+	last := len(b.idle) - 1
+	w := b.idle[last]
+	b.idle = b.idle[:last]
+	b.waking++
+	b.workers.Add(1)
+	return w
+}
+
+// start starts a woken worker (nil: nobody), without mu.
+func (b *Batcher) start(w *worker) {
+	if w == nil {
+		return
+	}
+	if err := b.pool.Go(w.start); err != nil {
+		panic("batcher: the pool refused a worker: " + err.Error()) // it has room for all of them and is never stopped
+	}
+}
+
+// work takes one batch after the other until none is due. The place among the runs of all batchers comes first, and only
+// then the batch: it goes on growing while the machine is busy.
+func (w *worker) work() {
+	b := w.b
+	for woken := true; ; woken = false {
+		b.limit.acquire()
+		runtime.Gosched()
+		runtime.Gosched()
+		now := time.Now()
+		var next *worker
+		b.mu.Lock()
+		if woken {
+			b.waking--
+		}
+		if w.lastOK.run > 0 {
+			b.speed.observe(w.lastOK.rows, w.lastOK.run)
+			w.lastOK.run = 0
+		}
+		due := w.take(now)
+		if due && len(b.idle) > 0 && b.waking == 0 {
+			q, _, until := b.backlog.next(now)
+			if q != nil {
+				next = b.wake()
+			} else {
+				b.alarm.set(until)
+			}
+		}
+		if !due {
+			b.idle = append(b.idle, w)
+		}
+		b.mu.Unlock()
+		// From here on an idle worker may have been started again elsewhere and must not be touched.
+		if !due {
+			b.limit.release()
+			b.workers.Done()
+			return
+		}
+		b.start(next)
+		w.run()
+		b.limit.release()
+	}
+}
+
+// take takes the batch that is due, or sets the alarm for the one that will be. Called with mu held.
+func (w *worker) take(now time.Time) bool {
+	for {
+		q, d, until := w.b.backlog.next(now)
+		if q == nil {
+			w.b.alarm.set(until)
+			return false
+		}
+		w.items = w.b.backlog.fill(w.items[:0], q, d.rows, now)
+		if len(w.items) > 0 { // else all of them had expired
+			w.reason, w.taken = d.reason, now
+			return true
+		}
+	}
+}
+
+// build makes the batch of the items, in memory that the next build uses again.
+func (w *worker) build(items []item) *tensor.Batch {
+	t := items[0].task
+	b := &w.batch
+	b.Signature, b.Rows, b.Size, b.Parts = t.sig, 0, 0, b.Parts[:0]
+	w.shapes, w.dims = w.shapes[:0], w.dims[:0]
+	if t.alone {
+		b.Parts = append(b.Parts, t.inputs)
+		for i := range t.inputs {
+			w.shapes = append(w.shapes, t.inputs[i].Shape)
+		}
+		b.Shapes = w.shapes
+		return b
+	}
+	for _, it := range items {
+		b.Parts = append(b.Parts, it.inputs())
+		b.Rows += it.rows()
+	}
+	b.Size = w.b.cfg.sizeFor(b.Rows)
+	dims := 0
+	for i := range t.inputs {
+		dims += len(t.inputs[i].Shape)
+	}
+	if cap(w.dims) < dims {
+		w.dims = make(tensor.Shape, 0, dims)
+	}
+	for i := range t.inputs {
+		at := len(w.dims)
+		w.dims = append(w.dims, t.inputs[i].Shape...)
+		shape := w.dims[at:len(w.dims):len(w.dims)]
+		shape[0] = int64(b.Size)
+		if w.b.cfg.PadVariableLength {
+			for _, p := range b.Parts {
+				for d, n := range p[i].Shape[1:] {
+					shape[d+1] = max(shape[d+1], n)
+				}
+			}
+		}
+		w.shapes = append(w.shapes, shape)
+	}
+	b.Shapes = w.shapes
+	return b
+}
+
+// inputs are the item's rows of the task's inputs.
+func (it item) inputs() []tensor.Tensor {
+	t := it.task
+	if it.rows() == t.rows {
+		return t.inputs
+	}
+	in := make([]tensor.Tensor, len(t.inputs))
+	for i := range in {
+		in[i] = t.inputs[i].Slice(int64(it.from), int64(it.to))
+	}
+	return in
+}

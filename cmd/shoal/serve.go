@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"shoal/configs"
+	"shoal/savedmodel"
+)
+
+// serve runs the server until SIGTERM or SIGINT; then it finishes what it accepted. A second signal ends it at once.
+func serve(args []string, stdout, stderr io.Writer) error {
+	cfg, files, err := configure(args, stdout)
+	if cfg == nil || err != nil {
+		return err
+	}
+	log := newLogger(cfg, stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
+
+	cores := spareP()
+	log.LogAttrs(ctx, slog.LevelInfo, "shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
+		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)), slog.Attr{Key: "config", Value: slog.GroupValue(cfg.Effective()...)})
+	for _, note := range cfg.Notes() {
+		log.Warn(note)
+	}
+	a, err := newApp(cfg, files, cores, log)
+	if err != nil {
+		return plain(err)
+	}
+	return plain(a.run(ctx))
+}
+
+// configure reads flags, environment and files. It returns nil where --help or --version was all that was asked for.
+func configure(args []string, stdout io.Writer) (*configs.Server, *configs.Files, error) {
+	cfg, err := configs.Parse(args, os.Environ())
+	if errors.Is(err, configs.ErrHelp) {
+		return nil, nil, configs.WriteHelp(stdout)
+	}
+	if err != nil {
+		return nil, nil, usageError(err)
+	}
+	if cfg.ShowVersion {
+		return nil, nil, printVersion(nil, stdout, nil)
+	}
+	files, err := cfg.Load()
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, files, nil
+}
+
+// check does all of serve but serving: it lists every fault of flags, environment and files.
+func check(args []string, stdout, _ io.Writer) error {
+	cfg, files, err := configure(args, stdout)
+	if cfg == nil || err != nil {
+		return err
+	}
+	for _, note := range cfg.Notes() {
+		fmt.Fprintf(stdout, "note: %s\n", note)
+	}
+	faults := checkModels(files.Models.Configs, cfg.TensorFlow.Tags)
+	if len(faults) > 0 {
+		return faults
+	}
+	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(files.Models.Configs))
+	return nil
+}
+
+func newLogger(cfg *configs.Server, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.Monitoring.LogLevel}
+	if cfg.Monitoring.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// spareP gives Go one processor more than there are cores, and returns the number of cores. While every core computes in
+// TensorFlow, a goroutine that comes back from there would wait milliseconds for one of the processors that decode requests;
+// with one to spare it does not. A GOMAXPROCS in the environment is left alone.
+func spareP() (cores int) {
+	cores = runtime.GOMAXPROCS(0)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(cores + 1)
+	}
+	return cores
+}

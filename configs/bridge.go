@@ -1,0 +1,80 @@
+package configs
+
+import "bytes"
+
+// bridged is a text proto made ready for the parser, with what its errors do not tell.
+type bridged struct {
+	out  []byte
+	open []mark // braces, brackets and at last a quote that were never closed, outermost first
+	end  mark   // the end of the text
+}
+
+// mark is a place in the text and the character there.
+type mark struct {
+	line, column int
+	what         byte
+}
+
+// bridge translates what TensorFlow's parser takes and Go's does not: a byte order mark, and form feeds and vertical tabs
+// as blanks. With multilineText, a string with line breaks becomes several strings, a line each, which the language
+// joins. Lines keep their numbers.
+func bridge(data []byte, mode textMode) bridged {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	b := bridged{out: make([]byte, 0, len(data)+16), end: mark{line: 1, column: 1}}
+	var quote byte // the open string's quote
+	comment, escaped := false, false
+	for _, c := range data {
+		b.end.what = c
+		switch {
+		case comment:
+			comment = c != '\n'
+		case quote != 0:
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\':
+				escaped = true
+			case c == quote:
+				quote = 0
+				b.close()
+			case c == '\n' && mode == multilineText:
+				b.out = append(bytes.TrimSuffix(b.out, []byte("\r")), '\\', 'n', quote, '\n', quote)
+				b.advance(c)
+				continue
+			case c == '\n': // the parser refuses it here
+				quote = 0
+				b.close()
+			}
+		case c == '#':
+			comment = true
+		case c == '"' || c == '\'':
+			quote = c
+			b.open = append(b.open, b.end)
+		case c == '{' || c == '<' || c == '[':
+			b.open = append(b.open, b.end)
+		case c == '}' || c == '>' || c == ']':
+			b.close()
+		case c == '\v' || c == '\f':
+			c = ' '
+		}
+		b.out = append(b.out, c)
+		b.advance(c)
+	}
+	return b
+}
+
+// close drops the innermost open mark; one too many is for the parser to report.
+func (b *bridged) close() {
+	if n := len(b.open); n > 0 {
+		b.open = b.open[:n-1]
+	}
+}
+
+func (b *bridged) advance(c byte) {
+	if c == '\n' {
+		b.end.line++
+		b.end.column = 1
+		return
+	}
+	b.end.column++
+}

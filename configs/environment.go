@@ -1,0 +1,65 @@
+package configs
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// readEnvironment sets what SHOAL_… variables say. An empty variable counts as not set: templates of deployments leave
+// such behind.
+func (s *Server) readEnvironment(environ []string, faults *Faults) {
+	variables := map[string]string{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, "SHOAL_") {
+			variables[name] = value
+		}
+	}
+	for f := range Flags() {
+		name := f.Variable()
+		value := variables[name]
+		delete(variables, name)
+		switch {
+		case value == "" || f.Name == "version":
+		case f.Name == "port" && isServiceLink(value):
+			s.note(fmt.Sprintf("%s=%s is Kubernetes' link to a service named shoal, not a port to listen on: ignored", name, value))
+		default:
+			if err := f.bind(s).Set(value); err != nil {
+				faults.addf("%s: %v", name, err)
+				continue
+			}
+			s.origin[f.Name] = fromEnvironment
+		}
+	}
+	s.noteMistaken(variables)
+}
+
+// isServiceLink recognises what Kubernetes puts into SHOAL_PORT in every pod beside a service named "shoal".
+func isServiceLink(value string) bool {
+	return strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://")
+}
+
+// noteMistaken warns of variables that are nearly a flag's. Others may be anybody's and are left alone.
+func (s *Server) noteMistaken(variables map[string]string) {
+	left := make([]string, 0, len(variables))
+	for name := range variables {
+		left = append(left, name)
+	}
+	slices.Sort(left)
+	for _, name := range left {
+		if near := nearest(name, variableNames()); near != "" && distance(name, near) <= 3 {
+			s.note(fmt.Sprintf("%s names no flag and is ignored: did you mean %s?", name, near))
+		}
+	}
+}
+
+func variableNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for f := range Flags() {
+			if !yield(f.Variable()) {
+				return
+			}
+		}
+	}
+}

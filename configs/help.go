@@ -1,0 +1,132 @@
+package configs
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// width is where --help breaks its lines.
+const width = 100
+
+// WriteHelp prints the flags of `shoal serve`, grouped.
+func WriteHelp(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprint(out, `Usage: shoal serve --model_base_path=DIR [flags]
+       shoal serve --model_config_file=FILE [flags]
+
+Serves TensorFlow SavedModels over REST and gRPC, batching the requests of all clients. It takes the flags
+of tensorflow_model_server, as --name=value or --name value; a boolean may stand bare. Each flag is also an
+environment variable, SHOAL_NAME (--port: SHOAL_PORT); a flag beats its variable.
+`)
+	for _, group := range groups() {
+		fmt.Fprintf(out, "\n%s\n", group)
+		for f := range Flags() {
+			if f.Group == group {
+				f.writeHelp(out)
+			}
+		}
+	}
+	return out.Flush()
+}
+
+// writeHelp prints one flag: its form with the default, then the help, indented.
+func (f Flag) writeHelp(w io.Writer) {
+	fmt.Fprintf(w, "  --%s", f.Name)
+	if f.Name != "version" {
+		fmt.Fprintf(w, "=%s", f.Kind())
+		if d := f.Default(); d != "" {
+			fmt.Fprintf(w, "  (default %s)", d)
+		}
+	}
+	fmt.Fprintln(w)
+	help := f.Help
+	if f.Noted != "" {
+		help += " - no effect: " + f.Noted
+	}
+	for line := range wrapped(help, width-8) {
+		fmt.Fprintf(w, "        %s\n", line)
+	}
+}
+
+// wrapped breaks a text into lines of at most width runes, between words.
+func wrapped(text string, width int) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		line := ""
+		for word := range strings.FieldsSeq(text) {
+			switch {
+			case line == "":
+				line = word
+			case len([]rune(line))+1+len([]rune(word)) > width:
+				if !yield(line) {
+					return
+				}
+				line = word
+			default:
+				line += " " + word
+			}
+		}
+		yield(line)
+	}
+}
+
+// WriteMarkdown prints the flags as the page docs/flags.md.
+func WriteMarkdown(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprint(out, `# Flags of shoal serve
+
+<!-- Written by go generate ./configs from the table of flags: change it there. -->
+
+Each flag is also an environment variable: `+"`SHOAL_`"+` and the name in capitals (`+"`--port`"+`: `+"`SHOAL_PORT`"+`). A flag beats
+its variable; an empty variable counts as not set. Flags are written `+"`--name=value` or `--name value`"+`; a boolean may
+stand bare. Flags marked + are Shoal's own, all others are tensorflow_model_server's.
+`)
+	for _, group := range groups() {
+		fmt.Fprintf(out, "\n## %s\n\n| flag | takes | default | meaning |\n| --- | --- | --- | --- |\n", group)
+		for f := range Flags() {
+			if f.Group != group {
+				continue
+			}
+			name, help := "`--"+f.Name+"`", f.Help
+			if f.Own {
+				name += " +"
+			}
+			if f.Noted != "" {
+				help += "; no effect: " + f.Noted
+			}
+			fmt.Fprintf(out, "| %s | %s | %s | %s |\n", name, f.Kind(), code(f.Default()), help)
+		}
+	}
+	return out.Flush()
+}
+
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + s + "`"
+}
+
+// WriteVersion prints what --version asks for.
+func WriteVersion(w io.Writer, shoal, tensorflow string) error {
+	_, err := fmt.Fprintf(w, "Shoal: %s\nTensorFlow Library: %s\n", shoal, tensorflow)
+	return err
+}
+
+// Effective is every flag with an effect and its value, for the log at the start: a group of those that were set, and a
+// group of the defaults.
+func (s *Server) Effective() []slog.Attr {
+	var set, defaults []any
+	for f := range Flags() {
+		switch {
+		case f.Noted != "" || f.Name == "version":
+		case s.IsSet(f.Name):
+			set = append(set, slog.String(f.Name, f.Value(s)))
+		default:
+			defaults = append(defaults, slog.String(f.Name, f.Value(s)))
+		}
+	}
+	return []slog.Attr{slog.Group("set", set...), slog.Group("default", defaults...)}
+}

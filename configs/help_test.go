@@ -1,0 +1,78 @@
+package configs
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files and docs/flags.md")
+
+// golden compares what write prints with a file, or makes it the file.
+func golden(t *testing.T, path string, write func(io.Writer) error) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := write(&got); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s is out of date: run go generate ./configs\n%s", path, got.Bytes())
+	}
+}
+
+func TestHelpGolden(t *testing.T) { golden(t, "testdata/help.golden", WriteHelp) }
+func TestDocs(t *testing.T)       { golden(t, "../docs/flags.md", WriteMarkdown) }
+
+func TestHelpIsReadable(t *testing.T) {
+	var help strings.Builder
+	if err := WriteHelp(&help); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(help.String()) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 110 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for f := range Flags() {
+		if !strings.Contains(help.String(), "  --"+f.Name) {
+			t.Errorf("--%s is missing", f.Name)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out strings.Builder
+	if err := WriteVersion(&out, "1.2.3", "2.21.0"); err != nil || out.String() != "Shoal: 1.2.3\nTensorFlow Library: 2.21.0\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func TestEffective(t *testing.T) {
+	s, err := Parse([]string{"--port=9", "--enable_profiler=false"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	slog.New(slog.NewTextHandler(&out, nil)).LogAttrs(t.Context(), slog.LevelInfo, "configuration", s.Effective()...)
+	for _, want := range []string{"set.port=9", "default.rest_api_port=8501", "default.drain_timeout=30s"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in %s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "profiler") {
+		t.Error("a flag without effect is listed as effective")
+	}
+}

@@ -1,0 +1,195 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+
+	"shoal/serving"
+)
+
+// Models are the models of a ModelServerConfig.
+type Models struct {
+	Configs []serving.ModelConfig
+	Logging map[string]Logging // by model, of those whose requests are logged
+	Notes   []string           // what was accepted, but is probably not what was meant
+}
+
+// Logging says which requests of a model are written down, as TFRecords of PredictionLog.
+type Logging struct {
+	Prefix string  // of the files' names
+	Rate   float64 // 0 to 1, of the requests
+}
+
+// platform is the only one there is.
+const platform = "tensorflow"
+
+// ReadModels are the models that the flags name: those of --model_config_file, else the one at --model_base_path.
+func (s *Server) ReadModels() (Models, error) {
+	if s.Models.ConfigFile == "" {
+		return ModelsFromProto(&config_go_proto.ModelServerConfig{
+			Config: &config_go_proto.ModelServerConfig_ModelConfigList{
+				ModelConfigList: &config_go_proto.ModelConfigList{Config: []*config_go_proto.ModelConfig{
+					{Name: s.Models.Name, BasePath: s.Models.BasePath, ModelPlatform: platform},
+				}},
+			},
+		})
+	}
+	data, err := os.ReadFile(s.Models.ConfigFile)
+	if err != nil {
+		return Models{}, blame("model_config_file", s.Models.ConfigFile, err)
+	}
+	return ParseModels(s.Models.ConfigFile, data)
+}
+
+// ParseModels reads a text proto ModelServerConfig; file is its name in errors. The error is *TextError or Faults.
+func ParseModels(file string, data []byte) (Models, error) {
+	config := &config_go_proto.ModelServerConfig{}
+	if err := parseText(file, data, config, strictText); err != nil {
+		return Models{}, err
+	}
+	models, err := ModelsFromProto(config)
+	if err == nil && len(models.Configs) == 0 {
+		models.Notes = append(models.Notes, file+" lists no models: nothing is served until it does")
+	}
+	return models, blame("model_config_file", file, err)
+}
+
+// ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them.
+func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) {
+	models := Models{Logging: map[string]Logging{}}
+	var faults Faults
+	if config.GetCustomModelConfig() != nil {
+		faults.addf("custom_model_config is not supported: list the models in model_config_list")
+	}
+	seen := map[string]bool{}
+	for i, c := range config.GetModelConfigList().GetConfig() {
+		m := modelReader{c, fmt.Sprintf("model %q", c.GetName()), &faults, &models}
+		switch name := c.GetName(); {
+		case name == "":
+			m.who = fmt.Sprintf("model_config_list: config number %d", i+1)
+			m.faultf("name must not be empty")
+		case seen[name]:
+			faults.addf("Illegal to list model %s multiple times in config list", name)
+		}
+		seen[c.GetName()] = true
+		models.Configs = append(models.Configs, serving.ModelConfig{
+			Name:     c.GetName(),
+			BasePath: m.basePath(),
+			Platform: m.platform(),
+			Policy:   m.policy(),
+			Labels:   m.labels(),
+		})
+		if c.GetLoggingConfig() != nil {
+			models.Logging[c.GetName()] = m.logging()
+		}
+	}
+	if err := faults.err(); err != nil {
+		return Models{}, err
+	}
+	return models, nil
+}
+
+// modelReader translates one ModelConfig, field after field, and collects its faults.
+type modelReader struct {
+	*config_go_proto.ModelConfig
+	who    string
+	faults *Faults
+	models *Models
+}
+
+func (m modelReader) faultf(format string, args ...any) {
+	m.faults.addf("%s: "+format, append([]any{m.who}, args...)...)
+}
+
+func (m modelReader) notef(format string, args ...any) {
+	m.models.Notes = append(m.models.Notes, fmt.Sprintf("%s: "+format, append([]any{m.who}, args...)...))
+}
+
+// basePath may be relative to the working directory, or a file:// URL.
+func (m modelReader) basePath() string {
+	path := strings.TrimPrefix(m.GetBasePath(), "file://")
+	if path == "" {
+		m.faultf("base_path must not be empty: it is the directory that holds the versions")
+		return ""
+	}
+	if scheme, _, found := strings.Cut(path, "://"); found {
+		m.faultf("base_path %q: %s:// is not supported: use a local or mounted directory", path, scheme)
+		return path
+	}
+	return filepath.Clean(path)
+}
+
+func (m modelReader) platform() string {
+	name := m.GetModelPlatform()
+	switch m.GetModelType() { //nolint:staticcheck // deprecated, and still in users' files
+	case config_go_proto.ModelType_MODEL_TYPE_UNSPECIFIED:
+	case config_go_proto.ModelType_TENSORFLOW:
+		if name != "" {
+			m.faultf("Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform: leave model_type out")
+		}
+		m.notef(`model_type is deprecated: write model_platform: "tensorflow"`)
+	default:
+		m.faultf(`model_type %v is not supported: write model_platform: "tensorflow"`, m.GetModelType())
+	}
+	if name != "" && name != platform {
+		m.faultf("model_platform %q is not supported: use %q", name, platform)
+	}
+	return platform
+}
+
+// policy is the newest version where the model says nothing.
+func (m modelReader) policy() serving.Policy {
+	p := m.GetModelVersionPolicy()
+	switch {
+	case p.GetAll() != nil:
+		return serving.Policy{All: true}
+	case p.GetSpecific() != nil:
+		versions := slices.Clone(p.GetSpecific().GetVersions())
+		slices.Sort(versions)
+		if len(versions) == 0 {
+			m.faultf("model_version_policy: specific names no version: add versions: N")
+		} else if versions[0] < 0 {
+			m.faultf("model_version_policy: version %d must be 0 or more", versions[0])
+		}
+		return serving.Policy{Specific: slices.Compact(versions)}
+	}
+	return serving.Policy{Latest: max(1, int(p.GetLatest().GetNumVersions()))}
+}
+
+func (m modelReader) labels() map[string]int64 {
+	specific := m.GetModelVersionPolicy().GetSpecific().GetVersions()
+	for _, label := range slices.Sorted(maps.Keys(m.GetVersionLabels())) {
+		version := m.GetVersionLabels()[label]
+		switch {
+		case label == "":
+			m.faultf("version_labels: a label must not be empty")
+		case version < 0:
+			m.faultf("version_labels: %q names version %d, which must be 0 or more", label, version)
+		case len(specific) > 0 && !slices.Contains(specific, version):
+			m.notef("version_labels: %q names version %d, which model_version_policy does not serve", label, version)
+		}
+	}
+	return maps.Clone(m.GetVersionLabels())
+}
+
+func (m modelReader) logging() Logging {
+	collector, rate := m.GetLoggingConfig().GetLogCollectorConfig(), m.GetLoggingConfig().GetSamplingConfig().GetSamplingRate()
+	if collector.GetFilenamePrefix() == "" {
+		m.faultf("logging_config: log_collector_config.filename_prefix must not be empty")
+	}
+	if t := strings.ToLower(collector.GetType()); t != "" && t != "tfrecord" {
+		m.faultf(`logging_config: log_collector_config.type %q is not supported: use "tfrecord"`, collector.GetType())
+	}
+	if !(rate >= 0 && rate <= 1) {
+		m.faultf("logging_config: sampling_config.sampling_rate %v must be 0 to 1", rate)
+	} else if rate == 0 {
+		m.notef("logging_config: sampling_config.sampling_rate is 0: no request is logged")
+	}
+	return Logging{Prefix: collector.GetFilenamePrefix(), Rate: rate}
+}

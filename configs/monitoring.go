@@ -1,0 +1,68 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+
+	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+)
+
+// DefaultMetricsPath is where Prometheus finds the metrics when a MonitoringConfig does not say.
+const DefaultMetricsPath = "/monitoring/prometheus/metrics"
+
+// Metrics is what a MonitoringConfig says.
+type Metrics struct {
+	Enabled bool
+	Path    string // on the REST port
+}
+
+// ReadMetrics reads a text proto MonitoringConfig.
+func ReadMetrics(path string) (Metrics, error) {
+	config := &config_go_proto.MonitoringConfig{}
+	if err := readText(path, config, strictText); err != nil {
+		return Metrics{}, err
+	}
+	m := Metrics{Enabled: config.GetPrometheusConfig().GetEnable(), Path: config.GetPrometheusConfig().GetPath()}
+	if m.Path == "" {
+		m.Path = DefaultMetricsPath
+	}
+	var faults Faults
+	if !strings.HasPrefix(m.Path, "/") {
+		faults.addf("prometheus_config.path: %q must begin with /", m.Path)
+	}
+	return m, faults.err()
+}
+
+// ReadSSL reads a text proto SSLConfig and checks that its PEM can be used.
+func ReadSSL(path string) (*config_go_proto.SSLConfig, error) {
+	config := &config_go_proto.SSLConfig{}
+	if err := readText(path, config, multilineText); err != nil {
+		return nil, err
+	}
+	var faults Faults
+	pem := func(field, value string) bool {
+		switch {
+		case value == "":
+			faults.addf("%s must not be empty", field)
+		case !strings.Contains(value, "-----BEGIN "):
+			faults.addf("%s must hold PEM itself (-----BEGIN …), not a file's name", field)
+		default:
+			return true
+		}
+		return false
+	}
+	key, cert := pem("server_key", config.GetServerKey()), pem("server_cert", config.GetServerCert())
+	if key && cert {
+		if _, err := tls.X509KeyPair([]byte(config.GetServerCert()), []byte(config.GetServerKey())); err != nil {
+			faults.addf("server_cert and server_key: %v", err)
+		}
+	}
+	if ca := config.GetCustomCa(); ca != "" && pem("custom_ca", ca) && !x509.NewCertPool().AppendCertsFromPEM([]byte(ca)) {
+		faults.addf("custom_ca holds no certificate")
+	}
+	if err := faults.err(); err != nil {
+		return nil, err
+	}
+	return config, nil
+}

@@ -1,0 +1,30 @@
+package configs
+
+import "fmt"
+
+// Notes are lines for the start of the log: flags that were set and have no effect, with the reason, and whatever else
+// of the configuration is probably not what was meant. After Load they include the files' notes.
+func (s *Server) Notes() []string {
+	var notes []string
+	for f := range Flags() {
+		if f.Noted != "" && s.IsSet(f.Name) {
+			notes = append(notes, fmt.Sprintf("--%s has no effect: %s", f.Name, f.Noted))
+		}
+	}
+	if s.REST.Port != 0 && s.REST.Port == s.GRPC.Port {
+		notes = append(notes, fmt.Sprintf("no REST API: --rest_api_port and --port are both %d; give REST another port", s.REST.Port))
+	}
+	if s.Models.ConfigFile != "" && (s.IsSet("model_name") || s.IsSet("model_base_path")) {
+		notes = append(notes, "--model_name and --model_base_path have no effect: --model_config_file beats them")
+	}
+	if s.Models.ConfigFile == "" && s.Models.ConfigPoll > 0 {
+		notes = append(notes, "--model_config_file_poll_wait_seconds has no effect: there is no --model_config_file")
+	}
+	if s.Batching.PerModel && !s.Batching.Enabled {
+		notes = append(notes, "--enable_per_model_batching_parameters has no effect: --enable_batching is false")
+	}
+	if p := s.TensorFlow.MixedPrecision; p != "" && p != "bfloat16" {
+		notes = append(notes, fmt.Sprintf("--mixed_precision=%s has no effect: bfloat16 is the only type", p))
+	}
+	return append(notes, s.notes...)
+}

@@ -1,0 +1,125 @@
+package configs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// ErrHelp is returned by Parse and ParseFlags when --help was asked for.
+var ErrHelp = pflag.ErrHelp
+
+// Parse makes the configuration from the command line and the environment (as os.Environ gives it); a flag beats its
+// variable. The error is ErrHelp or Faults. Values that are well-formed but wrong are Validate's matter.
+func Parse(args, environ []string) (*Server, error) {
+	s := Default()
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	s.Register(fs)
+
+	var faults Faults
+	s.readEnvironment(environ, &faults)
+	rest, err := ParseFlags(fs, args)
+	if errors.Is(err, ErrHelp) {
+		return nil, err
+	}
+	faults.take(err)
+	for _, arg := range rest {
+		faults.addf("%q: serve takes flags only, as --name=value", arg)
+	}
+	fs.Visit(func(f *pflag.Flag) { s.origin[f.Name] = fromFlag })
+	return s, faults.err()
+}
+
+// ParseFlags reads a command line the way tensorflow_model_server's users write it: --name=value, --name value, and
+// booleans bare or followed by true, false, 1, 0, yes or no. It returns what is not a flag. All faults are reported, an
+// unknown flag with the nearest known one.
+func ParseFlags(fs *pflag.FlagSet, args []string) (rest []string, err error) {
+	var faults Faults
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		switch {
+		case arg == "--":
+			return append(rest, args...), faults.err()
+		case arg == "--help" || arg == "-h" || arg == "-help":
+			return nil, ErrHelp
+		case !strings.HasPrefix(arg, "-") || arg == "-":
+			rest = append(rest, arg)
+			continue
+		case !strings.HasPrefix(arg, "--"):
+			faults.addf("%s: flags begin with two dashes%s", arg, didYouMean(fs, strings.TrimLeft(arg, "-")))
+			args = skipValue(arg, args)
+			continue
+		}
+		name, value, given := strings.Cut(arg[2:], "=")
+		flag := fs.Lookup(name)
+		if flag == nil {
+			faults.addf("--%s: unknown flag%s", name, didYouMean(fs, name))
+			args = skipValue(arg, args)
+			continue
+		}
+		if !given {
+			if value, args, given = follows(flag, args); !given {
+				faults.addf("--%s needs a value: --%s=%s", name, name, flag.Value.Type())
+				continue
+			}
+		}
+		if err := fs.Set(name, value); err != nil {
+			faults.addf("--%s: %v", name, cmp.Or(errors.Unwrap(err), err))
+		}
+	}
+	return rest, faults.err()
+}
+
+// follows finds the value of a flag without "=": the next word; for a boolean "true", unless the next word is one of the
+// words for yes and no.
+func follows(flag *pflag.Flag, args []string) (value string, rest []string, ok bool) {
+	if flag.NoOptDefVal != "" {
+		if len(args) > 0 {
+			if _, isBool := booleans[strings.ToLower(args[0])]; isBool {
+				return args[0], args[1:], true
+			}
+		}
+		return flag.NoOptDefVal, args, true
+	}
+	if len(args) == 0 || strings.HasPrefix(args[0], "--") {
+		return "", args, false
+	}
+	return args[0], args[1:], true
+}
+
+// skipValue drops the word after a mistaken flag where it looks like the flag's value, so that one mistake is one fault.
+func skipValue(arg string, args []string) []string {
+	if !strings.Contains(arg, "=") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return args[1:]
+	}
+	return args
+}
+
+// didYouMean is ": did you mean --x?" for a mistaken flag, or where to find the list.
+func didYouMean(fs *pflag.FlagSet, mistaken string) string {
+	name, value, given := strings.Cut(mistaken, "=")
+	name = strings.ReplaceAll(name, "-", "_")
+	if flag := fs.Lookup(strings.TrimPrefix(name, "no")); flag != nil && flag.NoOptDefVal != "" && flag.Name != name {
+		return fmt.Sprintf(": write --%s=false", flag.Name)
+	}
+	near := nearest(name, flagNames(fs))
+	if near == "" {
+		return ": --help lists the flags"
+	}
+	if given {
+		near += "=" + value
+	}
+	return fmt.Sprintf(": did you mean --%s?", near)
+}
+
+func flagNames(fs *pflag.FlagSet) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		more := true
+		fs.VisitAll(func(f *pflag.Flag) { more = more && yield(f.Name) })
+	}
+}

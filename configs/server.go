@@ -1,0 +1,162 @@
+// Package configs reads what a server is told: flags, environment variables and configuration files in
+// tensorflow_model_server's own formats. Parse gives a Server, the one struct with the whole configuration; Load reads the
+// files it names. Nothing here serves anything, and a mistake is never reported alone: every fault is listed.
+package configs
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
+// not usable. It is not safe for concurrent change.
+type Server struct {
+	Models     ModelOptions
+	REST       RESTOptions
+	GRPC       GRPCOptions
+	Batching   BatchingOptions
+	TensorFlow TensorFlowOptions
+	Lifecycle  LifecycleOptions
+	Monitoring MonitoringOptions
+	Noted      NotedOptions
+
+	ShowVersion bool // --version: print the versions and end
+
+	origin map[string]origin // flags that were set, by whom
+	notes  []string          // lines for the start of the log, beside those of the noted flags
+}
+
+// origin says who set a flag.
+type origin string
+
+const (
+	fromEnvironment origin = "environment"
+	fromFlag        origin = "flag"
+)
+
+// ModelOptions says which models are served.
+type ModelOptions struct {
+	Name                 string        // of the one model, where there is no ConfigFile
+	BasePath             string        // of the one model
+	ConfigFile           string        // text proto ModelServerConfig; beats Name and BasePath
+	ConfigPoll           time.Duration // how often ConfigFile is read again; 0: once
+	LabelsForUnavailable bool          // a label may name a version that is not available yet
+}
+
+// RESTOptions is the HTTP side.
+type RESTOptions struct {
+	Port            int // 0: no REST
+	Address         string
+	Threads         int // requests decoded at once; 0: chosen
+	Timeout         time.Duration
+	CORS            bool
+	MaxRequestBytes int64 // of one body, as sent and inflated; gRPC messages too
+	TLSCertFile     string
+	TLSKeyFile      string
+}
+
+// GRPCOptions is the gRPC side.
+type GRPCOptions struct {
+	Port                     int // 0: no TCP port
+	Address                  string
+	SocketPath               string // a UNIX socket besides
+	MaxThreads               int    // requests at once on a connection; 0: chosen
+	ChannelArguments         string // name=value,…: the gRPC API reads it
+	SSLConfigFile            string
+	HealthService            bool
+	SerializeAsTensorContent bool
+}
+
+// BatchingOptions says how requests are batched, where the parameters file does not.
+type BatchingOptions struct {
+	Enabled        bool
+	ParametersFile string // text proto BatchingParameters
+	PerModel       bool   // batching_params.pbtxt in each version's directory
+	Instances      int    // copies of a model that run at once; 0: chosen
+}
+
+// TensorFlowOptions reaches the sessions.
+type TensorFlowOptions struct {
+	SessionParallelism int // both pools; 0: chosen
+	IntraOp            int
+	InterOp            int
+	SessionConfigFile  string // text proto ConfigProto
+	PlatformConfigFile string // text proto PlatformConfigMap
+	GPUMemoryFraction  float64
+	Tags               []string // of the meta graph to load
+	CheckMethodNames   bool
+	XLACPU             bool
+	XLAGPU             bool
+	MixedPrecision     string
+	CustomOps          []string // libraries loaded before the first model
+}
+
+// LifecycleOptions is how versions come and go, and the server with them.
+type LifecycleOptions struct {
+	LoadThreads       int
+	UnloadThreads     int
+	MaxLoadRetries    int
+	LoadRetryInterval time.Duration // negative: no wait
+	VersionPoll       time.Duration // 0: look once; negative: never
+	Warmup            bool          // replay the model's recorded requests
+	WarmupIterations  int
+	SyntheticWarmup   bool // made-up requests where the model has no recorded ones
+	DrainTimeout      time.Duration
+}
+
+// MonitoringOptions is metrics and the log.
+type MonitoringOptions struct {
+	ConfigFile string // text proto MonitoringConfig
+	LogFormat  string // text or json
+	LogLevel   slog.Level
+}
+
+// NotedOptions are accepted and have no effect; Notes says why.
+type NotedOptions struct {
+	FlushFilesystemCaches       bool
+	UseALTS                     bool
+	RemoveUnusedFields          bool
+	PreferTFLite                bool // true is an error
+	TFLitePools                 int
+	TFLiteInterpretersPerPool   int
+	Profiler                    bool
+	ThreadPoolFactoryConfigFile string
+	SkipInitializeTPU           bool
+}
+
+// Default is the configuration of a server that was told nothing.
+func Default() *Server {
+	return &Server{
+		Models: ModelOptions{Name: "default"},
+		REST: RESTOptions{
+			Port:            8501,
+			Timeout:         30 * time.Second,
+			MaxRequestBytes: 100 << 20,
+		},
+		GRPC:       GRPCOptions{Port: 8500},
+		Batching:   BatchingOptions{Enabled: true},
+		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}},
+		Lifecycle: LifecycleOptions{
+			MaxLoadRetries:    5,
+			LoadRetryInterval: time.Minute,
+			VersionPoll:       time.Second,
+			Warmup:            true,
+			SyntheticWarmup:   true,
+			DrainTimeout:      30 * time.Second,
+		},
+		Monitoring: MonitoringOptions{LogFormat: "text"},
+		Noted: NotedOptions{
+			FlushFilesystemCaches:     true,
+			RemoveUnusedFields:        true,
+			TFLiteInterpretersPerPool: 1,
+			Profiler:                  true,
+		},
+		origin: map[string]origin{},
+	}
+}
+
+// IsSet says whether the flag was given, on the command line or in the environment.
+func (s *Server) IsSet(flag string) bool { return s.origin[flag] != "" }
+
+// note keeps a line for the start of the log.
+func (s *Server) note(line string) { s.notes = append(s.notes, line) }

@@ -1,0 +1,132 @@
+package configs
+
+import (
+	"math"
+	"net"
+	"os"
+	"strings"
+)
+
+// Validate lists every fault of the values themselves, each with its flag and what would be right. Files are read by
+// Load. The error is Faults.
+func (s *Server) Validate() error {
+	var faults Faults
+	s.validateModels(&faults)
+	s.validateListeners(&faults)
+	s.validateBatching(&faults)
+	s.validateTensorFlow(&faults)
+	s.validateLifecycle(&faults)
+	if s.Noted.PreferTFLite {
+		faults.addf("--prefer_tflite_model: TensorFlow Lite is not supported: leave it out and serve the SavedModel")
+	}
+	if f := strings.ToLower(s.Monitoring.LogFormat); f != "text" && f != "json" {
+		faults.addf("--log_format: %q is no format: use text or json", s.Monitoring.LogFormat)
+	}
+	return faults.err()
+}
+
+func (s *Server) validateModels(faults *Faults) {
+	m := &s.Models
+	switch {
+	case m.BasePath == "" && m.ConfigFile == "":
+		faults.addf("no model to serve: give --model_base_path (one model) or --model_config_file (several)")
+	case m.Name == "" && m.ConfigFile == "":
+		faults.addf("--model_name: must not be empty")
+	}
+	if m.ConfigPoll < 0 {
+		faults.addf("--model_config_file_poll_wait_seconds: must be 0 (read once) or more")
+	}
+	if len(s.TensorFlow.Tags) == 0 {
+		faults.addf("--saved_model_tags: names no tag: use serve")
+	}
+}
+
+func (s *Server) validateListeners(faults *Faults) {
+	port := func(flag string, p int) {
+		if p < 0 || p > math.MaxUint16 {
+			faults.addf("--%s: %d is no port: use 0 (none) to 65535", flag, p)
+		}
+	}
+	port("port", s.GRPC.Port)
+	port("rest_api_port", s.REST.Port)
+	if s.GRPC.Port == 0 && s.GRPC.SocketPath == "" && s.REST.Port == 0 {
+		faults.addf("nothing to listen on: give --port, --grpc_socket_path or --rest_api_port")
+	}
+	host := func(flag, address string) {
+		address = strings.Trim(address, "[]")
+		if strings.ContainsAny(address, ":/ ") && net.ParseIP(address) == nil {
+			faults.addf("--%s: %q must be an address or a host name alone; the port has a flag of its own", flag, address)
+		}
+	}
+	host("rest_address", s.REST.Address)
+	host("grpc_address", s.GRPC.Address)
+
+	atLeast(faults, "rest_api_num_threads", s.REST.Threads, 0)
+	atLeast(faults, "grpc_max_threads", s.GRPC.MaxThreads, 0)
+	if s.REST.Timeout < 0 {
+		faults.addf("--rest_api_timeout_in_ms: must be 0 (no limit) or more")
+	}
+	if s.REST.MaxRequestBytes < 1 || s.REST.MaxRequestBytes > math.MaxInt32 {
+		faults.addf("--max_request_bytes: %d must be 1 to %d (2 GiB)", s.REST.MaxRequestBytes, math.MaxInt32)
+	}
+	if (s.REST.TLSCertFile == "") != (s.REST.TLSKeyFile == "") {
+		faults.addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")
+	}
+	readable(faults, "rest_tls_cert_file", s.REST.TLSCertFile)
+	readable(faults, "rest_tls_key_file", s.REST.TLSKeyFile)
+	if s.Noted.UseALTS && s.GRPC.SSLConfigFile != "" {
+		faults.addf("--use_alts_credentials, --ssl_config_file: give one of them")
+	}
+}
+
+func (s *Server) validateBatching(faults *Faults) {
+	if !s.Batching.Enabled && s.Batching.ParametersFile != "" {
+		faults.addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
+	}
+	atLeast(faults, "instances", s.Batching.Instances, 0)
+}
+
+func (s *Server) validateTensorFlow(faults *Faults) {
+	t := &s.TensorFlow
+	if t.IntraOp > 0 && t.InterOp > 0 && t.SessionParallelism > 0 {
+		faults.addf("--tensorflow_session_parallelism: give it, or --tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism, not all three")
+	}
+	atLeast(faults, "tensorflow_session_parallelism", t.SessionParallelism, 0)
+	atLeast(faults, "tensorflow_intra_op_parallelism", t.IntraOp, 0)
+	atLeast(faults, "tensorflow_inter_op_parallelism", t.InterOp, 0)
+	if f := t.GPUMemoryFraction; !(f >= 0 && f <= 1) {
+		faults.addf("--per_process_gpu_memory_fraction: %v must be 0 (chosen) to 1", f)
+	}
+	for _, library := range t.CustomOps {
+		readable(faults, "custom_op_libraries", library)
+	}
+}
+
+func (s *Server) validateLifecycle(faults *Faults) {
+	l := &s.Lifecycle
+	atLeast(faults, "num_load_threads", l.LoadThreads, 0)
+	atLeast(faults, "num_unload_threads", l.UnloadThreads, 0)
+	atLeast(faults, "max_num_load_retries", l.MaxLoadRetries, 0)
+	if l.DrainTimeout < 0 {
+		faults.addf("--drain_timeout: %v must be 0 (do not wait) or more", l.DrainTimeout)
+	}
+}
+
+func atLeast(faults *Faults, flag string, n, least int) {
+	if n < least {
+		faults.addf("--%s: %d must be %d or more", flag, n, least)
+	}
+}
+
+// readable reports a file that a flag names and nobody can read; "" is no file.
+func readable(faults *Faults, flag, path string) {
+	if path == "" {
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		faults.addf("--%s: %v", flag, err)
+		return
+	}
+	f.Close()
+}

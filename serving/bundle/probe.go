@@ -1,0 +1,111 @@
+package bundle
+
+import (
+	"fmt"
+	"log/slog"
+
+	"shoal/savedmodel"
+	"shoal/tensor"
+)
+
+// declaredUnbatched says why a signature cannot be batched by what it declares: an input or output without a first dimension
+// of any size. Unknown ranks may be batched. "" where nothing speaks against it.
+func declaredUnbatched(sig *tensor.Signature) string {
+	if len(sig.Inputs) == 0 {
+		return "it has no inputs"
+	}
+	for _, list := range [][]tensor.Spec{sig.Inputs, sig.Outputs} {
+		for _, s := range list {
+			if !s.UnknownRank && (len(s.Shape) == 0 || s.Shape[0] != -1) {
+				return fmt.Sprintf("%q has the shape %v, no batch dimension", s.Name, s.Shape)
+			}
+		}
+	}
+	return ""
+}
+
+// probe runs the signature with made-up inputs of one, two and three rows. That makes TensorFlow optimise the graph before
+// the first request, and shows whether every output has as many rows as the inputs; it returns why the signature cannot be
+// batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what it declares counts,
+// and the batcher looks at the outputs of real batches.
+func probe(in *savedmodel.Instance, sig *tensor.Signature, maxRows int, log *slog.Logger) string {
+	for _, rows := range []int64{1, 2, 3} {
+		if rows > 1 && rows > int64(maxRows) {
+			break
+		}
+		b := madeUp(sig, rows)
+		if b == nil {
+			return ""
+		}
+		r, err := in.Run(b)
+		if err != nil {
+			log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "rows", rows, "error", err)
+			if rows == 1 {
+				return ""
+			}
+			return fmt.Sprintf("one row runs, %d do not: %v", rows, err)
+		}
+		for i := range r.Outputs {
+			if t := &r.Outputs[i]; len(t.Shape) == 0 || t.Shape[0] != rows {
+				shape := t.Shape
+				r.Free()
+				return fmt.Sprintf("output %q has the shape %v for %d rows", sig.Outputs[i].Name, shape, rows)
+			}
+		}
+		r.Free()
+	}
+	return ""
+}
+
+// probeAlone warms a signature that is not batched.
+func probeAlone(in *savedmodel.Instance, sig *tensor.Signature, log *slog.Logger) {
+	b := madeUp(sig, 1)
+	if b == nil {
+		return
+	}
+	b.Rows, b.Size = 0, 0
+	r, err := in.Run(b)
+	if err != nil {
+		log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "error", err)
+		return
+	}
+	r.Free()
+}
+
+// madeUp is a batch of zeros and empty strings (an empty string is also an empty tf.Example). Unknown dimensions are 1. It is
+// nil where a tensor would be larger than maxMadeUp.
+func madeUp(sig *tensor.Signature, rows int64) *tensor.Batch {
+	b := &tensor.Batch{Signature: sig, Rows: int(rows), Size: int(rows)}
+	part := make([]tensor.Tensor, len(sig.Inputs))
+	for i, s := range sig.Inputs {
+		shape := make(tensor.Shape, len(s.Shape))
+		for d, n := range s.Shape {
+			if shape[d] = n; n < 0 {
+				shape[d] = 1
+			}
+		}
+		switch {
+		case s.UnknownRank:
+			shape = tensor.Shape{rows}
+		case len(shape) > 0 && s.Shape[0] < 0:
+			shape[0] = rows
+		}
+		t := tensor.Tensor{DType: s.DType, Shape: shape}
+		n, ok := shape.Elements()
+		if !ok || n > maxMadeUp {
+			return nil
+		}
+		if s.DType == tensor.String {
+			t.Strings = make([][]byte, n)
+		} else {
+			t.Data = make([]byte, n*int64(s.DType.Size()))
+		}
+		part[i] = t
+		b.Shapes = append(b.Shapes, shape)
+	}
+	b.Parts = [][]tensor.Tensor{part}
+	return b
+}
+
+// maxMadeUp bounds a made-up tensor, in elements.
+const maxMadeUp = 1 << 26

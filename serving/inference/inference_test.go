@@ -1,0 +1,330 @@
+package inference
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wamuir/graft/tensorflow/core/example/example_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/batcher"
+	"shoal/serving"
+	"shoal/tensor"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is a servable whose outputs a test decides.
+type fake struct {
+	sigs map[string]*tensor.Signature
+	run  func(ctx context.Context, sig *tensor.Signature, examples [][]byte) ([]tensor.Tensor, error)
+}
+
+func (f *fake) Signature(name string) (*tensor.Signature, bool) { s, ok := f.sigs[name]; return s, ok }
+func (f *fake) Close()                                          {}
+
+func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
+	m := &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{}}
+	for name, s := range f.sigs {
+		m.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: s.Method}
+	}
+	return m
+}
+
+func (f *fake) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, _ time.Time) (*batcher.Answer, error) {
+	arena.Retain()
+	defer arena.Free()
+	if err := in[0].Check(); err != nil {
+		return nil, err
+	}
+	out, err := f.run(ctx, sig, in[0].Strings)
+	if err != nil {
+		return nil, err
+	}
+	return &batcher.Answer{Outputs: out}, nil
+}
+
+func (f *fake) handle() *serving.Handle { return serving.NewHandle(f, "m", 7, nil) }
+
+func sig(name, method, input string, outputs ...string) *tensor.Signature {
+	s := &tensor.Signature{Name: name, Method: method}
+	if input != "" {
+		s.Inputs = []tensor.Spec{{Name: input, DType: tensor.String}}
+	}
+	for _, o := range outputs {
+		s.Outputs = append(s.Outputs, tensor.Spec{Name: o})
+	}
+	return s
+}
+
+func floats(shape tensor.Shape, values ...float32) tensor.Tensor {
+	t := tensor.Tensor{DType: tensor.Float32, Shape: shape}
+	for _, v := range values {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+	}
+	return t
+}
+
+func texts(shape tensor.Shape, values ...string) tensor.Tensor {
+	t := tensor.Tensor{DType: tensor.String, Shape: shape}
+	for _, v := range values {
+		t.Strings = append(t.Strings, []byte(v))
+	}
+	return t
+}
+
+func outputs(ts ...tensor.Tensor) *fake {
+	return &fake{run: func(context.Context, *tensor.Signature, [][]byte) ([]tensor.Tensor, error) { return ts, nil }}
+}
+
+func wantStatus(t *testing.T, err error, code codes.Code, text string) {
+	t.Helper()
+	if status.Code(err) != code || !strings.HasPrefix(status.Convert(err).Message(), text) {
+		t.Errorf("got %v\nwant %v %q", err, code, text)
+	}
+}
+
+var two = [][]byte{[]byte("a"), []byte("b")}
+
+func TestClassify(t *testing.T) {
+	for name, c := range map[string]struct {
+		outs []string
+		ts   []tensor.Tensor
+		want string
+	}{
+		"both": {[]string{"classes", "scores"},
+			[]tensor.Tensor{texts(tensor.Shape{2, 2}, "x", "y", "z", ""), floats(tensor.Shape{2, 2}, 1, 2, 3, 4)}, "x:1,y:2,;z:3,:4,;"},
+		"classes":          {[]string{"classes"}, []tensor.Tensor{texts(tensor.Shape{2, 1}, "x", "y")}, "x:0,;y:0,;"},
+		"scores":           {[]string{"scores"}, []tensor.Tensor{floats(tensor.Shape{2, 1}, 1.5, 2)}, ":1.5,;:2,;"},
+		"no classes":       {[]string{"scores"}, []tensor.Tensor{floats(tensor.Shape{2, 0})}, ";;"},
+		"an output beside": {[]string{"other", "scores"}, []tensor.Tensor{floats(tensor.Shape{}, 1), floats(tensor.Shape{2, 1}, 3, 4)}, ":3,;:4,;"},
+	} {
+		f := outputs(c.ts...)
+		f.sigs = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, PredictMethod, "inputs", c.outs...)}
+		r, err := Classify(t.Context(), f.handle(), "", two, time.Time{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var b strings.Builder
+		for _, row := range r.Classifications {
+			for _, cl := range row.Classes {
+				fmt.Fprintf(&b, "%s:%v,", cl.Label, cl.Score)
+			}
+			b.WriteByte(';')
+		}
+		if b.String() != c.want {
+			t.Errorf("%s: got %q, want %q", name, b.String(), c.want)
+		}
+	}
+}
+
+func TestSignatureErrors(t *testing.T) {
+	f := outputs()
+	f.sigs = map[string]*tensor.Signature{}
+	for _, s := range []*tensor.Signature{
+		sig("predict", PredictMethod, "x", "y"), sig("none", PredictMethod, "", "y"), sig("three", PredictMethod, "inputs", "a", "b", "c"),
+		sig("strange", PredictMethod, "inputs", "y"), sig("classify", ClassifyMethod, "inputs", "scores"), sig("regress", RegressMethod, "inputs", "outputs"),
+	} {
+		f.sigs[s.Name] = s
+	}
+	f.sigs["dense"] = sig("dense", PredictMethod, "inputs", "outputs")
+	f.sigs["dense"].Inputs[0].DType = tensor.Float32
+
+	for _, c := range []struct {
+		method, sig, text string
+		examples          [][]byte
+		opts              []Option
+	}{
+		{"c", "", "No signature was found with the name: serving_default", two, nil},
+		{"c", "nope", "No signature was found with the name: nope", two, nil},
+		{"c", "none", "Expected one input Tensor.", two, nil},
+		{"c", "three", "Expected one or two output Tensors, found 3", two, nil},
+		{"c", "predict", "No classification inputs found in SignatureDef: method_name:", two, nil},
+		{"c", "strange", `Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: method_name:`, two, nil},
+		{"c", "classify", "Input is empty.", nil, nil},
+		{"c", "regress", "Expected classification signature method_name to be tensorflow/serving/classify. Was: tensorflow/serving/regress", two, []Option{CheckMethodName(true)}},
+		{"r", "nope", "No signature was found with the name: nope", two, nil},
+		{"r", "none", "Expected one input Tensor.", two, nil},
+		{"r", "three", "Expected one output Tensor.", two, nil},
+		{"r", "predict", "No regression inputs found in SignatureDef: method_name:", two, nil},
+		{"r", "strange", "No regression outputs found in SignatureDef: method_name:", two, nil},
+		{"r", "regress", "Input is empty.", nil, nil},
+		{"r", "dense", "Expects arg[0] to be float but string is provided", two, nil},
+		{"r", "classify", "Expected regression signature method_name to be tensorflow/serving/regress. Was: tensorflow/serving/classify", two, []Option{CheckMethodName(true)}},
+	} {
+		var err error
+		if c.method == "c" {
+			_, err = Classify(t.Context(), f.handle(), c.sig, c.examples, time.Time{}, c.opts...)
+		} else {
+			_, err = Regress(t.Context(), f.handle(), c.sig, c.examples, time.Time{}, c.opts...)
+		}
+		wantStatus(t, err, codes.InvalidArgument, c.text)
+	}
+}
+
+func TestOutputErrors(t *testing.T) {
+	ints := tensor.Tensor{DType: tensor.Int32, Shape: tensor.Shape{2, 1}, Data: make([]byte, 8)}
+	for _, c := range []struct {
+		out  string
+		t    tensor.Tensor
+		text string
+	}{
+		{"scores", floats(tensor.Shape{2}, 1, 2), "Expected Tensor shape: [batch_size num_classes] but got [2]"},
+		{"scores", ints, "Expected scores Tensor of DT_FLOAT. Got: DT_INT32"},
+		{"scores", floats(tensor.Shape{1, 2}, 1, 2), "Expected scores output batch size of 2. Got: 1"},
+		{"classes", texts(tensor.Shape{}, "x"), "Expected Tensor shape: [batch_size num_classes] but got []"},
+		{"classes", ints, "Expected classes Tensor of DT_STRING. Got: DT_INT32"},
+		{"classes", texts(tensor.Shape{1, 1}, "x"), "Expected classes output batch size of 2. Got: 1"},
+		{"outputs", floats(tensor.Shape{2, 2}, 1, 2, 3, 4), "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [2,2]"},
+		{"outputs", floats(tensor.Shape{1, 1}, 1), "Input batch size did not match output batch size: 2 vs. 1"},
+		{"outputs", ints, "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"},
+	} {
+		f := outputs(c.t)
+		f.sigs = map[string]*tensor.Signature{"s": sig("s", "", "inputs", c.out)}
+		var err error
+		if c.out == "outputs" {
+			_, err = Regress(t.Context(), f.handle(), "s", two, time.Time{})
+		} else {
+			_, err = Classify(t.Context(), f.handle(), "s", two, time.Time{})
+		}
+		wantStatus(t, err, codes.InvalidArgument, c.text)
+	}
+	f := outputs(texts(tensor.Shape{2, 1}, "x", "y"), floats(tensor.Shape{2, 2}, 1, 2, 3, 4))
+	f.sigs = map[string]*tensor.Signature{"s": sig("s", "", "inputs", "classes", "scores")}
+	_, err := Classify(t.Context(), f.handle(), "s", two, time.Time{})
+	wantStatus(t, err, codes.InvalidArgument, "Tensors class and score should match in dim_size(1). Got 1 vs. 2")
+}
+
+func TestRegress(t *testing.T) {
+	for _, shape := range []tensor.Shape{{2}, {2, 1}} {
+		f := outputs(floats(shape, 1.5, -2))
+		f.sigs = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, "", "inputs", "outputs")}
+		r, err := Regress(t.Context(), f.handle(), "", two, time.Time{})
+		if err != nil || len(r.Regressions) != 2 || r.Regressions[0].Value != 1.5 || r.Regressions[1].Value != -2 {
+			t.Errorf("%v: %v, %v", shape, r, err)
+		}
+	}
+}
+
+func task(model, sig, method string) *apis_go_proto.InferenceTask {
+	return &apis_go_proto.InferenceTask{ModelSpec: &apis_go_proto.ModelSpec{Name: model, SignatureName: sig}, MethodName: method}
+}
+
+func multiModel() *fake {
+	return &fake{
+		sigs: map[string]*tensor.Signature{"c": sig("c", ClassifyMethod, "inputs", "scores"), "r": sig("r", RegressMethod, "inputs", "outputs")},
+		run: func(_ context.Context, s *tensor.Signature, ex [][]byte) ([]tensor.Tensor, error) {
+			return []tensor.Tensor{floats(tensor.Shape{int64(len(ex)), 1}, make([]float32, len(ex))...)}, nil
+		},
+	}
+}
+
+func TestMultiInference(t *testing.T) {
+	r, err := MultiInference(t.Context(), multiModel().handle(), []*apis_go_proto.InferenceTask{task("m", "r", RegressMethod), task("m", "c", ClassifyMethod)}, two, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Results) != 2 || len(r.Results[0].GetRegressionResult().GetRegressions()) != 2 || len(r.Results[1].GetClassificationResult().GetClassifications()) != 2 {
+		t.Errorf("got %v", r)
+	}
+	if s := r.Results[1].ModelSpec; s.Name != "m" || s.GetVersion().GetValue() != 7 || s.SignatureName != "c" {
+		t.Errorf("model spec %v", s)
+	}
+}
+
+func TestMultiInferenceErrors(t *testing.T) {
+	for _, c := range []struct {
+		tasks []*apis_go_proto.InferenceTask
+		code  codes.Code
+		text  string
+	}{
+		{[]*apis_go_proto.InferenceTask{task("", "c", ClassifyMethod)}, codes.InvalidArgument, "Found ModelSpec with an empty model name."},
+		{[]*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("n", "r", RegressMethod)}, codes.InvalidArgument, "All ModelSpecs in a MultiInferenceRequest must access the same model name."},
+		{[]*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "c", RegressMethod)}, codes.InvalidArgument, "Duplicate evaluation of signature: c"},
+		{[]*apis_go_proto.InferenceTask{task("m", "", ClassifyMethod)}, codes.InvalidArgument, "Requested signature not found in model graph: serving_default"},
+		{[]*apis_go_proto.InferenceTask{task("m", "r", ClassifyMethod)}, codes.InvalidArgument, "Expected classification signature outputs"},
+		{[]*apis_go_proto.InferenceTask{task("m", "c", PredictMethod)}, codes.Unimplemented, "Unsupported signature method_name: tensorflow/serving/predict"},
+	} {
+		_, err := MultiInference(t.Context(), multiModel().handle(), c.tasks, two, time.Time{})
+		wantStatus(t, err, c.code, c.text)
+	}
+	_, err := MultiInference(t.Context(), multiModel().handle(), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod)}, nil, time.Time{})
+	wantStatus(t, err, codes.InvalidArgument, "Input is empty.")
+}
+
+// A task that fails ends the others, and its own error is the one reported.
+func TestMultiInferenceCancelsTheRest(t *testing.T) {
+	f := multiModel()
+	f.run = func(ctx context.Context, s *tensor.Signature, _ [][]byte) ([]tensor.Tensor, error) {
+		if s.Name == "c" {
+			<-ctx.Done()
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+		return nil, status.Error(codes.DataLoss, "broken example")
+	}
+	_, err := MultiInference(t.Context(), f.handle(), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "r", RegressMethod)}, two, time.Time{})
+	wantStatus(t, err, codes.DataLoss, "broken example")
+}
+
+func TestErrorsPassThrough(t *testing.T) {
+	boom := errors.New("boom")
+	f := multiModel()
+	f.run = func(context.Context, *tensor.Signature, [][]byte) ([]tensor.Tensor, error) { return nil, boom }
+	if _, err := Classify(t.Context(), f.handle(), "c", two, time.Time{}); !errors.Is(err, boom) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Regress(t.Context(), f.handle(), "r", two, time.Time{}); !errors.Is(err, boom) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func example(features map[string]float32) *example_protos_go_proto.Example {
+	m := map[string]*example_protos_go_proto.Feature{}
+	for k, v := range features {
+		m[k] = &example_protos_go_proto.Feature{Kind: &example_protos_go_proto.Feature_FloatList{FloatList: &example_protos_go_proto.FloatList{Value: []float32{v}}}}
+	}
+	return &example_protos_go_proto.Example{Features: &example_protos_go_proto.Features{Feature: m}}
+}
+
+func TestExamples(t *testing.T) {
+	one, other := example(map[string]float32{"x": 1}), example(map[string]float32{"y": 2})
+	got, err := Examples(&apis_go_proto.Input{Kind: &apis_go_proto.Input_ExampleList{ExampleList: &apis_go_proto.ExampleList{
+		Examples: []*example_protos_go_proto.Example{one, other}}}})
+	checkExamples(t, got, err, one, other)
+
+	got, err = Examples(&apis_go_proto.Input{Kind: &apis_go_proto.Input_ExampleListWithContext{ExampleListWithContext: &apis_go_proto.ExampleListWithContext{
+		Examples: []*example_protos_go_proto.Example{one, other}, Context: example(map[string]float32{"y": 9, "z": 3})}}})
+	checkExamples(t, got, err, example(map[string]float32{"x": 1, "y": 9, "z": 3}), example(map[string]float32{"y": 2, "z": 3}))
+
+	for _, in := range []*apis_go_proto.Input{nil, {}, {Kind: &apis_go_proto.Input_ExampleList{}}} {
+		got, err := Examples(in)
+		checkExamples(t, got, err)
+	}
+	_, err = SerializedExamples([]byte{0xff})
+	wantStatus(t, err, codes.Internal, "Error parsing serialized input.")
+}
+
+func checkExamples(t *testing.T, got [][]byte, err error, want ...*example_protos_go_proto.Example) {
+	t.Helper()
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("got %d examples, %v; want %d", len(got), err, len(want))
+	}
+	for i := range want {
+		var e example_protos_go_proto.Example
+		if err := proto.Unmarshal(got[i], &e); err != nil || !proto.Equal(&e, want[i]) {
+			t.Errorf("example %d: %v, %v; want %v", i, &e, err, want[i])
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package serving
+
+import "slices"
+
+// choose says which of the versions found should be served, newest first. It keeps no state: the same versions give the
+// same choice. found is sorted newest first; eligible is asked only about versions that the policy would take, so that
+// a directory nobody wants is never opened. A newest version that is not eligible (yet) leaves its place to the next.
+func (p Policy) choose(found []int64, eligible func(version int64) bool) []int64 {
+	limit := max(p.Latest, 1)
+	switch {
+	case p.All:
+		limit = len(found)
+	case len(p.Specific) > 0:
+		limit = len(found)
+		found = slices.DeleteFunc(slices.Clone(found), func(v int64) bool { return !slices.Contains(p.Specific, v) })
+	}
+	var chosen []int64
+	for _, v := range found {
+		if len(chosen) == limit {
+			break
+		}
+		if eligible(v) {
+			chosen = append(chosen, v)
+		}
+	}
+	return chosen
+}
+
+// absent lists the versions that the policy names and that are not among those found.
+func (p Policy) absent(found []int64) []int64 {
+	if p.All {
+		return nil
+	}
+	var missing []int64
+	for _, v := range p.Specific {
+		if !slices.Contains(found, v) {
+			missing = append(missing, v)
+		}
+	}
+	return missing
+}
+
+func (p Policy) equal(q Policy) bool {
+	return p.All == q.All && max(p.Latest, 1) == max(q.Latest, 1) && slices.Equal(p.Specific, q.Specific)
+}

@@ -1,0 +1,103 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	tensorjson "shoal/tensor/json"
+)
+
+// statusClientClosed is what a cancelled request is answered with; net/http has no name for it.
+const statusClientClosed = 499
+
+// httpStatus is TensorFlow Serving's table from canonical codes to HTTP.
+func httpStatus(code codes.Code) int {
+	switch code {
+	case codes.OK:
+		return http.StatusOK
+	case codes.Canceled:
+		return statusClientClosed
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
+		return http.StatusBadRequest
+	case codes.DeadlineExceeded:
+		return http.StatusGatewayTimeout
+	case codes.NotFound:
+		return http.StatusNotFound
+	case codes.AlreadyExists, codes.Aborted:
+		return http.StatusConflict
+	case codes.PermissionDenied:
+		return http.StatusForbidden
+	case codes.Unauthenticated:
+		return http.StatusUnauthorized
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case codes.Unimplemented:
+		return http.StatusNotImplemented
+	case codes.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// httpError is an error of HTTP itself, with no canonical code that would give its status.
+type httpError struct {
+	status int
+	text   string
+}
+
+func (e *httpError) Error() string { return e.text }
+
+// fail answers with an error. It is the one place where errors become HTTP.
+func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
+	if own, ok := errors.AsType[*httpError](err); ok {
+		writeError(c, own.status, own.text)
+		return
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		st = status.FromContextError(err)
+	}
+	code := httpStatus(st.Code())
+	if wait, ok := retryAfter(err); ok || code == http.StatusServiceUnavailable {
+		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.FormatInt(max(1, wait), 10))
+	}
+	writeError(c, code, st.Message())
+	if s.log.Enabled(context.Background(), slog.LevelDebug) {
+		s.log.Debug("request failed", slog.Int("status", code), slog.String("method", string(c.Method())),
+			slog.String("path", string(c.RequestURI())), slog.String("error", st.Message()))
+	}
+}
+
+// retryAfter is the pause that an error asks for, in whole seconds, rounded up.
+func retryAfter(err error) (seconds int64, ok bool) {
+	hint, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	if !ok {
+		return 0, false
+	}
+	return int64(math.Ceil(hint.RetryAfter().Seconds())), true
+}
+
+// writeError replaces whatever has been answered so far by {"error": message}.
+func writeError(c *fasthttp.RequestCtx, code int, message string) {
+	c.Response.SetStatusCode(code)
+	c.Response.Header.SetContentType(contentJSON)
+	c.Response.SwapBody(tensorjson.AppendError(c.Response.SwapBody(nil)[:0], message))
+}
+
+// writeEmpty answers with a status alone: TensorFlow Serving gives no body in a few places.
+func writeEmpty(c *fasthttp.RequestCtx, code int) {
+	c.Response.SetStatusCode(code)
+	c.Response.ResetBody()
+}

@@ -1,0 +1,128 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/valyala/fasthttp"
+)
+
+// minDeflate is the smallest body worth compressing: a smaller one fits a packet or two as it is.
+const minDeflate = 1 << 10
+
+// maxPooledBuffer is the largest buffer kept for the next request.
+const maxPooledBuffer = 4 << 20
+
+var errInflated = errors.New("inflated body is larger than the limit")
+
+// What gzip needs is large (the compressor's tables are over 100 KiB) and reused.
+var (
+	buffers   = bufferPool{sync.Pool{New: func() any { return new([]byte) }}}
+	inflaters = sync.Pool{New: func() any { return new(inflater) }}
+	deflaters = sync.Pool{New: func() any {
+		w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is valid
+		return w
+	}}
+)
+
+// bufferPool drops buffers that a rare large body has grown.
+type bufferPool struct{ sync.Pool }
+
+func (p *bufferPool) Put(b *[]byte) {
+	if cap(*b) <= maxPooledBuffer {
+		p.Pool.Put(b)
+	}
+}
+
+type inflater struct {
+	gzip gzip.Reader
+	body bytes.Reader
+}
+
+// isGzip reports whether a Content-Encoding has gzip in it, which is all that TensorFlow Serving looks for.
+func isGzip(encoding []byte) bool {
+	return len(encoding) > 0 && bytes.Contains(encoding, []byte("gzip"))
+}
+
+// inflate replaces *dst by the inflated body. A body that is not gzip is treated as empty, as TensorFlow Serving does; one
+// that inflates to more than limit bytes gives errInflated.
+func inflate(dst *[]byte, body []byte, limit int) error {
+	*dst = (*dst)[:0]
+	z := inflaters.Get().(*inflater)
+	defer inflaters.Put(z)
+	z.body.Reset(body)
+	defer z.body.Reset(nil)
+	if z.gzip.Reset(&z.body) != nil {
+		return nil
+	}
+	out := *dst
+	defer func() { *dst = out }()
+	for {
+		if len(out) == cap(out) {
+			out = append(out, 0)[:len(out)]
+		}
+		n, err := z.gzip.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		switch {
+		case len(out) > limit:
+			out = out[:0]
+			return errInflated
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			out = out[:0]
+			return nil
+		}
+	}
+}
+
+// appendWriter lets the compressor append to a slice.
+type appendWriter struct{ b []byte }
+
+func (w *appendWriter) Write(p []byte) (int, error) {
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
+
+// deflateAnswer compresses a large body where the client accepts gzip.
+func deflateAnswer(c *fasthttp.RequestCtx) {
+	if len(c.Response.Body()) < minDeflate {
+		return
+	}
+	c.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	if !acceptsGzip(c.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+		return
+	}
+	spare := buffers.Get().(*[]byte)
+	w := appendWriter{(*spare)[:0]}
+	z := deflaters.Get().(*gzip.Writer)
+	z.Reset(&w)
+	_, err := z.Write(c.Response.Body())
+	err = errors.Join(err, z.Close())
+	deflaters.Put(z)
+	if err != nil { // appendWriter cannot fail; the plain body stands
+		return
+	}
+	*spare = c.Response.SwapBody(w.b)
+	buffers.Put(spare)
+	c.Response.Header.Set(fasthttp.HeaderContentEncoding, "gzip")
+}
+
+// acceptsGzip reads an Accept-Encoding: gzip, x-gzip or * without q=0.
+func acceptsGzip(header []byte) bool {
+	for len(header) > 0 {
+		var item []byte
+		item, header, _ = bytes.Cut(header, []byte(","))
+		name, params, _ := bytes.Cut(item, []byte(";"))
+		name = bytes.TrimSpace(name)
+		if !equalFold(name, "gzip") && !equalFold(name, "x-gzip") && string(name) != "*" {
+			continue
+		}
+		q, weighted := bytes.CutPrefix(bytes.ToLower(bytes.TrimSpace(params)), []byte("q="))
+		return !weighted || len(bytes.Trim(q, "0. ")) > 0
+	}
+	return false
+}

@@ -1,0 +1,182 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/serving"
+)
+
+const contentJSON = "application/json"
+
+// handle is Fiber's handler of every request. The URL is matched as it was sent: nothing is cleaned or redirected.
+func (s *Server) handle(f *fiber.Ctx) (err error) {
+	c := f.Context()
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("panic while answering a request", slog.Any("panic", r), slog.String("path", string(c.RequestURI())),
+				slog.String("stack", string(debug.Stack())))
+			s.fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
+			err = nil
+		}
+	}()
+	s.commonHeaders(c)
+	path := rawPath(c.RequestURI())
+	switch {
+	case underAPI(path):
+		err = s.api(c, path)
+	case s.opt.Paths[string(path)] != nil:
+		return s.opt.Paths[string(path)](f)
+	default:
+		err = s.own(c, path)
+	}
+	if err != nil {
+		s.fail(c, err)
+	}
+	return nil
+}
+
+// commonHeaders sets what every answer carries.
+func (s *Server) commonHeaders(c *fasthttp.RequestCtx) {
+	if s.opt.CORS {
+		h := &c.Response.Header
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Methods", "POST, GET")
+		h.Set("Access-Control-Allow-Headers", "Content-Type")
+	}
+	if s.draining.Load() {
+		c.Response.Header.SetConnectionClose()
+	}
+}
+
+// api answers what lies under /v1/.
+func (s *Server) api(c *fasthttp.RequestCtx, path []byte) error {
+	var t target
+	var err error
+	switch string(c.Method()) {
+	case http.MethodPost:
+		t, err = parsePost(path)
+	case http.MethodGet:
+		t, err = parseGet(path)
+	case http.MethodOptions:
+		preflight(c)
+		return nil
+	}
+	if err != nil { // errVersionRange
+		c.Response.Header.SetContentType(contentJSON)
+		writeEmpty(c, http.StatusBadRequest)
+		return nil
+	}
+	switch t.action {
+	case doPredict:
+		return s.predict(c, &t)
+	case doClassify, doRegress:
+		return s.infer(c, &t)
+	case getStatus:
+		return s.status(c, &t)
+	case getMetadata:
+		return s.metadata(c, &t)
+	case getList:
+		return s.list(c)
+	case getUnnamed:
+		return status.Error(codes.InvalidArgument, "Missing model name in request.")
+	}
+	return malformedRequest(c)
+}
+
+func malformedRequest(c *fasthttp.RequestCtx) error {
+	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
+}
+
+// preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on.
+func preflight(c *fasthttp.RequestCtx) {
+	origin := c.Request.Header.Peek(fasthttp.HeaderOrigin)
+	if bytes.Contains(origin, []byte("http://")) || bytes.Contains(origin, []byte("https://")) {
+		writeEmpty(c, http.StatusOK)
+		return
+	}
+	writeEmpty(c, http.StatusBadRequest)
+}
+
+// own answers the server's own paths.
+func (s *Server) own(c *fasthttp.RequestCtx, path []byte) error {
+	if c.IsGet() || c.IsHead() {
+		switch string(path) {
+		case "/healthz":
+			s.healthz(c)
+			return nil
+		case "/readyz":
+			s.readyz(c)
+			return nil
+		}
+	}
+	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s (the API is under /v1/models)", c.Method(), path)}
+}
+
+// anyMethod keeps from Fiber the methods that it does not know, which it would answer in its own words.
+func (s *Server) anyMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	known := make(map[string]bool, len(fiber.DefaultMethods))
+	for _, m := range fiber.DefaultMethods {
+		known[m] = true
+	}
+	return func(c *fasthttp.RequestCtx) {
+		if known[string(c.Method())] {
+			next(c)
+			return
+		}
+		s.commonHeaders(c)
+		s.fail(c, malformedRequest(c))
+	}
+}
+
+// protocolError answers what is not a complete HTTP request. The connection is closed after it.
+func (s *Server) protocolError(f *fiber.Ctx, err error) error {
+	c := f.Context()
+	c.Response.Reset()
+	s.commonHeaders(c)
+	lingerOn(c.Conn())
+	code := http.StatusInternalServerError
+	if e, ok := errors.AsType[*fiber.Error](err); ok {
+		code = e.Code
+	}
+	text := ""
+	switch code {
+	case http.StatusRequestEntityTooLarge:
+		s.fail(c, s.errTooLarge())
+		return nil
+	case http.StatusRequestHeaderFieldsTooLarge:
+		text = fmt.Sprintf("The request line and headers are larger than %d bytes", maxHeaderBytes)
+	case http.StatusRequestTimeout:
+		text = fmt.Sprintf("The request did not arrive within %v", readTimeout)
+	case http.StatusBadRequest:
+		text = "Malformed HTTP request: " + err.Error()
+	default:
+		text = err.Error()
+	}
+	s.fail(c, &httpError{code, text})
+	return nil
+}
+
+func (s *Server) errTooLarge() error {
+	return &httpError{http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("The request body is larger than --max_request_bytes=%d allows", s.opt.MaxRequestBytes)}
+}
+
+// spec names the version that the URL asks for. version outlives the call.
+func (t *target) spec(version *int64) serving.Spec {
+	spec := serving.Spec{Model: string(t.model), Label: string(t.label)}
+	if t.hasVersion {
+		*version = t.version
+		spec.Version = version
+	}
+	return spec
+}

@@ -1,0 +1,156 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// acceptGrace is how long connections that were already on their way are still accepted once stopping has begun.
+	acceptGrace = 20 * time.Millisecond
+	// lingerTime bounds how long what a refused client still sends is read and thrown away.
+	lingerTime = time.Second
+	// maxAcceptPause is the longest pause between two attempts to accept.
+	maxAcceptPause = time.Second
+)
+
+// listener hands out connections that can linger and remembers the open ones.
+type listener struct {
+	net.Listener
+	log      *slog.Logger
+	stopping chan struct{} // closed by stop
+	once     sync.Once     // for stop
+	shut     sync.Once     // for Close
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+}
+
+func newListener(ln net.Listener, log *slog.Logger) *listener {
+	return &listener{Listener: ln, log: log, stopping: make(chan struct{}), conns: make(map[*conn]struct{})}
+}
+
+// Accept returns io.EOF, which ends the server's loop without an error, when the listener has been stopped. It waits out
+// what passes, such as a process that is out of file descriptors.
+func (l *listener) Accept() (net.Conn, error) {
+	for pause := time.Duration(0); ; {
+		nc, err := l.Listener.Accept()
+		if err == nil {
+			c := &conn{Conn: nc, listener: l}
+			l.mu.Lock()
+			l.conns[c] = struct{}{}
+			l.mu.Unlock()
+			return c, nil
+		}
+		select {
+		case <-l.stopping:
+			return nil, io.EOF
+		default:
+		}
+		if !passes(err) {
+			return nil, err
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
+		l.log.Warn("cannot accept a connection, trying again", slog.Any("error", err), slog.Duration("in", pause))
+		select {
+		case <-l.stopping:
+			return nil, io.EOF
+		case <-time.After(pause):
+		}
+	}
+}
+
+func passes(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// stop ends Accept. Closing the socket at once would reset clients that are connected but not yet accepted, so those
+// are taken in first.
+func (l *listener) stop() {
+	l.once.Do(func() { close(l.stopping) })
+	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Now().Add(acceptGrace)) == nil {
+		return
+	}
+	_ = l.Close()
+}
+
+// Close closes the socket, once.
+func (l *listener) Close() (err error) {
+	l.shut.Do(func() { err = l.Listener.Close() })
+	return err
+}
+
+// open is the number of connections that have not been closed.
+func (l *listener) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// waitClosed waits for all connections to be closed, at most d and until ctx ends.
+func (l *listener) waitClosed(ctx context.Context, d time.Duration) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); l.open() > 0 && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// abort cuts every open connection.
+func (l *listener) abort() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Conn.Close()
+	}
+}
+
+// conn is a client's connection. Where linger is set, closing it first ends the sending half and swallows what the
+// client is still sending: closed with unread data, a socket is reset, and the client would not see its answer.
+type conn struct {
+	net.Conn
+	listener *listener
+	linger   atomic.Bool
+	closed   atomic.Bool
+}
+
+func (c *conn) Close() error {
+	if !c.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	c.listener.mu.Lock()
+	delete(c.listener.conns, c)
+	c.listener.mu.Unlock()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
+		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.Copy(io.Discard, c.Conn)
+		}
+	}
+	return c.Conn.Close()
+}
+
+// lingerOn makes a connection linger when it is closed, under TLS as well.
+func lingerOn(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if c, ok := nc.(*conn); ok {
+		c.linger.Store(true)
+	}
+}

@@ -1,0 +1,146 @@
+// Package rest serves the REST API of TensorFlow Serving on Fiber: predict, classify and regress, a model's status and
+// metadata, the list of models, and the server's own health. It translates a request for serving.Core, and the answer back.
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"shoal/serving"
+)
+
+// DefaultMaxRequestBytes is the size of a body, as sent and inflated, that TensorFlow Serving accepts when compressed.
+const DefaultMaxRequestBytes = 100 << 20
+
+const (
+	// maxHeaderBytes bounds the request line and the headers together; it is a buffer of every open connection.
+	maxHeaderBytes = 16 << 10
+	// readTimeout bounds the arrival of one request, writeTimeout the departure of its answer, both for slow networks and
+	// the largest bodies; idleTimeout is longer than the usual load balancer keeps an idle connection.
+	readTimeout  = 5 * time.Minute
+	writeTimeout = 5 * time.Minute
+	idleTimeout  = 10 * time.Minute
+	// quietTime is how long stopping waits before it closes idle connections: a client that sends without pause gets
+	// "Connection: close" with an answer in that time, and none is cut off while it is about to send.
+	quietTime = 200 * time.Millisecond
+	// abortTime is how long requests that were cancelled at the end of a shutdown have to be answered.
+	abortTime = time.Second
+)
+
+// Options configures a Server. Core is required.
+type Options struct {
+	Core            serving.Core
+	Logger          *slog.Logger  // nil: nothing is logged
+	Version         string        // the server's own version, told by /healthz
+	Timeout         time.Duration // from a request's arrival to its deadline; 0: none
+	MaxRequestBytes int           // of a body, as sent and inflated; 0: DefaultMaxRequestBytes
+	DecodeLimit     int           // bodies decoded at once; 0: one less than GOMAXPROCS
+	CORS            bool          // answer with Access-Control-Allow-* headers
+	CheckMethodName bool          // classify and regress demand the signature's method name
+	TLS             *tls.Config   // nil: plain HTTP
+	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
+	Paths map[string]fiber.Handler
+}
+
+// Server serves one listener. All its methods are safe for concurrent use.
+type Server struct {
+	opt      Options
+	log      *slog.Logger
+	app      *fiber.App
+	decoding *limiter
+
+	base     context.Context // of every request; ends when a shutdown has run out of time
+	cancel   context.CancelFunc
+	draining atomic.Bool
+
+	mu       sync.Mutex
+	listener *listener
+	served   chan struct{} // closed when Serve has returned
+}
+
+// New makes a server that serves nothing yet.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxRequestBytes <= 0 {
+		o.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	s := &Server{opt: o, log: o.Logger, decoding: newLimiter(o.DecodeLimit)}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.app = fiber.New(fiber.Config{
+		BodyLimit:                    o.MaxRequestBytes,
+		ReadBufferSize:               maxHeaderBytes,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		CaseSensitive:                true,
+		StrictRouting:                true,
+		DisableStartupMessage:        true,
+		DisableDefaultContentType:    true,
+		DisablePreParseMultipartForm: true, // a body is JSON whatever its Content-Type says
+		ErrorHandler:                 s.protocolError,
+	})
+	s.app.Use(s.handle)
+	http := s.app.Server()
+	http.CloseOnShutdown = true
+	http.SecureErrorLogMessage = true // the errors are sent to clients: keep their headers out of them
+	http.Handler = s.anyMethod(http.Handler)
+	return s
+}
+
+// Serve answers requests on ln until Shutdown, and then returns nil. It may be called once.
+func (s *Server) Serve(ln net.Listener) error {
+	l := newListener(ln, s.log)
+	s.mu.Lock()
+	s.listener, s.served = l, make(chan struct{})
+	stopped := s.draining.Load()
+	s.mu.Unlock()
+	defer close(s.served)
+	defer l.Close()
+	if stopped {
+		return nil
+	}
+	var plain net.Listener = l
+	if s.opt.TLS != nil {
+		plain = tls.NewListener(l, s.opt.TLS)
+	}
+	return s.app.Listener(plain)
+}
+
+// Shutdown stops accepting connections, lets every accepted request be answered and closes the connections. When ctx ends
+// first, it cancels what still runs, cuts the connections and returns the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.cancel()
+	s.mu.Lock()
+	s.draining.Store(true)
+	l, served := s.listener, s.served
+	s.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.stop()
+	select {
+	case <-served:
+	case <-ctx.Done():
+		_ = l.Close()
+		<-served
+	}
+	l.waitClosed(ctx, quietTime)
+	err := s.app.ShutdownWithContext(ctx)
+	if err == nil || l.open() == 0 {
+		return nil
+	}
+	s.cancel()
+	l.waitClosed(context.Background(), abortTime)
+	l.abort()
+	l.waitClosed(context.Background(), abortTime)
+	return err
+}

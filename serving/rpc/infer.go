@@ -1,0 +1,137 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/serving/inference"
+)
+
+// The fields of ClassificationRequest and RegressionRequest (alike), and of MultiInferenceRequest.
+const (
+	inferModelSpec protowire.Number = 1
+	inferInput     protowire.Number = 2
+	multiTasks     protowire.Number = 1
+)
+
+// inferRequest is a ClassificationRequest or RegressionRequest whose Input is left serialised, since the model's graph
+// wants the examples in that form.
+type inferRequest struct {
+	spec  *apis_go_proto.ModelSpec // nil: not sent
+	input []byte
+}
+
+func (r *inferRequest) unmarshal(buf mem.Buffer) (err error) {
+	r.input, err = splitInput(buf, inferModelSpec, func(wire []byte) (err error) {
+		r.spec, err = mergeModelSpec(r.spec, wire)
+		return err
+	})
+	return err
+}
+
+// multiRequest is a MultiInferenceRequest in the same way.
+type multiRequest struct {
+	tasks []*apis_go_proto.InferenceTask
+	input []byte
+}
+
+func (r *multiRequest) unmarshal(buf mem.Buffer) (err error) {
+	r.input, err = splitInput(buf, multiTasks, func(wire []byte) error {
+		task := new(apis_go_proto.InferenceTask)
+		r.tasks = append(r.tasks, task)
+		return proto.Unmarshal(wire, task)
+	})
+	return err
+}
+
+// splitInput gives the serialised Input of a request and hands the values of its other field to each. The buffer goes
+// back at once: the Input is copied out of it, since the examples outlive the call if the client gives up.
+func splitInput(buf mem.Buffer, other protowire.Number, each func([]byte) error) (input []byte, err error) {
+	for wire := buf.ReadOnlyData(); len(wire) > 0; {
+		num, typ, n := protowire.ConsumeTag(wire)
+		if n < 0 {
+			return nil, errWire
+		}
+		wire = wire[n:]
+		if n = protowire.ConsumeFieldValue(num, typ, wire); n < 0 {
+			return nil, errWire
+		}
+		if typ == protowire.BytesType {
+			value, _ := protowire.ConsumeBytes(wire)
+			switch num {
+			case other:
+				err = each(value)
+			case inferInput:
+				input = append(input, value...)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		wire = wire[n:]
+	}
+	buf.Free()
+	return input, nil
+}
+
+func (s *Server) classify(ctx context.Context, req *inferRequest) (any, error) {
+	if req.spec == nil {
+		return nil, errMissingModelSpec
+	}
+	h, err := s.handle(req.spec)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	examples, err := inference.SerializedExamples(req.input)
+	if err != nil {
+		return nil, err
+	}
+	result, err := inference.Classify(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
+	if err != nil {
+		return nil, err
+	}
+	return &apis_go_proto.ClassificationResponse{Result: result, ModelSpec: inference.ModelSpec(h, req.spec)}, nil
+}
+
+func (s *Server) regress(ctx context.Context, req *inferRequest) (any, error) {
+	if req.spec == nil {
+		return nil, errMissingModelSpec
+	}
+	h, err := s.handle(req.spec)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	examples, err := inference.SerializedExamples(req.input)
+	if err != nil {
+		return nil, err
+	}
+	result, err := inference.Regress(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
+	if err != nil {
+		return nil, err
+	}
+	return &apis_go_proto.RegressionResponse{Result: result, ModelSpec: inference.ModelSpec(h, req.spec)}, nil
+}
+
+// multiInference takes the version from the first task; all tasks run on it.
+func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, error) {
+	var spec *apis_go_proto.ModelSpec
+	if len(req.tasks) > 0 {
+		spec = req.tasks[0].GetModelSpec()
+	}
+	h, err := s.handle(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	examples, err := inference.SerializedExamples(req.input)
+	if err != nil {
+		return nil, err
+	}
+	return inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
+}

@@ -1,0 +1,129 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"shoal/serving"
+)
+
+// Options is what a Server is made of; only Core is required.
+type Options struct {
+	Core   serving.Core
+	Logger *slog.Logger // nil: nothing is logged
+
+	// Reload applies a new configuration and returns when it is in force. nil: HandleReloadConfigRequest is refused.
+	Reload func(ctx context.Context, config *config_go_proto.ModelServerConfig) error
+	// Counter reads a metric by TensorFlow Serving's name, for the increases a ReloadConfigResponse reports. nil: all 0.
+	Counter func(name string) int64
+	// Observe is told of every finished call. nil: nobody is.
+	Observe func(Call)
+
+	TLS                      *config_go_proto.SSLConfig // --ssl_config_file; nil: plain text
+	MaxRequestBytes          int64                      // --max_request_bytes; 0: what gRPC can carry
+	MaxConcurrentStreams     uint32                     // --grpc_max_threads, for each connection; 0: no limit
+	ChannelArguments         ChannelArguments           // --grpc_channel_arguments
+	SerializeAsTensorContent bool                       // --enable_serialization_as_tensor_content
+	CheckMethodName          bool                       // --enable_signature_method_name_check
+	DefaultTimeout           time.Duration              // for calls without a deadline of their own; 0: none
+	HealthInterval           time.Duration              // how often a health watcher's state is looked at; 0: 1 s
+
+	// ServerOptions are added to the server's own: tracing and metrics handlers.
+	ServerOptions []grpc.ServerOption
+}
+
+// Call is a finished call, for metrics.
+type Call struct {
+	Method   string // the RPC's own name: Predict, Classify, …
+	Model    string // "" where the call names none
+	Err      error  // nil, or a gRPC status
+	Start    time.Time
+	Duration time.Duration
+}
+
+// Validate lists every fault.
+func (o *Options) Validate() error {
+	var errs []error
+	if o.Core == nil {
+		errs = append(errs, errors.New("rpc: Core is missing"))
+	}
+	if o.MaxRequestBytes < 0 {
+		errs = append(errs, fmt.Errorf("rpc: MaxRequestBytes (--max_request_bytes) is %d, must not be negative", o.MaxRequestBytes))
+	}
+	if o.DefaultTimeout < 0 || o.HealthInterval < 0 {
+		errs = append(errs, errors.New("rpc: DefaultTimeout and HealthInterval must not be negative"))
+	}
+	if _, err := tlsConfig(o.TLS); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Options) ensureDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.HealthInterval == 0 {
+		o.HealthInterval = time.Second
+	}
+	if o.Observe == nil {
+		o.Observe = func(Call) {}
+	}
+	if o.Counter == nil {
+		o.Counter = func(string) int64 { return 0 }
+	}
+}
+
+// maxRequestBytes is the largest message taken; gRPC's own limit is that of an int32.
+func (o *Options) maxRequestBytes() int64 {
+	limit := o.MaxRequestBytes
+	if o.ChannelArguments.MaxReceiveBytes != 0 {
+		limit = o.ChannelArguments.MaxReceiveBytes
+	}
+	if limit <= 0 || limit > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return limit
+}
+
+// grpcOptions are the options of the underlying server, without interceptors.
+func (o *Options) grpcOptions() ([]grpc.ServerOption, error) {
+	args := o.ChannelArguments
+	opts := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(int(o.maxRequestBytes())),
+		grpc.MaxSendMsgSize(args.maxSendBytes()),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle:     args.MaxConnectionIdle,
+			MaxConnectionAge:      args.MaxConnectionAge,
+			MaxConnectionAgeGrace: args.MaxConnectionAgeGrace,
+			Time:                  args.KeepaliveTime,
+			Timeout:               args.KeepaliveTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime:             args.MinPingInterval,
+			PermitWithoutStream: args.PermitPingsWithoutCalls,
+		}),
+	}
+	if n := o.MaxConcurrentStreams; n > 0 {
+		opts = append(opts, grpc.MaxConcurrentStreams(n))
+	}
+	tls, err := tlsConfig(o.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if tls != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(tls)))
+	}
+	return append(opts, o.ServerOptions...), nil
+}

@@ -1,0 +1,230 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/serving"
+	"shoal/serving/inference"
+	"shoal/serving/rpc/tensorproto"
+	"shoal/tensor"
+)
+
+// expansion bounds what honest values grow to in memory: a string of two bytes on the wire takes 24 and its own.
+const expansion = 16
+
+// predict answers PredictionService.Predict. The order of the checks is TensorFlow Serving's.
+func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) {
+	defer req.free()
+	if req.spec == nil {
+		return nil, errMissingModelSpec
+	}
+	h, err := s.handle(req.spec)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	key := req.spec.GetSignatureName()
+	if key == "" {
+		key = inference.DefaultSignature
+	}
+	sig, ok := h.Signature(key)
+	if !ok {
+		return nil, status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
+	}
+	if err := s.checkPredictMethod(sig); err != nil {
+		return nil, err
+	}
+
+	arena := tensor.NewArena()
+	defer arena.Free()
+	inputs, err := s.decodeInputs(h, sig, req, arena)
+	if err != nil {
+		return nil, err
+	}
+	selected, err := selectOutputs(sig, req.filter)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := h.Run(ctx, sig, inputs, arena, s.deadline(ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Free()
+	spec, err := proto.Marshal(inference.ModelSpec(h, req.spec))
+	if err != nil {
+		return nil, err
+	}
+	return encodeOutputs(sig, answer.Outputs, selected, spec, s.opts.SerializeAsTensorContent), nil
+}
+
+func (s *Server) checkPredictMethod(sig *tensor.Signature) error {
+	if !s.opts.CheckMethodName {
+		return nil
+	}
+	methods := []string{inference.PredictMethod, inference.ClassifyMethod, inference.RegressMethod}
+	if slices.Contains(methods, sig.Method) {
+		return nil
+	}
+	return status.Errorf(codes.Internal, "Expected prediction signature method_name to be one of {%s}. Was: %s", strings.Join(methods, ", "), sig.Method)
+}
+
+// deadline is the client's, or else the server's default for calls without one.
+func (s *Server) deadline(ctx context.Context) time.Time {
+	if d, ok := ctx.Deadline(); ok {
+		return d
+	}
+	if s.opts.DefaultTimeout > 0 {
+		return time.Now().Add(s.opts.DefaultTimeout)
+	}
+	return time.Time{}
+}
+
+// decodeInputs puts the request's tensors into the signature's order, with the model's own defaults for those not sent.
+func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *predictRequest, arena *tensor.Arena) ([]tensor.Tensor, error) {
+	defaults := h.MetaGraph().GetSignatureDef()[sig.Name].GetDefaults()
+	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && len(defaults) == 0 {
+		return nil, inputCountError(sig, req)
+	}
+	dec := tensorproto.Decoder{Arena: arena, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.buf.Len()))}
+	inputs, used := make([]tensor.Tensor, len(sig.Inputs)), 0
+	for i, spec := range sig.Inputs {
+		wire, sent := req.input(spec.Name)
+		var err error
+		switch def, ok := defaults[spec.Name]; {
+		case sent:
+			used++
+			inputs[i], err = dec.Decode(wire)
+		case ok:
+			inputs[i], err = dec.Message(def)
+		default:
+			return nil, noInputError(spec, req, defaults)
+		}
+		if err != nil {
+			return nil, inputError(spec.Name, err)
+		}
+	}
+	if used != len(req.inputs) {
+		return nil, strangeInputError(sig, req)
+	}
+	for i, spec := range sig.Inputs {
+		if got := inputs[i].DType; got != spec.DType {
+			return nil, status.Errorf(codes.InvalidArgument, "Expects arg[%d] to be %v but %v is provided: input %q", i, spec.DType, got, spec.Name)
+		}
+	}
+	return inputs, nil
+}
+
+func inputError(alias string, err error) error {
+	if tooLarge, ok := errors.AsType[*tensorproto.TooLargeError](err); ok {
+		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v (--max_request_bytes)", alias, tooLarge)
+	}
+	return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s", alias)
+}
+
+func inputCountError(sig *tensor.Signature, req *predictRequest) error {
+	sent, want := req.aliases(), signatureAliases(sig.Inputs)
+	return status.Errorf(codes.InvalidArgument,
+		"input size does not match signature: %d!=%d len({%s}) != len({%s}). Sent extra: {%s}. Missing but required: {%s}.",
+		len(sent), len(want), strings.Join(sent, ","), strings.Join(want, ","),
+		strings.Join(without(sent, want), ","), strings.Join(without(want, sent), ","))
+}
+
+func noInputError(spec tensor.Spec, req *predictRequest, defaults map[string]*tensor_go_proto.TensorProto) error {
+	return status.Errorf(codes.InvalidArgument,
+		"Signature input alias: %s(feed name: %s) not found in request and no default value provided. "+
+			"Inputs expected to be in the request {%s}, or default input alias set: %s",
+		spec.Name, spec.TensorName, strings.Join(req.aliases(), ","), strings.Join(slices.Sorted(maps.Keys(defaults)), ","))
+}
+
+func strangeInputError(sig *tensor.Signature, req *predictRequest) error {
+	sent := req.aliases()
+	used := without(sent, without(sent, signatureAliases(sig.Inputs)))
+	return status.Errorf(codes.InvalidArgument, "Inputs contains invalid name. Used request inputs: %s, request input: %s",
+		strings.Join(used, ","), strings.Join(sent, ","))
+}
+
+func (r *predictRequest) aliases() []string {
+	names := make([]string, len(r.inputs))
+	for i, in := range r.inputs {
+		names[i] = in.alias
+	}
+	return names
+}
+
+func signatureAliases(specs []tensor.Spec) []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return names
+}
+
+func without(names, others []string) (left []string) {
+	for _, n := range names {
+		if !slices.Contains(others, n) {
+			left = append(left, n)
+		}
+	}
+	return left
+}
+
+// selectOutputs gives the outputs to answer with: those that the filter names, or all.
+func selectOutputs(sig *tensor.Signature, filter []string) ([]int, error) {
+	if len(filter) == 0 {
+		all := make([]int, len(sig.Outputs))
+		for i := range all {
+			all[i] = i
+		}
+		return all, nil
+	}
+	var selected []int
+	for _, alias := range filter {
+		i := sig.Output(alias)
+		if i < 0 {
+			return nil, status.Errorf(codes.InvalidArgument, "output tensor alias not found in signature: %s Outputs expected to be in the set {%s}.",
+				alias, strings.Join(signatureAliases(sig.Outputs), ","))
+		}
+		if slices.Contains(selected, i) {
+			return nil, status.Errorf(codes.InvalidArgument, "duplicate output tensor alias: %s", alias)
+		}
+		selected = append(selected, i)
+	}
+	return selected, nil
+}
+
+// encodeOutputs writes the PredictResponse straight from the outputs' memory, which is free afterwards.
+func encodeOutputs(sig *tensor.Signature, outputs []tensor.Tensor, selected []int, spec []byte, content bool) wireResponse {
+	messages := make([]tensorproto.Message, len(selected))
+	entries := make([]int, len(selected))
+	size := protowire.SizeTag(predictResponseModelSpec) + protowire.SizeBytes(len(spec))
+	for k, i := range selected {
+		messages[k] = tensorproto.Measure(&outputs[i], content)
+		entries[k] = protowire.SizeTag(entryKey) + protowire.SizeBytes(len(sig.Outputs[i].Name)) +
+			protowire.SizeTag(entryValue) + protowire.SizeBytes(messages[k].Size)
+		size += protowire.SizeTag(predictOutputs) + protowire.SizeBytes(entries[k])
+	}
+	return newResponse(size, func(dst []byte) []byte {
+		for k, i := range selected {
+			dst = protowire.AppendTag(dst, predictOutputs, protowire.BytesType)
+			dst = protowire.AppendVarint(dst, uint64(entries[k]))
+			dst = protowire.AppendTag(dst, entryKey, protowire.BytesType)
+			dst = protowire.AppendString(dst, sig.Outputs[i].Name)
+			dst = protowire.AppendTag(dst, entryValue, protowire.BytesType)
+			dst = protowire.AppendVarint(dst, uint64(messages[k].Size))
+			dst = messages[k].Append(dst)
+		}
+		dst = protowire.AppendTag(dst, predictResponseModelSpec, protowire.BytesType)
+		return protowire.AppendBytes(dst, spec)
+	})
+}

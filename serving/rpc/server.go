@@ -1,0 +1,121 @@
+// Package rpc is the gRPC API, call for call that of tensorflow_model_server: PredictionService and ModelService, and
+// beside them health and server reflection. It translates: a request's tensors go from the wire into an arena, the
+// servable runs them, and its outputs go from their own memory to the wire. Models, versions and batches are others' work.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and are answered alike
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"shoal/serving/inference"
+)
+
+// Server answers gRPC calls on any number of listeners. It is safe for concurrent use.
+type Server struct {
+	opts   Options
+	grpc   *grpc.Server
+	checks []inference.Option
+
+	draining chan struct{} // closed by Drain
+	drain    sync.Once
+}
+
+// New makes a server; Serve starts it.
+func New(opts Options) (*Server, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts.ensureDefaults()
+	s := &Server{
+		opts:     opts,
+		checks:   []inference.Option{inference.CheckMethodName(opts.CheckMethodName)},
+		draining: make(chan struct{}),
+	}
+	serverOpts, err := opts.grpcOptions()
+	if err != nil {
+		return nil, err
+	}
+	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
+	s.grpc = grpc.NewServer(serverOpts...)
+	s.grpc.RegisterService(&predictionDesc, s)
+	s.grpc.RegisterService(&modelDesc, s)
+	grpc_health_v1.RegisterHealthServer(s.grpc, health{s: s})
+	reflection.Register(s.grpc)
+	if len(opts.ChannelArguments.Unknown) > 0 {
+		opts.Logger.Warn("gRPC channel arguments without effect here", "names", opts.ChannelArguments.Unknown)
+	}
+	return s, nil
+}
+
+// Serve answers on all listeners, which it closes, until Shutdown; then it returns nil. If one of them fails, the others
+// are stopped too.
+func (s *Server) Serve(listeners ...net.Listener) error {
+	errs := make([]error, len(listeners))
+	var wg sync.WaitGroup
+	for i, l := range listeners {
+		wg.Go(func() {
+			if errs[i] = s.grpc.Serve(l); errs[i] != nil && !errors.Is(errs[i], grpc.ErrServerStopped) {
+				errs[i] = fmt.Errorf("gRPC on %v: %w", l.Addr(), errs[i])
+				s.grpc.Stop()
+			} else {
+				errs[i] = nil
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Drain makes health say NOT_SERVING and goes on answering: the first step of a shutdown.
+func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+func (s *Server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// Shutdown takes no new calls and waits for those under way. When ctx ends first, they are cancelled, and its error is
+// returned once their handlers have come back.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// ListenUnix listens on a UNIX socket (--grpc_socket_path), in place of one that an earlier process left behind.
+func ListenUnix(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("--grpc_socket_path: %w", err)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("--grpc_socket_path: %w", err)
+	}
+	return l, nil
+}

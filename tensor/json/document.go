@@ -1,0 +1,161 @@
+package json
+
+import (
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/tensor"
+)
+
+// node is one value, or one member's name, of a checked document. The nodes lie in document order, a container before
+// what it holds.
+type node struct {
+	pos   uint32 // offset of its first byte, which also tells its kind
+	next  uint32 // index of the node behind it and all that it holds
+	count uint32 // elements of an array; names and values of an object
+}
+
+// document is a body that has been parsed; node 0 is its root. It refers to the body.
+type document struct {
+	body []byte
+	tape []node
+}
+
+// kind is the type of a value with RapidJSON's name.
+type kind string
+
+const (
+	kindNull   kind = "Null"
+	kindFalse  kind = "False"
+	kindTrue   kind = "True"
+	kindObject kind = "Object"
+	kindArray  kind = "Array"
+	kindString kind = "String"
+	kindNumber kind = "Number"
+)
+
+func (d *document) kind(v uint32) kind {
+	switch d.body[d.tape[v].pos] {
+	case '{':
+		return kindObject
+	case '[':
+		return kindArray
+	case '"':
+		return kindString
+	case 't':
+		return kindTrue
+	case 'f':
+		return kindFalse
+	case 'n':
+		return kindNull
+	}
+	return kindNumber
+}
+
+func (d *document) is(v uint32, k kind) bool { return d.kind(v) == k }
+
+func (d *document) next(v uint32) uint32 { return d.tape[v].next }
+
+// size is the number of elements of an array.
+func (d *document) size(v uint32) int { return int(d.tape[v].count) }
+
+// members yields the nodes of an object's names; each value is the node behind its name.
+func (d *document) members(object uint32) func(yield func(name uint32) bool) {
+	return func(yield func(uint32) bool) {
+		for m := object + 1; m < d.next(object); m = d.next(m + 1) {
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// elements yields the nodes of an array's elements with their indices.
+func (d *document) elements(array uint32) func(yield func(i int, v uint32) bool) {
+	return func(yield func(int, uint32) bool) {
+		for i, v := 0, array+1; v < d.next(array); i, v = i+1, d.next(v) {
+			if !yield(i, v) {
+				return
+			}
+		}
+	}
+}
+
+// find is the value of the first member with this name. The root and containers are never members, so 0 means none.
+func (d *document) find(object uint32, name string) uint32 {
+	for m := range d.members(object) {
+		raw, escaped := d.rawString(m)
+		if !escaped && string(raw) == name || escaped && string(d.appendString(nil, m)) == name {
+			return m + 1
+		}
+	}
+	return 0
+}
+
+// rawString is the inside of a string as it stands in the body.
+func (d *document) rawString(v uint32) (raw []byte, escaped bool) {
+	pos := int(d.tape[v].pos)
+	end, escaped, _ := scanString(d.body, pos)
+	return d.body[pos+1 : end-1], escaped
+}
+
+// appendString appends the value of a string.
+func (d *document) appendString(dst []byte, v uint32) []byte {
+	raw, escaped := d.rawString(v)
+	if !escaped {
+		return append(dst, raw...)
+	}
+	return appendUnescaped(dst, raw)
+}
+
+// name is a member's name as TensorFlow Serving reads it where it goes through all members: up to the first NUL.
+func (d *document) name(m uint32) string {
+	s := d.appendString(nil, m)
+	if i := slices.Index(s, 0); i >= 0 {
+		s = s[:i]
+	}
+	return string(s)
+}
+
+func (d *document) number(v uint32) number {
+	n, _, _ := scanNumber(d.body, int(d.tape[v].pos))
+	return n
+}
+
+// base64 is the payload's node of a base64 object, {"b64": "…"} with nothing else in it; 0 for any other value.
+func (d *document) base64(v uint32) uint32 {
+	if !d.is(v, kindObject) || d.tape[v].count != 2 {
+		return 0
+	}
+	payload := d.find(v, "b64")
+	if payload == 0 || !d.is(payload, kindString) {
+		return 0
+	}
+	return payload
+}
+
+func (d *document) formatError(v uint32, what string) error {
+	return invalidf("JSON Value: %s %s", d.dump(v), what)
+}
+
+func (d *document) typeError(v uint32, t tensor.DType) error {
+	return invalidf("JSON Value: %s Type: %s is not of expected type: %v", d.dump(v), d.kind(v), t)
+}
+
+func (d *document) conversionError(v uint32, t tensor.DType) error {
+	return status.Errorf(codes.Unimplemented, "Conversion of JSON Value: %s to type: %v", d.dump(v), t)
+}
+
+// signatureName is the body's signature_name, "" where there is none.
+func (d *document) signatureName() (string, error) {
+	v := d.find(0, "signature_name")
+	if v == 0 {
+		return "", nil
+	}
+	if !d.is(v, kindString) {
+		return "", d.formatError(0, "not formatted correctly. 'signature_name' key must be a string value.")
+	}
+	return string(d.appendString(nil, v)), nil
+}
