@@ -23,7 +23,7 @@ build: deps ## bin/shoal, and bin/tensorflow_model_server: the same program, whi
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/shoal ./cmd/shoal
 	@ln -sf shoal bin/tensorflow_model_server
 
-run: build ## serve the example models on REST port 8501 (more flags: ARGS='--port=8500')
+run: build ## serve the example models on REST port 8501 (more flags: ARGS='--log_level=debug')
 	@echo; echo 'In another terminal, ask which languages these are:'; echo
 	@sed '1,/^$$/d; s/^/  /' examples/guess.sh; echo
 	@exec bin/shoal serve --rest_api_port=8501 --model_config_file=examples/models.config \

@@ -104,7 +104,11 @@ func TestClosingRunsWhatWasAccepted(t *testing.T) {
 		other.Signature = sigB
 		calls = append(calls, r.send(other))
 		r.wantSizes()
+		start := time.Now()
 		r.Close()
+		if took := time.Since(start); took != 10*ms {
+			t.Errorf("Close took %v, a run 10ms", took)
+		}
 		r.wantSizes(5, 1)
 		if _, err := r.Do(r.t.Context(), column(1)); !errors.Is(err, ErrClosed) || status.Code(err) != codes.Unavailable {
 			t.Errorf("after Close: %v", err)

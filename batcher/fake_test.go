@@ -231,7 +231,7 @@ func (r *rig) wantSizes(want ...int) {
 }
 
 // withArena gives the entry memory of its own to be retained. The returned check, to be called when the batcher is done
-// with it, fails unless the caller's reference is the only one left.
+// with it and nobody takes new arenas from the pool, fails unless the caller's reference is the only one left.
 func withArena(t testing.TB, e *Entry) (check func()) {
 	a := tensor.NewArena()
 	e.Arena = a

@@ -32,7 +32,7 @@ func (w *worker) finishPiece(it item, a *Answer, err error, unbatched bool) {
 	if a != nil {
 		s.pieces = append(s.pieces, piece{it.from, a})
 	}
-	if t.queue != nil && (s.err != nil || s.unbatched) {
+	if t.queue != nil && s.err != nil {
 		w.b.backlog.remove(t)
 	}
 	last := s.running == 0 && t.queue == nil

@@ -1,8 +1,11 @@
 package batcher
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -92,4 +95,39 @@ func TestConfigListsEveryFault(t *testing.T) {
 	if _, err := New(Config{}, nil, nil, nil); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("no executors: %v", err)
 	}
+}
+
+func TestAlarmGoesOffAtTheEarliestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		start, rang := time.Now(), []time.Duration(nil)
+		var a alarm
+		a.ring = func() {
+			mu.Lock()
+			defer mu.Unlock()
+			rang = append(rang, time.Since(start))
+			a.at = time.Time{}
+			a.rings.Done()
+		}
+		set := func(at time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			a.set(at)
+		}
+		for _, after := range []time.Duration{9 * ms, 5 * ms, 7 * ms} {
+			set(start.Add(after))
+		}
+		set(time.Time{})
+		time.Sleep(20 * ms)
+		set(start.Add(30 * ms))
+		time.Sleep(20 * ms)
+		set(start.Add(time.Hour))
+		mu.Lock()
+		a.stop()
+		mu.Unlock()
+		a.rings.Wait()
+		if !slices.Equal(rang, []time.Duration{5 * ms, 30 * ms}) || time.Since(start) != 40*ms {
+			t.Errorf("rang at %v; %v", rang, time.Since(start))
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package batcher
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -106,23 +107,58 @@ func TestDeadlineOfADividedEntry(t *testing.T) {
 	})
 }
 
-func TestDividedEntryThatLeavesBetweenItsRuns(t *testing.T) {
-	within(t, Config{MaxBatchSize: 4}, 1, nil, slow, func(r *rig) {
-		r.send(column(0))
-		e := column(numbers(0, 8)...)
-		e.Deadline = time.Now().Add(25 * ms)
-		check := withArena(t, e)
-		r.send(column(1, 2, 3)) // open batch: the first piece has one row
-		c := r.send(e)          // 1, 4, 3
-		alone := column(5)      // older than the rest of e? no: it waits behind
-		alone.Unbatched = true
-		r.send(alone)
-		<-c.done
-		if status.Code(c.err) != codes.DeadlineExceeded {
-			t.Error(c.err)
+// TestEndBetweenPieces ends a divided entry while one piece is back, the rest is queued, and nothing of it is running: its
+// deadline is found to have passed, its signature turns out not to be batched, or its caller leaves.
+func TestEndBetweenPieces(t *testing.T) {
+	prepare := func(t *testing.T, deadline time.Time) (b *Batcher, w *worker, tk *task, freed *int, check func()) {
+		b, err := New(Config{MaxBatchSize: 4}, newFake(t).instances(1), nil, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		r.wg.Wait()
-		time.Sleep(time.Second)
+		e := column(numbers(0, 6)...)
+		e.Deadline = deadline
+		check = withArena(t, e)
+		tk = b.newTask(t.Context(), e, time.Now())
+		if _, _, err := b.backlog.admit(tk, nil); err != nil {
+			t.Fatal(err)
+		}
+		w, freed = b.idle[0], new(int)
+		items := b.backlog.fill(nil, tk.queue, 4, time.Now())
+		w.finish(items[0], &Answer{owner: share(&tensor.Result{Release: func() { *freed++ }}, 1)}, nil)
+		if tk.queue == nil || tk.split.running != 0 || *freed != 0 {
+			t.Fatalf("not between its pieces: %+v", tk)
+		}
+		return
+	}
+	t.Run("expired", func(t *testing.T) {
+		b, _, tk, freed, check := prepare(t, time.Now().Add(time.Hour))
+		if items := b.backlog.fill(nil, tk.queue, 4, time.Now().Add(2*time.Hour)); len(items) != 0 {
+			t.Error("it ran")
+		}
+		if o := <-tk.done; status.Code(o.err) != codes.DeadlineExceeded || *freed != 1 || b.backlog.rows != 0 {
+			t.Error(o.err, *freed, b.backlog.rows)
+		}
+		check()
+	})
+	t.Run("unbatched", func(t *testing.T) {
+		b, w, tk, freed, check := prepare(t, time.Time{})
+		w.unbatch(sigA)
+		if *freed != 1 || tk.queue != &b.backlog.alone {
+			t.Error(*freed, tk.queue)
+		}
+		if !w.take(time.Now()) || len(w.items) != 1 || w.items[0].rows() != 6 {
+			t.Error("it does not run alone")
+		}
+		w.run()
+		o := <-tk.done
+		checkPlusOne(t, &Entry{Inputs: column(numbers(0, 6)...).Inputs}, o.answer)
+		check()
+	})
+	t.Run("left", func(t *testing.T) {
+		b, _, tk, freed, check := prepare(t, time.Time{})
+		if o, again := b.leave(tk, context.Canceled); status.Code(o.err) != codes.Canceled || !again || *freed != 1 {
+			t.Error(o.err, again, *freed)
+		}
 		check()
 	})
 }

@@ -2,7 +2,6 @@ package batcher
 
 import (
 	"runtime"
-	"runtime"
 	"time"
 
 	"shoal/tensor"
@@ -63,8 +62,7 @@ func (w *worker) work() {
 	b := w.b
 	for woken := true; ; woken = false {
 		b.limit.acquire()
-		runtime.Gosched()
-		runtime.Gosched()
+		b.gather()
 		now := time.Now()
 		var next *worker
 		b.mu.Lock()
@@ -97,6 +95,19 @@ func (w *worker) work() {
 		b.start(next)
 		w.run()
 		b.limit.release()
+	}
+}
+
+// gather lets the goroutines that are ready to run do so first, unless there is a full batch already. Among them are the
+// callers who were just answered and those with a request decoded but for its last bytes; a worker that did not give way
+// would take what little is there, keep its processor through the run, and find as little the next time. Where nobody is
+// ready it costs next to nothing.
+func (b *Batcher) gather() {
+	b.mu.Lock()
+	full := b.backlog.rows >= b.cfg.MaxExecutionBatchSize
+	b.mu.Unlock()
+	if !full {
+		runtime.Gosched()
 	}
 }
 

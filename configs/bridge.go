@@ -70,6 +70,7 @@ func (b *bridged) close() {
 	}
 }
 
+// advance moves the end behind c.
 func (b *bridged) advance(c byte) {
 	if c == '\n' {
 		b.end.line++

@@ -54,6 +54,7 @@ func (s *Server) noteMistaken(variables map[string]string) {
 	}
 }
 
+// variableNames are the variables of all flags.
 func variableNames() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for f := range Flags() {

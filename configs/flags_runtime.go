@@ -2,6 +2,7 @@ package configs
 
 import "time"
 
+// tensorflowFlags reach the sessions. 0 means chosen for the machine, from measurements, and not TensorFlow's default.
 var tensorflowFlags = []Flag{
 	{Name: "tensorflow_session_parallelism", Group: groupTensorFlow,
 		Help: "threads of both pools of a session; 0: chosen",
@@ -38,6 +39,7 @@ var tensorflowFlags = []Flag{
 		bind: func(s *Server) value { return list(&s.TensorFlow.CustomOps, "FILE,…") }},
 }
 
+// lifecycleFlags are how versions come and go, and how the server ends.
 var lifecycleFlags = []Flag{
 	{Name: "file_system_poll_wait_seconds", Group: groupLifecycle,
 		Help: "seconds between looks for new versions; 0: look once; negative: never",
@@ -68,6 +70,7 @@ var lifecycleFlags = []Flag{
 		bind: func(s *Server) value { return duration(&s.Lifecycle.DrainTimeout) }},
 }
 
+// monitoringFlags are what a server tells about itself.
 var monitoringFlags = []Flag{
 	{Name: "monitoring_config_file", Group: groupMonitoring,
 		Help: "Prometheus metrics on the REST port: text proto MonitoringConfig",
@@ -85,6 +88,8 @@ var monitoringFlags = []Flag{
 
 const noTFLite = "TensorFlow Lite is not supported"
 
+// notedFlags are taken so that command lines go on working. One that is set gives a line in the log with its reason: a
+// flag is never without effect in silence.
 var notedFlags = []Flag{
 	{Name: "flush_filesystem_caches", Group: groupNoted,
 		Help: "drop cached files after loading", Noted: "the kernel gives file caches back by itself",

@@ -2,6 +2,7 @@ package configs
 
 import "time"
 
+// modelFlags say what is served.
 var modelFlags = []Flag{
 	{Name: "model_name", Group: groupModels,
 		Help: "name of the one model at --model_base_path",
@@ -23,6 +24,7 @@ var modelFlags = []Flag{
 		bind: func(s *Server) value { return list(&s.TensorFlow.Tags, "TAG,…") }},
 }
 
+// restFlags are the HTTP side. TensorFlow Serving has REST off unless it is given a port; here it is on.
 var restFlags = []Flag{
 	{Name: "rest_api_port", Group: groupREST,
 		Help: "port of the REST API; 0: none",
@@ -50,6 +52,8 @@ var restFlags = []Flag{
 		bind: func(s *Server) value { return size(&s.REST.MaxRequestBytes) }},
 }
 
+// grpcFlags are the gRPC side. The two numbers of threads default to four a CPU in TensorFlow Serving, where a thread
+// waits for each request; here waiting costs none, so that 0 leaves the choice to the server.
 var grpcFlags = []Flag{
 	{Name: "port", Group: groupGRPC,
 		Help: "TCP port of the gRPC API; 0: none",
@@ -77,6 +81,7 @@ var grpcFlags = []Flag{
 		bind: func(s *Server) value { return boolean(&s.GRPC.SerializeAsTensorContent) }},
 }
 
+// batchingFlags are those of batching, which is off by default in TensorFlow Serving and on here.
 var batchingFlags = []Flag{
 	{Name: "enable_batching", Group: groupBatching,
 		Help: "gather requests into batches; false: run each alone",

@@ -9,10 +9,7 @@ import (
 
 // known is what tensorflow_model_server's users rely on: each flag's default, and whether it has an effect here. sample
 // is a value other than the default.
-var known = []struct {
-	name, byDefault, sample string
-	noted                   bool
-}{
+var known = []knownFlag{
 	{"port", "8500", "9000", false},
 	{"grpc_socket_path", "", "/tmp/s", false},
 	{"grpc_max_threads", "0", "8", false},
@@ -75,6 +72,11 @@ var known = []struct {
 	{"custom_op_libraries", "", "a.so,b.so", false},
 }
 
+type knownFlag struct {
+	name, byDefault, sample string
+	noted                   bool
+}
+
 func table(t *testing.T, name string) Flag {
 	t.Helper()
 	for f := range Flags() {
@@ -121,12 +123,7 @@ func TestEveryFlag(t *testing.T) {
 		})
 	}
 	for f := range Flags() {
-		if !slices.ContainsFunc(known, func(k struct {
-			name, byDefault, sample string
-			noted                   bool
-		}) bool {
-			return k.name == f.Name
-		}) {
+		if !slices.ContainsFunc(known, func(k knownFlag) bool { return k.name == f.Name }) {
 			t.Errorf("--%s is not tested", f.Name)
 		}
 	}

@@ -32,14 +32,20 @@ environment variable, SHOAL_NAME (--port: SHOAL_PORT); a flag beats its variable
 	return out.Flush()
 }
 
-// writeHelp prints one flag: its form with the default, then the help, indented.
+// writeHelp prints one flag: its form with the default, then the help, indented. A boolean stands in the form that
+// changes it.
 func (f Flag) writeHelp(w io.Writer) {
-	fmt.Fprintf(w, "  --%s", f.Name)
-	if f.Name != "version" {
-		fmt.Fprintf(w, "=%s", f.Kind())
-		if d := f.Default(); d != "" {
-			fmt.Fprintf(w, "  (default %s)", d)
-		}
+	form, byDefault := "="+f.Kind(), f.Default()
+	switch {
+	case f.Kind() != boolKind:
+	case byDefault == "true":
+		form = "=false"
+	default:
+		form, byDefault = "", ""
+	}
+	fmt.Fprintf(w, "  --%s%s", f.Name, form)
+	if byDefault != "" {
+		fmt.Fprintf(w, "  (default %s)", byDefault)
 	}
 	fmt.Fprintln(w)
 	help := f.Help
@@ -102,6 +108,7 @@ stand bare. Flags marked + are Shoal's own, all others are tensorflow_model_serv
 	return out.Flush()
 }
 
+// code is s as code, where there is any.
 func code(s string) string {
 	if s == "" {
 		return ""

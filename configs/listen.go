@@ -23,6 +23,7 @@ func (s *Server) GRPCListen() string {
 	return join(s.GRPC.Address, s.GRPC.Port)
 }
 
+// join takes an IPv6 address with brackets or without.
 func join(host string, port int) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }

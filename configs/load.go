@@ -18,7 +18,7 @@ type Files struct {
 
 // Load validates s and reads every file that it names. A platform file's settings replace those flags of s that it
 // beats. The error has every fault of flags and files: Faults, in which a broken text proto's line begins with
-// "Error parsing text-format".
+// "Error parsing text-format". Call it once; ReadModels or ParseModels read a changed models file.
 func (s *Server) Load() (*Files, error) {
 	var faults Faults
 	faults.take(s.Validate())
@@ -67,6 +67,7 @@ func (s *Server) loadSession(files *Files, faults *Faults) {
 	files.Session = s.TensorFlow.session(base)
 }
 
+// loadPlatform reads the platform file and notes the flags that were set in vain.
 func (s *Server) loadPlatform(files *Files, faults *Faults) {
 	path := s.TensorFlow.PlatformConfigFile
 	config, err := readPlatform(path)

@@ -103,10 +103,12 @@ type modelReader struct {
 	models *Models
 }
 
+// faultf adds a fault that begins with the model's name.
 func (m modelReader) faultf(format string, args ...any) {
 	m.faults.addf("%s: "+format, append([]any{m.who}, args...)...)
 }
 
+// notef adds a note, likewise.
 func (m modelReader) notef(format string, args ...any) {
 	m.models.Notes = append(m.models.Notes, fmt.Sprintf("%s: "+format, append([]any{m.who}, args...)...))
 }
@@ -125,6 +127,7 @@ func (m modelReader) basePath() string {
 	return filepath.Clean(path)
 }
 
+// platform may be left out; the deprecated model_type stands for it.
 func (m modelReader) platform() string {
 	name := m.GetModelPlatform()
 	switch m.GetModelType() { //nolint:staticcheck // deprecated, and still in users' files
@@ -162,6 +165,8 @@ func (m modelReader) policy() serving.Policy {
 	return serving.Policy{Latest: max(1, int(p.GetLatest().GetNumVersions()))}
 }
 
+// labels may name a version that the policy does not serve: the server then answers as for any version that is not
+// there, and a note tells.
 func (m modelReader) labels() map[string]int64 {
 	specific := m.GetModelVersionPolicy().GetSpecific().GetVersions()
 	for _, label := range slices.Sorted(maps.Keys(m.GetVersionLabels())) {
@@ -178,6 +183,7 @@ func (m modelReader) labels() map[string]int64 {
 	return maps.Clone(m.GetVersionLabels())
 }
 
+// logging knows one type of collector; TensorFlow Serving as it is published has none at all.
 func (m modelReader) logging() Logging {
 	collector, rate := m.GetLoggingConfig().GetLogCollectorConfig(), m.GetLoggingConfig().GetSamplingConfig().GetSamplingRate()
 	if collector.GetFilenamePrefix() == "" {

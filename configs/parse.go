@@ -102,7 +102,7 @@ func skipValue(arg string, args []string) []string {
 
 // didYouMean is ": did you mean --x?" for a mistaken flag, or where to find the list.
 func didYouMean(fs *pflag.FlagSet, mistaken string) string {
-	name, value, given := strings.Cut(mistaken, "=")
+	name, _, _ := strings.Cut(mistaken, "=")
 	name = strings.ReplaceAll(name, "-", "_")
 	if flag := fs.Lookup(strings.TrimPrefix(name, "no")); flag != nil && flag.NoOptDefVal != "" && flag.Name != name {
 		return fmt.Sprintf(": write --%s=false", flag.Name)
@@ -111,12 +111,10 @@ func didYouMean(fs *pflag.FlagSet, mistaken string) string {
 	if near == "" {
 		return ": --help lists the flags"
 	}
-	if given {
-		near += "=" + value
-	}
 	return fmt.Sprintf(": did you mean --%s?", near)
 }
 
+// flagNames are the names that fs knows.
 func flagNames(fs *pflag.FlagSet) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		more := true

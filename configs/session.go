@@ -45,6 +45,7 @@ func over(field *int32, flag int) {
 	}
 }
 
+// graphOptions is the graph's part of the session's options, made where it is missing.
 func graphOptions(config *pb.ConfigProto) *pb.GraphOptions {
 	if config.GraphOptions == nil {
 		config.GraphOptions = &pb.GraphOptions{}

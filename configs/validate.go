@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/tls"
 	"math"
 	"net"
 	"os"
@@ -25,6 +26,8 @@ func (s *Server) Validate() error {
 	return faults.err()
 }
 
+// validateModels wants something to serve. That the directory exists is not checked: it may be mounted later, and the
+// server waits for it.
 func (s *Server) validateModels(faults *Faults) {
 	m := &s.Models
 	switch {
@@ -41,6 +44,7 @@ func (s *Server) validateModels(faults *Faults) {
 	}
 }
 
+// validateListeners checks addresses and what comes in through them. One API alone is enough.
 func (s *Server) validateListeners(faults *Faults) {
 	port := func(flag string, p int) {
 		if p < 0 || p > math.MaxUint16 {
@@ -69,16 +73,20 @@ func (s *Server) validateListeners(faults *Faults) {
 	if s.REST.MaxRequestBytes < 1 || s.REST.MaxRequestBytes > math.MaxInt32 {
 		faults.addf("--max_request_bytes: %d must be 1 to %d (2 GiB)", s.REST.MaxRequestBytes, math.MaxInt32)
 	}
-	if (s.REST.TLSCertFile == "") != (s.REST.TLSKeyFile == "") {
+	if cert, key := s.REST.TLSCertFile, s.REST.TLSKeyFile; (cert == "") != (key == "") {
 		faults.addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")
+	} else if cert != "" {
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			faults.addf("--rest_tls_cert_file, --rest_tls_key_file: %v", err)
+		}
 	}
-	readable(faults, "rest_tls_cert_file", s.REST.TLSCertFile)
-	readable(faults, "rest_tls_key_file", s.REST.TLSKeyFile)
 	if s.Noted.UseALTS && s.GRPC.SSLConfigFile != "" {
 		faults.addf("--use_alts_credentials, --ssl_config_file: give one of them")
 	}
 }
 
+// validateBatching takes a parameters file without --enable_batching, since batching is on by default, but not one
+// beside a clear no.
 func (s *Server) validateBatching(faults *Faults) {
 	if !s.Batching.Enabled && s.Batching.ParametersFile != "" {
 		faults.addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
@@ -86,6 +94,8 @@ func (s *Server) validateBatching(faults *Faults) {
 	atLeast(faults, "instances", s.Batching.Instances, 0)
 }
 
+// validateTensorFlow refuses the three numbers of threads together, as tensorflow_model_server does: one of them could
+// not hold.
 func (s *Server) validateTensorFlow(faults *Faults) {
 	t := &s.TensorFlow
 	if t.IntraOp > 0 && t.InterOp > 0 && t.SessionParallelism > 0 {
@@ -98,10 +108,13 @@ func (s *Server) validateTensorFlow(faults *Faults) {
 		faults.addf("--per_process_gpu_memory_fraction: %v must be 0 (chosen) to 1", f)
 	}
 	for _, library := range t.CustomOps {
-		readable(faults, "custom_op_libraries", library)
+		if _, err := os.Stat(library); err != nil {
+			faults.addf("--custom_op_libraries: %v", err)
+		}
 	}
 }
 
+// validateLifecycle leaves negative waits alone where they have a meaning.
 func (s *Server) validateLifecycle(faults *Faults) {
 	l := &s.Lifecycle
 	atLeast(faults, "num_load_threads", l.LoadThreads, 0)
@@ -112,21 +125,9 @@ func (s *Server) validateLifecycle(faults *Faults) {
 	}
 }
 
+// atLeast reports a number below its least value.
 func atLeast(faults *Faults, flag string, n, least int) {
 	if n < least {
 		faults.addf("--%s: %d must be %d or more", flag, n, least)
 	}
-}
-
-// readable reports a file that a flag names and nobody can read; "" is no file.
-func readable(faults *Faults, flag, path string) {
-	if path == "" {
-		return
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		faults.addf("--%s: %v", flag, err)
-		return
-	}
-	f.Close()
 }

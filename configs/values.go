@@ -26,6 +26,7 @@ func (v value) IsBoolFlag() bool { return v.kind == boolKind }
 
 const boolKind = "bool"
 
+// text is any string; kind is what --help calls it.
 func text(p *string, kind string) value {
 	return value{kind, func() string { return *p }, func(s string) error { *p = s; return nil }}
 }
@@ -36,6 +37,7 @@ var booleans = map[string]bool{
 	"false": false, "f": false, "0": false, "no": false, "n": false, "off": false,
 }
 
+// boolean writes nothing for a word that is neither.
 func boolean(p *bool) value {
 	return value{boolKind, func() string { return strconv.FormatBool(*p) }, func(s string) error {
 		b, ok := booleans[strings.ToLower(s)]
@@ -47,6 +49,7 @@ func boolean(p *bool) value {
 	}}
 }
 
+// number is a decimal integer of 32 bits, as tensorflow_model_server's are; limits are Validate's matter.
 func number(p *int) value {
 	return value{"N", func() string { return strconv.Itoa(*p) }, func(s string) error {
 		n, err := whole(s, math.MinInt32, math.MaxInt32)
@@ -69,6 +72,7 @@ func in(p *time.Duration, unit time.Duration) value {
 	}}
 }
 
+// duration is a time with its unit. A bare number is refused: nobody could tell which unit was meant.
 func duration(p *time.Duration) value {
 	return value{"TIME", func() string { return p.String() }, func(s string) error {
 		d, err := time.ParseDuration(s)
@@ -80,6 +84,7 @@ func duration(p *time.Duration) value {
 	}}
 }
 
+// fraction is a decimal number; Validate has the limits, and refuses NaN.
 func fraction(p *float64) value {
 	return value{"X", func() string { return strconv.FormatFloat(*p, 'g', -1, 64) }, func(s string) error {
 		x, err := strconv.ParseFloat(s, 64)
@@ -104,6 +109,7 @@ func list(p *[]string, kind string) value {
 	}}
 }
 
+// level is a level of log/slog.
 func level(p *slog.Level) value {
 	return value{"LEVEL", func() string { return strings.ToLower(p.String()) }, func(s string) error {
 		if p.UnmarshalText([]byte(s)) != nil {
@@ -159,6 +165,7 @@ func whole(s string, least, most int64) (int64, error) {
 	return n, nil
 }
 
+// isDecimal tells a number that is too large from what is none.
 func isDecimal(s string) bool {
 	s = strings.TrimLeft(s, "+-")
 	return s != "" && strings.Trim(s, "0123456789") == ""

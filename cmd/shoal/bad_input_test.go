@@ -24,14 +24,14 @@ func TestBadInputNeverCrashes(t *testing.T) {
 		code       int
 		text       string // that the answer must hold
 	}{
-		{"identity:predict", deep(300), 400, "dimensions"},
+		{"identity:predict", deep(300), 400, "tensor parsing error: x"},
 		{"identity:predict", deep(400000), 400, ""},
 		{"identity:predict", `{"instances":` + strings.Repeat("[", 900000), 400, "JSON Parse error"},
 		{"identity:predict", `{"instances":[[1,2],[3]]}`, 400, "Expecting tensor size: 2 but got: 1"},
 		{"identity:predict", `{"instances":[1e39999999]}`, 400, "Number too big to be stored in double"},
 		{"identity:predict", `{"signature_name":"int8","instances":[300]}`, 400, "int8"},
 		{"identity:predict", `{"signature_name":"string","instances":[{"b64":"!!"}]}`, 400, "Unable to base64 decode"},
-		{"identity:predict", "{\"instances\":[1],\"x\":\"\x00\"}", 200, ""},
+		{"identity:predict", "{\"instances\":[1],\"x\":\"\x00\"}", 400, "JSON Parse error"},
 		{"identity:predict", strings.Repeat(" ", 999990) + "{}", 400, "Missing 'inputs' or 'instances' key"},
 		{"identity:predict", `{"instances":[` + strings.Repeat("1,", 600000) + `1]}`, 413, "max_request_bytes"},
 		{"multi:predict", `{"instances":[{"a":[1,2],"b":7}]}`, 400, "keys must be equal to: a,b,s"},

@@ -1,6 +1,6 @@
 // Package predictionlog keeps requests and their answers in files, and runs such files: request logs and warm-up are two
-// ends of one format, TFRecords of PredictionLog messages. A log file, put into a version's directory as
-// assets.extra/tf_serving_warmup_requests, warms the version with the requests that were logged.
+// ends of one format, TFRecords of PredictionLog messages. A log file of up to 1000 records, put into a version's directory
+// as assets.extra/tf_serving_warmup_requests, warms the version with the requests that were logged.
 //
 // A loader calls [WarmUp] after it has made the servable and before it hands it on:
 //
@@ -15,8 +15,8 @@
 //	err := logs.Set(configs) // by model; those without a logging_config may be left out
 //
 // A handler, REST or gRPC, asks for each answered request whether it is one of the sample, and only then makes the record,
-// while the tensors' memory is still held (Write has copied what it needs when it returns). A nil *Logs and a model
-// without a log are asked in the same way and say no:
+// while the tensors' memory is still held (Write has copied what it needs when it returns). A nil *Logs or a model
+// without a log are asked in the same way and say no. Requests that failed are not recorded.
 //
 //	if log := logs.For(h.Model); log.Sampled() {
 //		log.Write(predictionlog.Predict(h, asked, sig, inputs, answer.Outputs, selected))

@@ -77,7 +77,7 @@ func (s *sink) add(record proto.Message) codes.Code {
 		return codes.Unavailable
 	}
 	s.queue = append(s.queue, data)
-	signal(s.wake)
+	nudge(s.wake)
 	return codes.OK
 }
 
@@ -109,7 +109,7 @@ func (s *sink) close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	signal(s.wake)
+	nudge(s.wake)
 	<-s.done
 	return s.err
 }
@@ -179,8 +179,8 @@ func (s *sink) lastWords() {
 	}
 }
 
-// signal wakes the writer; one signal that waits is enough.
-func signal(wake chan struct{}) {
+// nudge wakes the writer; one that waits to be seen is enough.
+func nudge(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:

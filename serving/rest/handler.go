@@ -28,8 +28,11 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 			s.fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
 			err = nil
 		}
+		if s.draining.Load() { // asked last: it may have begun while the model ran
+			c.Response.Header.SetConnectionClose()
+		}
 	}()
-	s.commonHeaders(c)
+	s.allowOrigins(c)
 	path := rawPath(c.RequestURI())
 	switch {
 	case underAPI(path):
@@ -45,16 +48,13 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 	return nil
 }
 
-// commonHeaders sets what every answer carries.
-func (s *Server) commonHeaders(c *fasthttp.RequestCtx) {
+// allowOrigins sets the CORS headers that every answer carries, if any.
+func (s *Server) allowOrigins(c *fasthttp.RequestCtx) {
 	if s.opt.CORS {
 		h := &c.Response.Header
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Allow-Methods", "POST, GET")
 		h.Set("Access-Control-Allow-Headers", "Content-Type")
-	}
-	if s.draining.Load() {
-		c.Response.Header.SetConnectionClose()
 	}
 }
 
@@ -133,7 +133,7 @@ func (s *Server) anyMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler
 			next(c)
 			return
 		}
-		s.commonHeaders(c)
+		s.allowOrigins(c)
 		s.fail(c, malformedRequest(c))
 	}
 }
@@ -142,7 +142,7 @@ func (s *Server) anyMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler
 func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	c := f.Context()
 	c.Response.Reset()
-	s.commonHeaders(c)
+	s.allowOrigins(c)
 	lingerOn(c.Conn())
 	code := http.StatusInternalServerError
 	if e, ok := errors.AsType[*fiber.Error](err); ok {

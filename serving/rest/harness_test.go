@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"reflect"
 	"strings"
 	"testing"
@@ -117,12 +116,13 @@ func (s *testServer) dial() net.Conn {
 // wantError checks an error answer to the byte.
 func (a answer) wantError(t *testing.T, status int, text string) {
 	t.Helper()
-	quoted, err := json.Marshal(text)
-	if err != nil {
+	var quoted bytes.Buffer
+	e := json.NewEncoder(&quoted)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(text); err != nil {
 		t.Fatal(err)
 	}
-	quoted = bytes.NewBuffer(bytes.ReplaceAll(bytes.ReplaceAll(quoted, []byte(`\u003c`), []byte("<")), []byte(`\u003e`), []byte(">"))).Bytes()
-	want := fmt.Sprintf("{\n    \"error\": %s\n}", quoted)
+	want := fmt.Sprintf("{\n    \"error\": %s\n}", bytes.TrimSpace(quoted.Bytes()))
 	if a.status != status || a.body != want {
 		t.Errorf("got %d %s\nwant %d %s", a.status, a.body, status, want)
 	}
@@ -147,9 +147,4 @@ func (a answer) wantValue(t *testing.T, status int, want string) {
 		t.Errorf("got %d %s (%v)\nwant %d %s", a.status, a.body, err, status, want)
 	}
 	a.wantJSON(t)
-}
-
-// reused tells whether a request went over a connection that had been used before.
-func reused(used *bool) *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { *used = i.Reused }}
 }

@@ -2,12 +2,14 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/serving"
 	"shoal/serving/inference"
 )
 
@@ -79,43 +81,43 @@ func splitInput(buf mem.Buffer, other protowire.Number, each func([]byte) error)
 }
 
 func (s *Server) classify(ctx context.Context, req *inferRequest) (any, error) {
-	if req.spec == nil {
-		return nil, errMissingModelSpec
-	}
-	h, err := s.handle(req.spec)
+	result, spec, err := infer(ctx, s, req, inference.Classify)
 	if err != nil {
 		return nil, err
 	}
-	defer h.Release()
-	examples, err := inference.SerializedExamples(req.input)
-	if err != nil {
-		return nil, err
-	}
-	result, err := inference.Classify(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
-	if err != nil {
-		return nil, err
-	}
-	return &apis_go_proto.ClassificationResponse{Result: result, ModelSpec: inference.ModelSpec(h, req.spec)}, nil
+	return &apis_go_proto.ClassificationResponse{Result: result, ModelSpec: spec}, nil
 }
 
 func (s *Server) regress(ctx context.Context, req *inferRequest) (any, error) {
+	result, spec, err := infer(ctx, s, req, inference.Regress)
+	if err != nil {
+		return nil, err
+	}
+	return &apis_go_proto.RegressionResponse{Result: result, ModelSpec: spec}, nil
+}
+
+// runExamples is inference.Classify or inference.Regress.
+type runExamples[R any] func(ctx context.Context, h *serving.Handle, signature string, examples [][]byte, deadline time.Time, opts ...inference.Option) (*R, error)
+
+// infer runs a request's examples on the version it asks for, and says which that was.
+func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExamples[R]) (*R, *apis_go_proto.ModelSpec, error) {
 	if req.spec == nil {
-		return nil, errMissingModelSpec
+		return nil, nil, errMissingModelSpec
 	}
 	h, err := s.handle(req.spec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer h.Release()
 	examples, err := inference.SerializedExamples(req.input)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	result, err := inference.Regress(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
+	result, err := run(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &apis_go_proto.RegressionResponse{Result: result, ModelSpec: inference.ModelSpec(h, req.spec)}, nil
+	return result, inference.ModelSpec(h, req.spec), nil
 }
 
 // multiInference takes the version from the first task; all tasks run on it.

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -119,7 +120,7 @@ func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *pre
 	}
 	for i, spec := range sig.Inputs {
 		if got := inputs[i].DType; got != spec.DType {
-			return nil, status.Errorf(codes.InvalidArgument, "Expects arg[%d] to be %v but %v is provided: input %q", i, spec.DType, got, spec.Name)
+			return nil, typeError(sig, i, got)
 		}
 	}
 	return inputs, nil
@@ -130,6 +131,15 @@ func inputError(alias string, err error) error {
 		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v (--max_request_bytes)", alias, tooLarge)
 	}
 	return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s", alias)
+}
+
+// typeError has the text of TensorFlow's executor. Where there are several inputs the number says little, so the name is added.
+func typeError(sig *tensor.Signature, i int, got tensor.DType) error {
+	text := fmt.Sprintf("Expects arg[%d] to be %v but %v is provided", i, sig.Inputs[i].DType, got)
+	if len(sig.Inputs) > 1 {
+		text += fmt.Sprintf(" (input %q)", sig.Inputs[i].Name)
+	}
+	return status.Error(codes.InvalidArgument, text)
 }
 
 func inputCountError(sig *tensor.Signature, req *predictRequest) error {

@@ -1,0 +1,295 @@
+package rest
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// run serves on a loopback port without the clean-up of start; stop is the test's.
+func run(t *testing.T, o Options) (s *Server, addr string, served chan error) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, served = New(o), make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	return s, ln.Addr().String(), served
+}
+
+func post(conn net.Conn, body string) error {
+	req, err := http.NewRequest("POST", "http://x"+predictURL, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return req.Write(conn)
+}
+
+// TestDrainAnswersWhatRuns stops the server while a request is in the model and another connection is idle.
+func TestDrainAnswersWhatRuns(t *testing.T) {
+	core := newFakeCore()
+	model := core.models["half_plus_two"][2]
+	model.entered, model.gate = make(chan struct{}), make(chan struct{})
+	s, addr, served := run(t, Options{Core: core})
+
+	idle, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	busy, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	ask := "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+	fromIdle := bufio.NewReader(idle)
+	if _, err := io.WriteString(idle, ask); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(fromIdle, nil)
+	if err != nil || resp.StatusCode != 200 || resp.Close {
+		t.Fatalf("%v %v", resp, err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	if err := post(busy, one); err != nil {
+		t.Fatal(err)
+	}
+	<-model.entered
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(t.Context()) }()
+	if err := <-served; err != nil { // it returns when nothing is accepted any more
+		t.Errorf("Serve: %v", err)
+	}
+	if _, err := net.Dial("tcp", addr); err == nil {
+		t.Error("a new connection is still accepted")
+	}
+	// A connection that is open may ask once more and learns that it is the end.
+	if _, err := io.WriteString(idle, ask); err != nil {
+		t.Fatal(err)
+	}
+	resp, err = http.ReadResponse(fromIdle, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != 503 || !resp.Close || !strings.Contains(string(b), "the server is shutting down") {
+		t.Errorf("%d close=%v %s", resp.StatusCode, resp.Close, b)
+	}
+	select {
+	case err := <-stopped:
+		t.Fatalf("Shutdown returned %v before the last answer", err)
+	default:
+	}
+	close(model.gate)
+	resp, err = http.ReadResponse(bufio.NewReader(busy), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ = io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || !resp.Close || !strings.Contains(string(b), "3.5") {
+		t.Errorf("%d close=%v %s", resp.StatusCode, resp.Close, b)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if core.pinned.Load() != 0 {
+		t.Error("a handle was not released")
+	}
+}
+
+// TestDrainUnderLoad stops the server under clients that send without pause. On a connection that has been answered and
+// not been told to close, the next request must be answered.
+func TestDrainUnderLoad(t *testing.T) {
+	s, addr, served := run(t, Options{Core: newFakeCore()})
+	var clients sync.WaitGroup
+	var answered atomic.Int64
+	warm := make(chan struct{}, 1)
+	for range 16 {
+		clients.Go(func() {
+			for {
+				c, err := net.Dial("tcp", addr)
+				if err != nil {
+					return // not accepted: the end
+				}
+				r := bufio.NewReader(c)
+				for n := 0; ; n++ {
+					err := post(c, one)
+					var resp *http.Response
+					if err == nil {
+						resp, err = http.ReadResponse(r, nil)
+					}
+					if err != nil {
+						if n > 0 || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+							t.Errorf("request %d of a connection: %v", n, err)
+						}
+						break
+					}
+					if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+						t.Errorf("%d %v", resp.StatusCode, err)
+					}
+					if answered.Add(1) == 500 {
+						warm <- struct{}{}
+					}
+					if resp.Close {
+						break
+					}
+				}
+				c.Close()
+			}
+		})
+	}
+	<-warm
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	clients.Wait()
+}
+
+// TestShutdownGivesUp cancels a request that does not end in time.
+func TestShutdownGivesUp(t *testing.T) {
+	core := newFakeCore()
+	model := core.models["half_plus_two"][2]
+	model.entered, model.gate = make(chan struct{}), make(chan struct{})
+	s, addr, served := run(t, Options{Core: core})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := post(c, one); err != nil {
+		t.Fatal(err)
+	}
+	<-model.entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || resp.StatusCode != statusClientClosed {
+		t.Errorf("%v %v", resp, err)
+	}
+	if core.pinned.Load() != 0 {
+		t.Error("a handle was not released")
+	}
+}
+
+func TestShutdownWithoutServe(t *testing.T) {
+	s := New(Options{Core: newFakeCore()})
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(ln); err != nil {
+		t.Error(err)
+	}
+	if _, err := ln.Accept(); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+func TestTLS(t *testing.T) {
+	donor := httptest.NewTLSServer(nil) // for its certificate
+	defer donor.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(donor.Certificate())
+	s := start(t, Options{TLS: &tls.Config{Certificates: donor.TLS.Certificates}, MaxRequestBytes: 1000})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com"}}}
+	defer client.CloseIdleConnections()
+	for body, want := range map[string]int{one: 200, strings.Repeat("x", 4<<20): 413} {
+		resp, err := client.Post("https://"+s.addr+predictURL, "", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%d, want %d", resp.StatusCode, want)
+		}
+	}
+}
+
+// exhausted fails as a process without file descriptors does, a few times.
+type exhausted struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (e *exhausted) Accept() (net.Conn, error) {
+	if e.left.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return e.Listener.Accept()
+}
+
+func TestAcceptWaitsForDescriptors(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &exhausted{Listener: ln}
+	e.left.Store(3)
+	s, served := New(Options{Core: newFakeCore()}), make(chan error, 1)
+	go func() { served <- s.Serve(e) }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := post(c, one); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("%v %v", resp, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+var errWant = status.Error(codes.Unavailable, "")
+
+func TestServeReturnsFailures(t *testing.T) {
+	s := New(Options{Core: newFakeCore()})
+	if err := s.Serve(failing{}); !errors.Is(err, errWant) {
+		t.Errorf("Serve: %v", err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+type failing struct{}
+
+func (failing) Accept() (net.Conn, error) { return nil, errWant }
+func (failing) Close() error              { return nil }
+func (failing) Addr() net.Addr            { return &net.TCPAddr{} }

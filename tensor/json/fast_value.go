@@ -1,0 +1,219 @@
+package json
+
+import "shoal/tensor"
+
+// fastRank is the deepest nesting that the fast path takes.
+const fastRank = 16
+
+// nest is how a value nests: the size of the lists at each level, fixed by the first list of the level.
+type nest struct {
+	rank  int // -1 until the first scalar or empty list
+	dims  [fastRank]int64
+	known int // levels whose size is known lie at the inner end: dims[known:rank]
+}
+
+func (n *nest) shape() tensor.Shape {
+	shape := make(tensor.Shape, max(n.rank, 0), fastRank+1)
+	copy(shape, n.dims[:])
+	return shape
+}
+
+// leaf notes that scalars stand at this level.
+func (n *nest) leaf(level int) bool {
+	if n.rank < 0 {
+		n.rank, n.known = level, level
+	}
+	return n.rank == level
+}
+
+// close notes the size of a list at this level (0 is the outermost).
+func (n *nest) close(level int, size int64) bool {
+	if level < n.known {
+		n.known = level // inner lists close first, so that each level is fixed in its turn
+		n.dims[level] = size
+	}
+	return n.dims[level] == size
+}
+
+// value decodes the value at i, a scalar or a list of lists, and appends its elements to input k. Its nesting must be
+// that of the values before it.
+func (f *fast) value(k, i int) (int, bool) {
+	b, t, n := f.body, &f.targets[k], &f.nests[k]
+	var sizes [fastRank]int64 // elements so far of each open list
+	level := 0
+	for {
+		i = skipSpace(b, i)
+		if peek(b, i) == '[' {
+			if level == fastRank {
+				return 0, false
+			}
+			sizes[level] = 0
+			level++
+			i = skipSpace(b, i+1)
+			if peek(b, i) != ']' {
+				continue
+			}
+			if !n.leaf(level) || !n.close(level-1, 0) {
+				return 0, false
+			}
+			i++
+		} else {
+			if !n.leaf(level) {
+				return 0, false
+			}
+			if level == 0 {
+				return f.scalar(t, i)
+			}
+			before := t.len()
+			var ok bool
+			if i, ok = f.run(t, i); !ok || !n.close(level-1, int64(t.len()-before)) {
+				return 0, false
+			}
+		}
+		for level--; ; level-- {
+			if level == 0 {
+				return i, true
+			}
+			sizes[level-1]++
+			i = skipSpace(b, i)
+			c := peek(b, i)
+			i++
+			if c == ',' {
+				break
+			}
+			if c != ']' || !n.close(level-1, sizes[level-1]) {
+				return 0, false
+			}
+		}
+	}
+}
+
+// run decodes the scalars from i up to the end of their list and returns the offset behind it.
+func (f *fast) run(t *target, i int) (int, bool) {
+	switch t.spec.DType {
+	case tensor.Float32:
+		return numbers(f, t, i, parseFloats[float32])
+	case tensor.Float64:
+		return numbers(f, t, i, parseFloats[float64])
+	case tensor.Int8:
+		return numbers(f, t, i, parseInts[int8])
+	case tensor.Int16:
+		return numbers(f, t, i, parseInts[int16])
+	case tensor.Int32:
+		return numbers(f, t, i, parseInts[int32])
+	case tensor.Int64:
+		return numbers(f, t, i, parseInts[int64])
+	case tensor.Uint8:
+		return numbers(f, t, i, parseInts[uint8])
+	case tensor.Uint16:
+		return numbers(f, t, i, parseInts[uint16])
+	case tensor.Uint32:
+		return numbers(f, t, i, parseInts[uint32])
+	case tensor.Uint64:
+		return numbers(f, t, i, parseInts[uint64])
+	}
+	for {
+		end, ok := f.scalar(t, i)
+		if !ok {
+			return 0, false
+		}
+		i = skipSpace(f.body, end)
+		switch peek(f.body, i) {
+		case ',':
+			i = skipSpace(f.body, i+1)
+		case ']':
+			return i + 1, true
+		default:
+			return 0, false
+		}
+	}
+}
+
+// scalar decodes one scalar of any type at i.
+func (f *fast) scalar(t *target, i int) (int, bool) {
+	b := f.body
+	c := peek(b, i)
+	switch t.spec.DType {
+	case tensor.String:
+		return f.str(t, i)
+	case tensor.Bool:
+		word, v := "true", uint8(1)
+		if c == 'f' {
+			word, v = "false", 0
+		}
+		end, fault := scanWord(b, i, word)
+		f.room(t, i, 1)
+		t.put8(v)
+		return end, fault == nil
+	case tensor.Complex64, tensor.Complex128:
+		return 0, false
+	}
+	if c != '-' && c-'0' > 9 && c != 'N' && c != 'I' {
+		return 0, false
+	}
+	n, end, fault := scanNumber(b, i)
+	f.room(t, i, t.spec.DType.Size())
+	return end, fault == nil && t.putNumber(&n)
+}
+
+// str decodes a string or a base64 object at i.
+func (f *fast) str(t *target, i int) (int, bool) {
+	b := f.body
+	payload := false
+	if peek(b, i) == '{' {
+		key, next, ok := f.key(i, true)
+		if !ok || string(key) != "b64" {
+			return 0, false
+		}
+		payload, i = true, next
+	}
+	if peek(b, i) != '"' {
+		return 0, false
+	}
+	end, escaped, fault := scanString(b, i)
+	if fault != nil || payload && escaped {
+		return 0, false
+	}
+	raw := b[i+1 : end-1]
+	t.reserveText(len(raw))
+	start := len(t.text)
+	ok := true
+	switch {
+	case payload:
+		if t.text, ok = appendBase64(t.text, raw); !ok {
+			return 0, false
+		}
+		end = skipSpace(b, end)
+		if peek(b, end) != '}' {
+			return 0, false
+		}
+		end++
+	case escaped:
+		t.text = appendUnescaped(t.text, raw)
+	default:
+		t.text = append(t.text, raw...)
+	}
+	if len(t.strings) == cap(t.strings) {
+		t.strings = append(make([][]byte, 0, len(t.strings)+f.expect(len(t.strings), i)), t.strings...)
+	}
+	t.addString(start)
+	return end, true
+}
+
+// room makes sure that an element of this size can be appended at offset i of the body.
+func (f *fast) room(t *target, i, size int) {
+	if n := len(t.data); cap(t.data)-n < size {
+		t.reserve(f.expect(n/size, i) * size)
+	}
+}
+
+// expect estimates how many elements an input will get behind offset i: as many for each byte as so far. It is never
+// more than the body can hold.
+func (f *fast) expect(sofar, i int) int {
+	left := len(f.body) - i
+	if sofar == 0 {
+		return min(left/4, 256) + 1
+	}
+	guess := float64(sofar) / float64(max(i-f.begin, 1)) * float64(left) * 1.06
+	return min(max(int(guess)+8, sofar/2), left/2+1)
+}
