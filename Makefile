@@ -45,6 +45,7 @@ fuzz: deps ## every fuzz test for FUZZTIME (30s)
 		echo "$$name ($$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; done; done
 
 bench: test-deps ## Go benchmarks (BENCH=regexp COUNT=10; compare two outputs with benchstat)
+	@$(PYTHON) scripts/deps.py bench-models
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
 deps: ## fetch libtensorflow and the example model, once
@@ -52,7 +53,7 @@ deps: ## fetch libtensorflow and the example model, once
 	@$(PYTHON) scripts/deps.py tools libtensorflow guesslang
 
 test-deps: deps ## fetch TensorFlow for Python and make the test models, once
-	@$(PYTHON) scripts/deps.py python test-models
+	@$(PYTHON) scripts/deps.py python test-models rewrite-models
 
 clean: ## remove what was built
 	rm -rf bin

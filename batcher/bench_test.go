@@ -3,6 +3,7 @@ package batcher
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func BenchmarkDo(b *testing.B) {
 		callers  int
 		spin     time.Duration
 		deadline bool
-	}{{1, 0, false}, {1, 0, true}, {64, 0, false}, {64, 0, true}, {64, 20 * time.Microsecond, true}} {
+	}{{2, 0, false}, {2, 0, true}, {64, 0, false}, {64, 0, true}, {64, 20 * time.Microsecond, true}} {
 		b.Run(fmt.Sprintf("callers=%d/run=%v/deadline=%v", c.callers, c.spin, c.deadline), func(b *testing.B) {
 			bt, err := New(Config{}, noops(2, c.spin), nil, nil)
 			if err != nil {
@@ -84,7 +85,7 @@ func BenchmarkDo(b *testing.B) {
 			defer bt.Close()
 			var total, calls atomic.Int64
 			b.ReportAllocs()
-			b.SetParallelism((c.callers + 1) / 2)
+			b.SetParallelism(max(1, c.callers/runtime.GOMAXPROCS(0)))
 			b.RunParallel(func(pb *testing.PB) {
 				e := column(1)
 				rows, n := 0, 0

@@ -11,19 +11,14 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 
 	"shoal/serving"
+	"shoal/serving/predictionlog"
 )
 
 // Models are the models of a ModelServerConfig.
 type Models struct {
 	Configs []serving.ModelConfig
-	Logging map[string]Logging // by model, of those whose requests are logged
-	Notes   []string           // what was accepted, but is probably not what was meant
-}
-
-// Logging says which requests of a model are written down, as TFRecords of PredictionLog.
-type Logging struct {
-	Prefix string  // of the files' names
-	Rate   float64 // 0 to 1, of the requests
+	Logging map[string]*config_go_proto.LoggingConfig // by model, of those whose requests are logged
+	Notes   []string                                  // what was accepted, but is probably not what was meant
 }
 
 // platform is the only one there is.
@@ -62,7 +57,7 @@ func ParseModels(file string, data []byte) (Models, error) {
 
 // ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them.
 func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) {
-	models := Models{Logging: map[string]Logging{}}
+	models := Models{Logging: map[string]*config_go_proto.LoggingConfig{}}
 	var faults Faults
 	if config.GetCustomModelConfig() != nil {
 		faults.addf("custom_model_config is not supported: list the models in model_config_list")
@@ -86,9 +81,13 @@ func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) 
 			Labels:   m.labels(),
 		})
 		if c.GetLoggingConfig() != nil {
-			models.Logging[c.GetName()] = m.logging()
+			models.Logging[c.GetName()] = c.GetLoggingConfig()
+			if c.GetLoggingConfig().GetSamplingConfig().GetSamplingRate() == 0 {
+				m.notef("logging_config: sampling_config.sampling_rate is 0: no request is logged")
+			}
 		}
 	}
+	faults = append(faults, predictionlog.Faults(models.Logging)...)
 	if err := faults.err(); err != nil {
 		return Models{}, err
 	}
@@ -184,18 +183,3 @@ func (m modelReader) labels() map[string]int64 {
 }
 
 // logging knows one type of collector; TensorFlow Serving as it is published has none at all.
-func (m modelReader) logging() Logging {
-	collector, rate := m.GetLoggingConfig().GetLogCollectorConfig(), m.GetLoggingConfig().GetSamplingConfig().GetSamplingRate()
-	if collector.GetFilenamePrefix() == "" {
-		m.faultf("logging_config: log_collector_config.filename_prefix must not be empty")
-	}
-	if t := strings.ToLower(collector.GetType()); t != "" && t != "tfrecord" {
-		m.faultf(`logging_config: log_collector_config.type %q is not supported: use "tfrecord"`, collector.GetType())
-	}
-	if !(rate >= 0 && rate <= 1) {
-		m.faultf("logging_config: sampling_config.sampling_rate %v must be 0 to 1", rate)
-	} else if rate == 0 {
-		m.notef("logging_config: sampling_config.sampling_rate is 0: no request is logged")
-	}
-	return Logging{Prefix: collector.GetFilenamePrefix(), Rate: rate}
-}

@@ -2,7 +2,6 @@ package configs
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,7 +44,8 @@ model_config_list {
 	if !reflect.DeepEqual(models.Configs, want) {
 		t.Errorf("\n got %+v\nwant %+v", models.Configs, want)
 	}
-	if !maps.Equal(models.Logging, map[string]Logging{"some": {Prefix: "/log/e", Rate: .5}}) || len(models.Notes) != 0 {
+	logging := models.Logging["some"]
+	if len(models.Logging) != 1 || logging.GetLogCollectorConfig().GetFilenamePrefix() != "/log/e" || logging.GetSamplingConfig().GetSamplingRate() != .5 || len(models.Notes) != 0 {
 		t.Errorf("%v %q", models.Logging, models.Notes)
 	}
 }
@@ -81,9 +81,9 @@ model_config_list {
 		`model "minus": model_version_policy: version -3 must be 0 or more`,
 		`model "minus": version_labels: a label must not be empty`,
 		`model "minus": version_labels: "x" names version -1`,
-		`model "log": logging_config: log_collector_config.filename_prefix must not be empty`,
-		`model "log": logging_config: log_collector_config.type "kafka" is not supported`,
-		`model "log": logging_config: sampling_config.sampling_rate 2 must be 0 to 1`,
+		`logging_config of model log: log_collector_config.type "kafka" is unknown; supported is "file"`,
+		`logging_config of model log: log_collector_config.filename_prefix is missing`,
+		`logging_config of model log: sampling_config.sampling_rate is to be between 0 and 1`,
 	}
 	for i := range want {
 		want[i] = "models.config: " + want[i]

@@ -7,6 +7,8 @@ usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow gue
   guesslang      .cache/models/guesslang/1   a trained model for the examples
   python         .cache/python               TensorFlow for Python and gRPC clients; only tests and trainers use them
   test-models    .cache/models/test          the models of the tests, made with those
+  rewrite-models .cache/models/rewrite       the models that pruning and freezing are tested with
+  bench-models   .cache/models/bench         MobileNetV2 and ResNet-50 with random weights, for benchmarks
 
 Every download is pinned by version and hash. Each result carries a stamp of what it was made from: a step whose stamp
 agrees does nothing. A result is made in a temporary folder and renamed into place, so it is whole or absent.
@@ -28,6 +30,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 REQUIREMENTS = ROOT / "scripts" / "requirements"
 MODEL_SCRIPT = ROOT / "scripts" / "make_test_models.py"
+REWRITE_SCRIPT = ROOT / "scripts" / "make_rewrite_models.py"
+BENCH_SCRIPT = ROOT / "scripts" / "make_bench_models.py"
 STAMP = ".stamp"
 
 MACHINE = platform.machine()
@@ -41,7 +45,7 @@ GIB = 1 << 30
 
 def main():
     steps = {"tools": tools, "libtensorflow": libtensorflow, "guesslang": guesslang, "python": python,
-             "test-models": test_models}
+             "test-models": test_models, "rewrite-models": rewrite_models, "bench-models": bench_models}
     wanted = sys.argv[1:] or ["tools", "libtensorflow", "guesslang"]
     unknown = [name for name in wanted if name not in steps]
     if unknown:
@@ -127,17 +131,30 @@ def python():
 
 
 def test_models():
-    made_from = stamp_of(MODEL_SCRIPT, REQUIREMENTS / "python.txt")
-    target = CACHE / "models" / "test"
+    make_models("test", "making the test models", MODEL_SCRIPT)
+
+
+def rewrite_models():
+    make_models("rewrite", "making the models that pruning and freezing are tested with", REWRITE_SCRIPT)
+
+
+def bench_models():
+    make_models("bench", "making the models of the benchmarks, 120 MB", BENCH_SCRIPT, REWRITE_SCRIPT)
+
+
+def make_models(folder, what, script, *imported):
+    """Runs the script, which fills the folder of .cache/models."""
+    made_from = stamp_of(script, *imported, REQUIREMENTS / "python.txt")
+    target = CACHE / "models" / folder
     if fresh(target, made_from):
         return
-    say("making the test models")
+    say(what)
     with replacing(target, made_from) as new:
         env = dict(os.environ, PYTHONPATH=str(CACHE / "python"), CUDA_VISIBLE_DEVICES="-1")
-        made = subprocess.run([sys.executable, MODEL_SCRIPT, new], env=env, stdout=subprocess.PIPE,
+        made = subprocess.run([sys.executable, script, new], env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True)
         if made.returncode:
-            fail(f"{MODEL_SCRIPT.name} failed:\n{made.stdout}")
+            fail(f"{script.name} failed:\n{made.stdout}")
 
 
 # --- stamps and folders

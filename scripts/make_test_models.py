@@ -20,6 +20,9 @@ For the batcher, the loader and the benchmarks:
   two_signatures/1         serving_default: x → y = 2x; add: a, b → sum = a + b
   tf1/1                    as TensorFlow 1 wrote them: ref variables, a hash table filled from an asset file by an init op;
                            x [n,3] float32, word [n] string → y [n,2], id [n] int64 (-1: not in the file)
+  words/1                  s [n] string → count [n] int64, joined [n] string: the words of s in folded case, by the ops of tensorflow-text
+  tagged/1                 two meta graphs, as TensorFlow 1 wrote them, x [n] float32 → y [n]: x + 1 under the tag serve,
+                           x + 2 under serve and gpu
   bad_missing_variables/1  a sound saved_model.pb whose variables/ is gone
 """
 import os
@@ -29,6 +32,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tensorflow_text as text  # noqa: E402
 
 DTYPES = [tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64,
           tf.uint8, tf.uint16, tf.uint32, tf.uint64, tf.bool, tf.string]
@@ -171,6 +175,17 @@ class TwoSignatures(tf.Module):
         return {"serving_default": self.double, "add": self.add}
 
 
+class Words(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokenizer = text.WhitespaceTokenizer()
+
+    @takes(s=([None], tf.string))
+    def serve(self, s):
+        words = self.tokenizer.tokenize(text.case_fold_utf8(s))
+        return {"count": tf.cast(words.row_lengths(), tf.int64), "joined": tf.strings.reduce_join(words, axis=-1, separator="|")}
+
+
 def save_tf1(path, words):
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
@@ -191,6 +206,22 @@ def save_tf1(path, words):
         builder.save()
 
 
+def save_tagged(path):
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(path)
+    for tags, offset in ((["serve"], 1), (["serve", "gpu"], 2)):
+        with tf.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, [None], name="x")
+            by = v1.get_variable("by", initializer=1.0)
+            signatures = {"serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": x + offset * by})}
+            session.run(v1.global_variables_initializer())
+            if offset == 1:  # the variables are written once, for all meta graphs
+                builder.add_meta_graph_and_variables(session, tags, signatures)
+            else:
+                builder.add_meta_graph(tags, signatures)
+    builder.save()
+
+
 def main(root):
     def save(module, path):
         signatures = module.signatures() if hasattr(module, "signatures") else module.serve
@@ -201,7 +232,7 @@ def main(root):
     for name, module in {
             "identity": Identity, "multi": Multi, "scalar": Scalar, "fixed": Fixed, "nonbatch": NonBatch, "mlp": MLP,
             "dynamic": Dynamic, "fail_on_negative": FailOnNegative, "slow": Slow, "stringlen": StringLength,
-            "two_signatures": TwoSignatures, "bad_missing_variables": Fixed}.items():
+            "two_signatures": TwoSignatures, "words": Words, "bad_missing_variables": Fixed}.items():
         save(module(), f"{name}/1")
     shutil.rmtree(os.path.join(root, "bad_missing_variables/1/variables"))
 
@@ -210,6 +241,8 @@ def main(root):
         out.write("shoal\nherring\nmackerel\n")
     save_tf1(os.path.join(root, "tf1/1"), words)
     os.remove(words)  # the model has its own copy
+
+    save_tagged(os.path.join(root, "tagged/1"))
 
     os.makedirs(os.path.join(root, "bad/1"))
     with open(os.path.join(root, "bad/1/saved_model.pb"), "wb") as out:

@@ -20,6 +20,7 @@ import (
 	"shoal/savedmodel"
 	"shoal/serving"
 	"shoal/serving/bundle"
+	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
 )
@@ -30,13 +31,14 @@ type app struct {
 	files   *configs.Files
 	log     *slog.Logger
 	manager *serving.Manager
+	logs    *predictionlog.Logs
 	rest    *rest.Server // nil: no REST
 	rpc     *rpc.Server  // nil: no gRPC
 }
 
 // newApp makes the parts; nothing runs and nothing listens before run.
 func newApp(cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger) (*app, error) {
-	a := &app{cfg: cfg, files: files, log: log}
+	a := &app{cfg: cfg, files: files, log: log, logs: predictionlog.NewLogs(predictionlog.Options{Logger: log, Tags: cfg.TensorFlow.Tags})}
 	for _, lib := range cfg.TensorFlow.CustomOps {
 		if err := savedmodel.LoadOpLibrary(lib); err != nil {
 			return nil, err
@@ -78,6 +80,7 @@ func newApp(cfg *configs.Server, files *configs.Files, cores int, log *slog.Logg
 		a.rpc, err = rpc.New(rpc.Options{
 			Core:                     a.manager,
 			Logger:                   log,
+			Logs:                     a.logs,
 			Reload:                   a.reload,
 			TLS:                      files.SSL,
 			MaxRequestBytes:          cfg.REST.MaxRequestBytes,
@@ -96,12 +99,16 @@ func newApp(cfg *configs.Server, files *configs.Files, cores int, log *slog.Logg
 // bundleOptions choose instances and batching for the machine, where flags and files do not.
 func (a *app) bundleOptions(cores int) bundle.Options {
 	o := bundle.Options{
-		Tags:            a.cfg.TensorFlow.Tags,
-		Session:         a.files.Session,
-		Instances:       cores,
-		Batch:           a.cfg.Batching.Enabled,
-		SyntheticWarmup: a.cfg.Lifecycle.SyntheticWarmup,
-		Logger:          a.log,
+		Tags:             a.cfg.TensorFlow.Tags,
+		Session:          a.files.Session,
+		Instances:        cores,
+		Batch:            a.cfg.Batching.Enabled,
+		PerModelBatching: a.cfg.Batching.PerModel,
+		Warmup:           a.cfg.Lifecycle.Warmup,
+		WarmupIterations: a.cfg.Lifecycle.WarmupIterations,
+		SyntheticWarmup:  a.cfg.Lifecycle.SyntheticWarmup,
+		CheckMethodNames: a.cfg.TensorFlow.CheckMethodNames,
+		Logger:           a.log,
 	}
 	atOnce := cores
 	if b := a.files.Batching; b != nil {
@@ -165,7 +172,7 @@ func (a *app) shutdown() error {
 	}
 	servers.Wait()
 	errModels := a.manager.Close(ctx)
-	if err := errors.Join(errRest, errRPC, errModels); err != nil {
+	if err := errors.Join(errRest, errRPC, errModels, a.logs.Close()); err != nil {
 		return fmt.Errorf("not everything was finished within --drain_timeout=%v: %w", a.cfg.Lifecycle.DrainTimeout, err)
 	}
 	a.log.Info("shut down", slog.Duration("took", time.Since(start)))
@@ -174,10 +181,16 @@ func (a *app) shutdown() error {
 
 func (a *app) listen() (restOn net.Listener, rpcOn []net.Listener, err error) {
 	if a.rest != nil {
-		if restOn, err = net.Listen("tcp", a.cfg.RESTListen()); err != nil {
+		switch restOn, err = net.Listen("tcp", a.cfg.RESTListen()); {
+		case err == nil:
+			a.log.Info("REST listens", slog.String("address", restOn.Addr().String()))
+		case a.rpc != nil && !a.cfg.IsSet("rest_api_port"):
+			// tensorflow_model_server has no REST by default: a second server beside it, on another gRPC port, must start.
+			a.log.Warn("no REST API: its default port is taken; --rest_api_port chooses another, 0 none", slog.Any("error", err))
+			a.rest = nil
+		default:
 			return nil, nil, fmt.Errorf("--rest_api_port: %w", err)
 		}
-		a.log.Info("REST listens", slog.String("address", restOn.Addr().String()))
 	}
 	if a.rpc == nil {
 		return restOn, nil, nil
@@ -204,8 +217,10 @@ func (a *app) listen() (restOn net.Listener, rpcOn []net.Listener, err error) {
 // loadModels applies the first configuration and starts to poll the configuration file. It fails where the configuration is
 // wrong; a model that cannot be loaded is no such thing.
 func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup) error {
-	models := a.files.Models.Configs
-	if err := a.firstConfig(ctx, models); err != nil {
+	if err := a.logs.Set(a.files.Models.Logging); err != nil {
+		return err
+	}
+	if err := a.firstConfig(ctx, a.files.Models.Configs); err != nil {
 		return err
 	}
 	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
@@ -218,7 +233,10 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 			if err != nil {
 				return err
 			}
-			return a.manager.SetConfig(ctx, models.Configs)
+			if err := a.manager.SetConfig(ctx, models.Configs); err != nil {
+				return err
+			}
+			return a.logs.Set(models.Logging)
 		},
 		Every:  a.cfg.Models.ConfigPoll,
 		Logger: a.log.With(slog.String("file", a.cfg.Models.ConfigFile)),
@@ -254,5 +272,8 @@ func (a *app) reload(ctx context.Context, config *config_go_proto.ModelServerCon
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	a.log.Info("configuration received by gRPC", slog.Int("models", len(models.Configs)))
-	return a.manager.Reload(ctx, models.Configs)
+	if err := a.manager.Reload(ctx, models.Configs); err != nil {
+		return err
+	}
+	return a.logs.Set(models.Logging)
 }

@@ -27,8 +27,11 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
 
 	cores := spareP()
-	log.LogAttrs(ctx, slog.LevelInfo, "shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
-		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)), slog.Attr{Key: "config", Value: slog.GroupValue(cfg.Effective()...)})
+	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
+		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
+	for _, group := range cfg.Effective() {
+		log.Info("configuration", group)
+	}
 	for _, note := range cfg.Notes() {
 		log.Warn(note)
 	}

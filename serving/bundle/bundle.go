@@ -17,15 +17,24 @@ import (
 
 // Options hold for every version that is loaded.
 type Options struct {
-	Tags            []string        // of the meta graph to serve; empty: serve
-	Session         *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
-	Instances       int             // runs of one version at once, ≥ 1
-	Batch           bool            // false: every request runs alone
-	Batching        batcher.Config
-	Limiter         *batcher.Limiter // runs at once over all models
-	Observer        func(model string, version int64) batcher.Observer
-	SyntheticWarmup bool // run every signature with made-up inputs before the version is available
-	Logger          *slog.Logger
+	Tags      []string        // of the meta graph to serve; empty: serve
+	Session   *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
+	Instances int             // runs of one version at once, ≥ 1
+
+	Batch            bool // false: every request runs alone
+	Batching         batcher.Config
+	PerModelBatching bool             // a version's own batching_params.pbtxt replaces Batching; without one it is not batched
+	Limiter          *batcher.Limiter // runs at once over all models
+	Observer         func(model string, version int64) batcher.Observer
+
+	Warmup           bool // run the version's recorded requests before it is available
+	WarmupIterations int  // how often each; below 1: once
+	SyntheticWarmup  bool // run every signature with made-up inputs
+	CheckMethodNames bool // in recorded requests as in clients'
+	// WarmedUp is told how long the recorded requests of a version took; nil: nobody is.
+	WarmedUp func(dir string, took time.Duration, err error)
+
+	Logger *slog.Logger
 }
 
 // Bundle is a loaded version; it implements serving.Servable.

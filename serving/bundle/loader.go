@@ -2,18 +2,19 @@ package bundle
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
 	"shoal/savedmodel"
 	"shoal/serving"
+	"shoal/serving/predictionlog"
 	"shoal/tensor"
 )
 
@@ -31,10 +32,18 @@ type loader struct {
 	dir     string
 }
 
-// Load makes the session, checks the signatures, warms up and starts the batcher. What was made is freed on any error.
+// Load makes the session, checks the signatures, starts the batcher and warms up. What was made is freed on any error.
 func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 	log := l.Logger.With("model", l.model, "version", l.version)
-	model, err := savedmodel.Load(l.dir, savedmodel.Options{Tags: l.Tags, Config: SessionConfig(l.Session)})
+	session, err := l.sessionConfig(log)
+	if err != nil {
+		return nil, err
+	}
+	batching, batch, err := l.batching()
+	if err != nil {
+		return nil, err
+	}
+	model, err := savedmodel.Load(l.dir, savedmodel.Options{Tags: l.Tags, Config: session})
 	if err != nil {
 		return nil, err
 	}
@@ -59,46 +68,55 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 		b.instances = append(b.instances, in)
 		execs[i] = in
 	}
-	for _, name := range slices.Sorted(maps.Keys(model.Signatures)) {
-		if err := ctx.Err(); err != nil {
-			return nil, status.FromContextError(err).Err()
-		}
-		sig := model.Signatures[name]
-		why := ""
-		if !l.Batch {
-			why = "batching is off"
-		} else if why = declaredUnbatched(sig); why == "" && l.SyntheticWarmup {
-			why = probe(b.instances[0], sig, l.Batching.MaxBatchSize, log)
-		} else if l.SyntheticWarmup {
-			probeAlone(b.instances[0], sig, log)
-		}
-		if why != "" {
-			b.alone[sig] = why
-			log.Debug("signature is served unbatched", "signature", name, "why", why)
-		}
+	if err := l.probe(ctx, b, batching, batch, log); err != nil {
+		return nil, err
 	}
 	var obs batcher.Observer
 	if l.Observer != nil {
 		obs = l.Observer(l.model, l.version)
 	}
-	if b.batcher, err = batcher.New(l.Batching, execs, l.Limiter, obs); err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "batching: %v", err)
+	if b.batcher, err = batcher.New(batching, execs, l.Limiter, obs); err != nil {
+		return nil, err
 	}
-	return b, nil
+	return b, l.warmUp(ctx, b, log)
 }
 
-// SessionConfig is the session's configuration: what suits many small runs side by side (each run computes in one thread, and
-// there are as many runs as cores; measured, this beats one run with all cores), with the user's own laid over it.
-func SessionConfig(user *pb.ConfigProto) *pb.ConfigProto {
-	c := &pb.ConfigProto{
-		IntraOpParallelismThreads: 1,
-		AllowSoftPlacement:        true,
-		GpuOptions:                &pb.GPUOptions{AllowGrowth: true},
-		// The graph never grows after loading and nobody asks for its partitions: TensorFlow need not keep copies.
-		Experimental: &pb.ConfigProto_Experimental{OptimizeForStaticGraph: true, DisableOutputPartitionGraphs: true},
+// probe decides for each signature whether it is batched, and makes its first runs.
+func (l *loader) probe(ctx context.Context, b *Bundle, batching batcher.Config, batch bool, log *slog.Logger) error {
+	for _, name := range slices.Sorted(maps.Keys(b.model.Signatures)) {
+		if err := ctx.Err(); err != nil {
+			return status.FromContextError(err).Err()
+		}
+		sig := b.model.Signatures[name]
+		why := declaredUnbatched(sig)
+		switch {
+		case why == "" && !batch:
+			why = "batching is off"
+			fallthrough
+		case why != "":
+			if l.SyntheticWarmup {
+				probeAlone(b.instances[0], sig, log)
+			}
+		case l.SyntheticWarmup:
+			why = probe(b.instances[0], sig, warmSizes(batching), log)
+		}
+		if why != "" {
+			b.alone[sig] = why
+			log.Info("signature is served unbatched", "signature", name, "reason", why)
+		}
 	}
-	if user != nil {
-		proto.Merge(c, user)
+	return nil
+}
+
+// warmUp runs the recorded requests that lie beside the model.
+func (l *loader) warmUp(ctx context.Context, b *Bundle, log *slog.Logger) error {
+	if !l.Warmup {
+		return nil
 	}
-	return c
+	start := time.Now()
+	n, err := predictionlog.WarmUp(ctx, l.dir, b, predictionlog.WarmUpOptions{Iterations: l.WarmupIterations, CheckMethodName: l.CheckMethodNames, Logger: log})
+	if l.WarmedUp != nil && (n > 0 || err != nil) {
+		l.WarmedUp(l.dir, time.Since(start), err)
+	}
+	return err
 }

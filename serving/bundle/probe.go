@@ -3,7 +3,13 @@ package bundle
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/batcher"
 	"shoal/savedmodel"
 	"shoal/tensor"
 )
@@ -24,26 +30,45 @@ func declaredUnbatched(sig *tensor.Signature) string {
 	return ""
 }
 
-// probe runs the signature with made-up inputs of one, two and three rows. That makes TensorFlow optimise the graph before
-// the first request, and shows whether every output has as many rows as the inputs; it returns why the signature cannot be
-// batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what it declares counts,
-// and the batcher looks at the outputs of real batches.
-func probe(in *savedmodel.Instance, sig *tensor.Signature, maxRows int, log *slog.Logger) string {
-	for _, rows := range []int64{1, 2, 3} {
-		if rows > 1 && rows > int64(maxRows) {
-			break
+// warmBudget is the time after which a signature's warm-up makes no further runs.
+const warmBudget = 2 * time.Second
+
+// warmSizes are the batch sizes that a warm-up runs, ascending: those allowed, or else some up to the largest batch. Sizes one
+// to three are among them, to see whether outputs follow.
+func warmSizes(c batcher.Config) []int64 {
+	sizes := []int64{1, 2, 3, 8, 32, int64(c.MaxExecutionBatchSize)}
+	if len(c.AllowedBatchSizes) > 0 {
+		sizes = sizes[:3]
+		for _, n := range c.AllowedBatchSizes {
+			sizes = append(sizes, int64(n))
 		}
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	return slices.DeleteFunc(sizes, func(n int64) bool { return n > int64(c.MaxBatchSize) })
+}
+
+// probe runs the signature with made-up inputs of several sizes. That makes TensorFlow optimise the graph and prepare its
+// kernels before the first request, and shows whether every output has as many rows as the inputs; it returns why the
+// signature cannot be batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what
+// it declares counts, and the batcher looks at the outputs of real batches.
+func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *slog.Logger) string {
+	start := time.Now()
+	for _, rows := range sizes {
 		b := madeUp(sig, rows)
-		if b == nil {
+		if b == nil || rows > 3 && time.Since(start) > warmBudget {
 			return ""
 		}
 		r, err := in.Run(b)
-		if err != nil {
-			log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "rows", rows, "error", err)
-			if rows == 1 {
-				return ""
-			}
-			return fmt.Sprintf("one row runs, %d do not: %v", rows, err)
+		switch {
+		case err != nil && rows == 1:
+			log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "error", err)
+			return ""
+		case status.Code(err) == codes.ResourceExhausted:
+			log.Warn("no memory for a large batch", "signature", sig.Name, "rows", rows, "error", err)
+			return ""
+		case err != nil:
+			return fmt.Sprintf("one row runs, %d do not: %s", rows, status.Convert(err).Message())
 		}
 		for i := range r.Outputs {
 			if t := &r.Outputs[i]; len(t.Shape) == 0 || t.Shape[0] != rows {

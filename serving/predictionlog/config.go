@@ -59,7 +59,14 @@ func (o Options) withDefaults() Options {
 // Check says what is wrong with the models' logging configurations, all of it, as one INVALID_ARGUMENT; nil where
 // nothing is. It touches no file.
 func Check(configs map[string]*config_go_proto.LoggingConfig) error {
-	var faults []string
+	if faults := Faults(configs); len(faults) > 0 {
+		return status.Error(codes.InvalidArgument, strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+// Faults is Check with a text for each fault.
+func Faults(configs map[string]*config_go_proto.LoggingConfig) (faults []string) {
 	fault := func(model, what string) { faults = append(faults, "logging_config of model "+model+": "+what) }
 	for _, model := range slices.Sorted(maps.Keys(configs)) {
 		config := configs[model]
@@ -79,8 +86,5 @@ func Check(configs map[string]*config_go_proto.LoggingConfig) error {
 			fault(model, "sampling_config.sampling_rate is to be between 0 and 1")
 		}
 	}
-	if len(faults) == 0 {
-		return nil
-	}
-	return status.Error(codes.InvalidArgument, strings.Join(faults, "; "))
+	return faults
 }

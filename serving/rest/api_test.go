@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"shoal/serving"
 )
 
 const (
@@ -211,67 +208,5 @@ func TestDeadline(t *testing.T) {
 	s.post(predictURL, one)
 	if deadline := core.models["half_plus_two"][2].deadline.Load(); !deadline.IsZero() {
 		t.Errorf("deadline %v without a timeout", deadline)
-	}
-}
-
-func TestStatusListMetadata(t *testing.T) {
-	s := start(t, Options{})
-	version := func(v int, state, code, message string) string {
-		return fmt.Sprintf(`{"version": "%d", "state": %q, "status": {"error_code": %q, "error_message": %q}}`, v, state, code, message)
-	}
-	two, first := version(2, "AVAILABLE", "OK", ""), version(1, "AVAILABLE", "OK", "")
-	failed := version(3, "END", "NOT_FOUND", `no "saved_model.pb"`)
-	both := fmt.Sprintf(`{"model_version_status": [%s, %s]}`, two, first)
-	for target, want := range map[string]string{
-		"/v1/models/half_plus_two":             both,
-		"/v1/models/half_plus_two?x=1":         both,
-		"/v1/models/half_plus_two/labels/nope": both,
-		"/v1/models/half_plus_two/METADATA":    both,
-		"/v1/models/half_plus_two/versions/1":  fmt.Sprintf(`{"model_version_status": [%s]}`, first),
-		"/v1/models/broken":                    fmt.Sprintf(`{"model_version_status": [%s]}`, failed),
-		"/v1/models": fmt.Sprintf(`{"models": [
-			{"name": "broken", "model_version_status": [%s], "version_labels": {}},
-			{"name": "half_plus_two", "model_version_status": [%s, %s], "version_labels": {"canary": "2", "stable": "1"}}]}`, failed, two, first),
-		"/v1/models/half_plus_two/labels/stable/metadata": `{"model_spec": {"name": "half_plus_two", "signature_name": "", "version": "1"},
-			"metadata": {"signature_def": {"signature_def": {"serving_default": {
-				"inputs": {"x": {"name": "x:0", "dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": false}}},
-				"outputs": {"y": {"name": "y:0", "dtype": "DT_FLOAT", "tensor_shape": {"dim": [], "unknown_rank": true}}},
-				"method_name": "tensorflow/serving/predict", "defaults": {}}}}}}`,
-	} {
-		t.Run(target, func(t *testing.T) { s.get(target).wantValue(t, 200, want) })
-	}
-	if a := s.get("/v1/models/half_plus_two/metadata"); !strings.Contains(a.body, `"version": "2"`) {
-		t.Errorf("the newest version is not described: %s", a.body)
-	}
-}
-
-func TestHealth(t *testing.T) {
-	core := newFakeCore()
-	s := start(t, Options{Core: core, Version: "1.2.3"})
-	s.get("/healthz").wantValue(t, 200, `{"status": "ok", "version": "1.2.3"}`)
-	s.get("/readyz").wantValue(t, 200, `{"ready": true}`)
-	if a := s.do("HEAD", "/readyz", ""); a.status != 200 || a.body != "" {
-		t.Errorf("HEAD /readyz: %d %q", a.status, a.body)
-	}
-	core.reasons = []string{"model a: loading", `model "b": no versions`}
-	a := s.get("/readyz")
-	a.wantValue(t, 503, `{"ready": false, "reasons": ["model a: loading", "model \"b\": no versions"]}`)
-	if a.header.Get("Retry-After") != "1" {
-		t.Error("no Retry-After")
-	}
-	if a := s.get("/healthz"); a.status != 200 {
-		t.Errorf("/healthz while not ready: %d", a.status)
-	}
-}
-
-func TestCodeNames(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want string
-	}{{nil, "OK"}, {status.Error(codes.Canceled, ""), "CANCELLED"}, {status.Error(codes.Unauthenticated, ""), "UNAUTHENTICATED"}, {errors.New(""), "UNKNOWN"}, {status.Error(99, ""), "UNKNOWN"}} {
-		b := string(appendVersions(nil, []serving.VersionStatus{{Version: 1, Err: c.err}}))
-		if !strings.Contains(b, `"error_code":"`+c.want+`"`) {
-			t.Errorf("%v: %s", c.err, b)
-		}
 	}
 }

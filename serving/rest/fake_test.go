@@ -155,7 +155,10 @@ func (f *fakeServable) Run(ctx context.Context, sig *tensor.Signature, inputs []
 			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x/2+f.plus))
 		}
 	}
-	shape := tensor.Shape{int64(n * repeat)}
+	shape := in.Shape
+	if repeat > 1 {
+		shape = tensor.Shape{int64(n * repeat)}
+	}
 	if sig.Method == "tensorflow/serving/classify" {
 		shape = tensor.Shape{int64(n), 1}
 	}

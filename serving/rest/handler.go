@@ -28,9 +28,6 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 			s.fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
 			err = nil
 		}
-		if s.draining.Load() { // asked last: it may have begun while the model ran
-			c.Response.Header.SetConnectionClose()
-		}
 	}()
 	s.allowOrigins(c)
 	path := rawPath(c.RequestURI())
@@ -122,8 +119,9 @@ func (s *Server) own(c *fasthttp.RequestCtx, path []byte) error {
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s (the API is under /v1/models)", c.Method(), path)}
 }
 
-// anyMethod keeps from Fiber the methods that it does not know, which it would answer in its own words.
-func (s *Server) anyMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+// outermost stands before Fiber. It keeps from it the methods that it does not know, which Fiber would answer in its own
+// words, and ends the connections of a server that is shutting down.
+func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	known := make(map[string]bool, len(fiber.DefaultMethods))
 	for _, m := range fiber.DefaultMethods {
 		known[m] = true
@@ -131,10 +129,13 @@ func (s *Server) anyMethod(next fasthttp.RequestHandler) fasthttp.RequestHandler
 	return func(c *fasthttp.RequestCtx) {
 		if known[string(c.Method())] {
 			next(c)
-			return
+		} else {
+			s.allowOrigins(c)
+			s.fail(c, malformedRequest(c))
 		}
-		s.allowOrigins(c)
-		s.fail(c, malformedRequest(c))
+		if s.draining.Load() { // asked last: it may have begun while the model ran
+			c.Response.Header.SetConnectionClose()
+		}
 	}
 }
 
@@ -156,7 +157,7 @@ func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		text = fmt.Sprintf("The request line and headers are larger than %d bytes", maxHeaderBytes)
 	case http.StatusRequestTimeout:
-		text = fmt.Sprintf("The request did not arrive within %v", readTimeout)
+		text = fmt.Sprintf("The request did not arrive within %v", transferTimeout)
 	case http.StatusBadRequest:
 		text = "Malformed HTTP request: " + err.Error()
 	default:

@@ -2,13 +2,11 @@ package rest
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,8 +14,6 @@ import (
 const (
 	// acceptGrace is how long connections that were already on their way are still accepted once stopping has begun.
 	acceptGrace = 20 * time.Millisecond
-	// lingerTime bounds how long what a refused client still sends is read and thrown away.
-	lingerTime = time.Second
 	// maxAcceptPause is the longest pause between two attempts to accept.
 	maxAcceptPause = time.Second
 )
@@ -118,39 +114,5 @@ func (l *listener) abort() {
 	defer l.mu.Unlock()
 	for c := range l.conns {
 		_ = c.Conn.Close()
-	}
-}
-
-// conn is a client's connection. Where linger is set, closing it first ends the sending half and swallows what the
-// client is still sending: closed with unread data, a socket is reset, and the client would not see its answer.
-type conn struct {
-	net.Conn
-	listener *listener
-	linger   atomic.Bool
-	closed   atomic.Bool
-}
-
-func (c *conn) Close() error {
-	if !c.closed.CompareAndSwap(false, true) {
-		return nil
-	}
-	c.listener.mu.Lock()
-	delete(c.listener.conns, c)
-	c.listener.mu.Unlock()
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
-		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.Copy(io.Discard, c.Conn)
-		}
-	}
-	return c.Conn.Close()
-}
-
-// lingerOn makes a connection linger when it is closed, under TLS as well.
-func lingerOn(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	if c, ok := nc.(*conn); ok {
-		c.linger.Store(true)
 	}
 }

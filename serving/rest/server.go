@@ -22,11 +22,10 @@ const DefaultMaxRequestBytes = 100 << 20
 const (
 	// maxHeaderBytes bounds the request line and the headers together; it is a buffer of every open connection.
 	maxHeaderBytes = 16 << 10
-	// readTimeout bounds the arrival of one request, writeTimeout the departure of its answer, both for slow networks and
-	// the largest bodies; idleTimeout is longer than the usual load balancer keeps an idle connection.
-	readTimeout  = 5 * time.Minute
-	writeTimeout = 5 * time.Minute
-	idleTimeout  = 10 * time.Minute
+	// transferTimeout bounds the arrival of one request, the departure of its answer and the pause between two: enough for
+	// slow networks and large bodies, and longer than a load balancer usually keeps an idle connection. One value for all
+	// three lets a connection keep its deadlines from one request to the next.
+	transferTimeout = 10 * time.Minute
 	// quietTime is how long stopping waits before it closes idle connections: a client that sends without pause gets
 	// "Connection: close" with an answer in that time, and none is cut off while it is about to send.
 	quietTime = 200 * time.Millisecond
@@ -78,9 +77,9 @@ func New(o Options) *Server {
 	s.app = fiber.New(fiber.Config{
 		BodyLimit:                    o.MaxRequestBytes,
 		ReadBufferSize:               maxHeaderBytes,
-		ReadTimeout:                  readTimeout,
-		WriteTimeout:                 writeTimeout,
-		IdleTimeout:                  idleTimeout,
+		ReadTimeout:                  transferTimeout,
+		WriteTimeout:                 transferTimeout,
+		IdleTimeout:                  transferTimeout,
 		CaseSensitive:                true,
 		StrictRouting:                true,
 		DisableStartupMessage:        true,
@@ -92,7 +91,7 @@ func New(o Options) *Server {
 	http := s.app.Server()
 	http.CloseOnShutdown = true
 	http.SecureErrorLogMessage = true // the errors are sent to clients: keep their headers out of them
-	http.Handler = s.anyMethod(http.Handler)
+	http.Handler = s.outermost(http.Handler)
 	return s
 }
 

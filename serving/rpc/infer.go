@@ -11,6 +11,7 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/inference"
+	"shoal/serving/predictionlog"
 )
 
 // The fields of ClassificationRequest and RegressionRequest (alike), and of MultiInferenceRequest.
@@ -81,7 +82,7 @@ func splitInput(buf mem.Buffer, other protowire.Number, each func([]byte) error)
 }
 
 func (s *Server) classify(ctx context.Context, req *inferRequest) (any, error) {
-	result, spec, err := infer(ctx, s, req, inference.Classify)
+	result, spec, err := infer(ctx, s, req, inference.Classify, predictionlog.Classify)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (s *Server) classify(ctx context.Context, req *inferRequest) (any, error) {
 }
 
 func (s *Server) regress(ctx context.Context, req *inferRequest) (any, error) {
-	result, spec, err := infer(ctx, s, req, inference.Regress)
+	result, spec, err := infer(ctx, s, req, inference.Regress, predictionlog.Regress)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +100,11 @@ func (s *Server) regress(ctx context.Context, req *inferRequest) (any, error) {
 // runExamples is inference.Classify or inference.Regress.
 type runExamples[R any] func(ctx context.Context, h *serving.Handle, signature string, examples [][]byte, deadline time.Time, opts ...inference.Option) (*R, error)
 
+// record is predictionlog.Classify or predictionlog.Regress.
+type record[R any] func(h *serving.Handle, asked *apis_go_proto.ModelSpec, examples [][]byte, result *R) *apis_go_proto.PredictionLog
+
 // infer runs a request's examples on the version it asks for, and says which that was.
-func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExamples[R]) (*R, *apis_go_proto.ModelSpec, error) {
+func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExamples[R], record record[R]) (*R, *apis_go_proto.ModelSpec, error) {
 	if req.spec == nil {
 		return nil, nil, errMissingModelSpec
 	}
@@ -116,6 +120,9 @@ func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExam
 	result, err := run(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
 	if err != nil {
 		return nil, nil, err
+	}
+	if log := s.opts.Logs.For(h.Model); log.Sampled() {
+		log.Write(record(h, req.spec, examples, result))
 	}
 	return result, inference.ModelSpec(h, req.spec), nil
 }
@@ -135,5 +142,12 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
+	response, err := inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
+	if err != nil {
+		return nil, err
+	}
+	if log := s.opts.Logs.For(h.Model); log.Sampled() {
+		log.Write(predictionlog.MultiInference(h, req.tasks, examples, response))
+	}
+	return response, nil
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"shoal/serving"
+	"shoal/serving/predictionlog"
 )
 
 // Options is what a Server is made of; only Core is required.
@@ -25,6 +26,8 @@ type Options struct {
 	Reload func(ctx context.Context, config *config_go_proto.ModelServerConfig) error
 	// Counter reads a metric by TensorFlow Serving's name, for the increases a ReloadConfigResponse reports. nil: all 0.
 	Counter func(name string) int64
+	// Logs keeps a sample of the answered requests. nil: none are kept.
+	Logs *predictionlog.Logs
 	// Observe is told of every finished call. nil: nobody is.
 	Observe func(Call)
 

@@ -17,6 +17,7 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/inference"
+	"shoal/serving/predictionlog"
 	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
 )
@@ -62,6 +63,9 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		return nil, err
 	}
 	defer answer.Free()
+	if log := s.opts.Logs.For(h.Model); log.Sampled() {
+		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, selected))
+	}
 	spec, err := proto.Marshal(inference.ModelSpec(h, req.spec))
 	if err != nil {
 		return nil, err

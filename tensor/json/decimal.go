@@ -7,8 +7,8 @@ import (
 
 // decimal32 is m·10^e as a float32 where that can be told with one multiplication; ok is false otherwise.
 //
-// The product of the float64s is off by less than two units in its last place: half a unit from each factor's rounding
-// and half from its own. A float32 keeps 29 bits less, so rounding the product again is wrong only where these 29 bits
+// The product of the float64s is off by less than two units in its last place: up to one from the factors' roundings and
+// half of one from its own. A float32 keeps 29 bits less, so rounding the product again is wrong only where these 29 bits
 // are within as much of a midpoint between two float32s.
 func decimal32(m uint64, e int) (v float32, ok bool) {
 	if e == 0 {
@@ -38,18 +38,19 @@ var powers32 = func() (p [71]float64) {
 	return p
 }()
 
-// decimal64 is m·10^e as a float64 where both factors are exact, so that one operation rounds once (W. Clinger, "How
-// to Read Floating Point Numbers Accurately", 1990); ok is false otherwise.
+// decimal64 is m·10^e as a float64; ok is false where that cannot be told with the tables.
 func decimal64(m uint64, e int) (v float64, ok bool) {
-	switch {
-	case e == 0:
-		return float64(m), true
-	case m == 0:
+	if m == 0 {
 		return 0, true
-	case m > 1<<53 || e < -22 || e > 22:
-		return 0, false
-	case e < 0:
-		return float64(m) / pow10[-e], true
 	}
-	return float64(m) * pow10[e], true
+	if m <= 1<<53 && -22 <= e && e <= 22 {
+		// Both factors are exact, so that one operation rounds once (W. Clinger, "How to Read Floating Point Numbers
+		// Accurately", 1990).
+		if e < 0 {
+			return float64(m) / pow10[-e], true
+		}
+		return float64(m) * pow10[e], true
+	}
+	b, ok := eiselLemire(m, e)
+	return math.Float64frombits(b), ok
 }

@@ -112,7 +112,7 @@ func parseFloats[T float32 | float64](b []byte, i int, dst []T) (n, end int, why
 		m := uint64(c)
 		k++
 		for d := w[k] - '0'; d <= 9; d = w[k] - '0' {
-			if m == 0 || k > 18 { // a leading zero, or too long for 64 bits
+			if m == 0 || k > 18+sign { // a leading zero, or too long for 64 bits
 				return n, i, stopOdd
 			}
 			m = m*10 + uint64(d)
@@ -237,7 +237,7 @@ func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 		m := uint64(c)
 		k++
 		for d := w[k] - '0'; d <= 9; d = w[k] - '0' {
-			if m == 0 || k > 18 { // a leading zero, or too long for 64 bits
+			if m == 0 || k > 18+sign { // a leading zero, or too long for 64 bits
 				return n, i, stopOdd
 			}
 			m = m*10 + uint64(d)

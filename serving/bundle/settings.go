@@ -1,0 +1,74 @@
+package bundle
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/servables/tensorflow_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/batcher"
+	"shoal/configs"
+)
+
+// modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
+var modelConfigFile = filepath.Join("assets.extra", "saved_model_config.pb")
+
+// batching is how this version is batched, and whether it is.
+func (l *loader) batching() (c batcher.Config, batch bool, err error) {
+	c = l.Batching
+	if l.Batch && l.PerModelBatching {
+		own, err := configs.ReadBatching(filepath.Join(l.dir, configs.PerModelFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return c, false, nil
+		}
+		if err != nil {
+			return c, false, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
+		}
+		c = own.Config()
+		c.MaxQueuedRows, c.Logger = l.Batching.MaxQueuedRows, l.Batching.Logger
+	}
+	c.EnsureDefaults()
+	return c, l.Batch, c.Validate()
+}
+
+// sessionConfig is the session's configuration: what suits many small runs side by side (each run computes in one thread, and
+// there are as many runs as cores; measured, this beats one run with all cores), with the user's own laid over it, and the
+// version's own over that.
+func (l *loader) sessionConfig(log *slog.Logger) (*pb.ConfigProto, error) {
+	c := &pb.ConfigProto{
+		IntraOpParallelismThreads: 1,
+		AllowSoftPlacement:        true,
+		GpuOptions:                &pb.GPUOptions{AllowGrowth: true},
+		// The graph never grows after loading and nobody asks for its partitions: TensorFlow need not keep copies.
+		Experimental: &pb.ConfigProto_Experimental{OptimizeForStaticGraph: true, DisableOutputPartitionGraphs: true},
+	}
+	if l.Session != nil {
+		proto.Merge(c, l.Session)
+	}
+	raw, err := os.ReadFile(filepath.Join(l.dir, modelConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	own := new(tensorflow_go_proto.SavedModelConfig)
+	if err == nil {
+		err = proto.Unmarshal(raw, own)
+	}
+	if err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "%s: %v", modelConfigFile, err)
+	}
+	overrides := own.GetSessionOverrides()
+	if overrides.GetDisableMetaOptimizer() {
+		proto.Merge(c, &pb.ConfigProto{GraphOptions: &pb.GraphOptions{RewriteOptions: &pb.RewriterConfig{DisableMetaOptimizer: true}}})
+	}
+	if overrides.GetBatchOpRewriterConfig() != nil || overrides.GetRemoteOpRemapConfig() != nil || own.GetTfrtRuntimeConfig() != nil {
+		log.Warn(modelConfigFile + ": of its settings only session_overrides.disable_meta_optimizer has an effect here")
+	}
+	return c, nil
+}

@@ -1,0 +1,126 @@
+package telemetry
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"shoal/batcher"
+	"shoal/tensor"
+)
+
+// batchKey is the labels of the batches' series.
+type batchKey struct {
+	model     string
+	version   int64
+	signature string
+}
+
+// reasons are those of batches; the label of one that is not among them would be "other".
+var reasons = []batcher.Reason{
+	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, "other",
+}
+
+// refusals are the reasons for which an entry is not accepted.
+var refusals = []string{"queue_full", "too_large", "deadline", "cancelled", "closed", "other"}
+
+// batchSeries is what is counted for each key.
+type batchSeries struct {
+	since    time.Time
+	queue    histogram // of entries
+	run      histogram // of entries
+	reasons  []counter // as reasons
+	failures counter
+	rows     histogram
+	entries  histogram
+	padding  counter
+	batch    histogram // runs of batches
+	rejected []counter // as refusals
+}
+
+func newBatchSeries() *batchSeries {
+	s := &batchSeries{since: time.Now(), reasons: make([]counter, len(reasons)), rejected: make([]counter, len(refusals))}
+	s.queue.init(phaseScale)
+	s.run.init(phaseScale)
+	s.batch.init(phaseScale)
+	s.rows.init(sizeScale)
+	s.entries.init(sizeScale)
+	return s
+}
+
+// BatchObserver counts what the batcher of one version does; it is bundle.Options.Observer.
+func (t *Telemetry) BatchObserver(model string, version int64) batcher.Observer {
+	return &batchObserver{t: t, model: model, version: version}
+}
+
+type batchObserver struct {
+	batcher.NoObserver
+	t       *Telemetry
+	model   string
+	version int64
+}
+
+// series looks the series up each time: those of a version that has ended are forgotten, and a version may come back.
+func (o *batchObserver) series(sig *tensor.Signature) *batchSeries {
+	k := batchKey{o.model, o.version, sig.Name}
+	if s := o.t.batches.find(k); s != nil {
+		return s
+	}
+	k.model, k.version = o.t.lives.admit(k.model, k.version)
+	return o.t.batches.get(k, newBatchSeries)
+}
+
+// BatchDone implements batcher.Observer.
+func (o *batchObserver) BatchDone(b batcher.BatchInfo) {
+	s := o.series(b.Signature)
+	i := slices.Index(reasons, b.Reason)
+	if i < 0 {
+		i = len(reasons) - 1
+	}
+	s.reasons[i].add(1)
+	s.batch.record(int64(b.Run))
+	s.entries.record(int64(b.Entries))
+	s.rows.record(int64(max(b.Rows, 1)))
+	s.padding.add(max(b.Size-b.Rows, 0))
+	if b.Err != nil {
+		s.failures.add(1)
+	}
+	o.t.tf.batchDone(b)
+}
+
+// EntryDone implements batcher.Observer.
+func (o *batchObserver) EntryDone(e batcher.EntryInfo) {
+	if e.Err != nil {
+		return // its times are not those of a run
+	}
+	s := o.series(e.Signature)
+	s.queue.record(int64(e.Queue))
+	s.run.record(int64(e.Run))
+	o.t.tf.entryDone(e)
+}
+
+// EntryRejected implements batcher.Observer.
+func (o *batchObserver) EntryRejected(sig *tensor.Signature, err error) {
+	o.series(sig).rejected[slices.Index(refusals, refusal(err))].add(1)
+}
+
+// refusal names why an entry was not accepted; it is one of refusals.
+func refusal(err error) string {
+	switch {
+	case errors.Is(err, batcher.ErrQueueFull):
+		return "queue_full"
+	case errors.Is(err, batcher.ErrClosed):
+		return "closed"
+	}
+	switch codeOf(err) {
+	case codes.InvalidArgument:
+		return "too_large"
+	case codes.DeadlineExceeded:
+		return "deadline"
+	case codes.Canceled:
+		return "cancelled"
+	}
+	return "other"
+}

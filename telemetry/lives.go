@@ -1,0 +1,67 @@
+package telemetry
+
+import "sync"
+
+// noVersion stands for a request that was answered by none; versions are never negative.
+const noVersion = -1
+
+// lives knows which models and versions may be labels. A client can name any model, so that only those that the manager
+// has had become series; and versions come and go, so that the series of a version end with it.
+type lives struct {
+	mu     sync.RWMutex
+	models map[string]*modelLife
+}
+
+type modelLife struct {
+	copies  map[int64]int // of a version under way: there are two of one number while its directory moves
+	retired int64         // the version that ended last: its series stay until the next one ends, to be read once more
+}
+
+// begin notes a version's start.
+func (l *lives) begin(model string, version int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.models == nil {
+		l.models = make(map[string]*modelLife)
+	}
+	m := l.models[model]
+	if m == nil {
+		m = &modelLife{copies: make(map[int64]int), retired: noVersion}
+		l.models[model] = m
+	}
+	m.copies[version]++
+}
+
+// end notes a version's end, and returns the version whose series are to be dropped, or noVersion.
+func (l *lives) end(model string, version int64) (gone int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.models[model]
+	if m == nil || m.copies[version] == 0 {
+		return noVersion
+	}
+	if m.copies[version]--; m.copies[version] > 0 {
+		return noVersion
+	}
+	delete(m.copies, version)
+	gone, m.retired = m.retired, version
+	if gone == version || m.copies[gone] > 0 {
+		return noVersion
+	}
+	return gone
+}
+
+// admit returns the labels under which something is counted: the model and the version where they are known, and "" and
+// noVersion where they are not.
+func (l *lives) admit(model string, version int64) (string, int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	m := l.models[model]
+	switch {
+	case m == nil:
+		return "", noVersion
+	case m.copies[version] == 0 && m.retired != version:
+		return model, noVersion
+	}
+	return model, version
+}

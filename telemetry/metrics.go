@@ -1,0 +1,101 @@
+package telemetry
+
+// Kind is what a metric's values mean.
+type Kind string
+
+// The kinds: a counter only grows, a gauge is the state at the moment of the question.
+const (
+	Counter   Kind = "counter"
+	Gauge     Kind = "gauge"
+	Histogram Kind = "histogram"
+)
+
+// Metric describes one metric. Its name is OpenTelemetry's, from which Prometheus' is made, or, of TensorFlow Serving's
+// family, the one on its page.
+type Metric struct {
+	Name   string
+	Kind   Kind
+	Unit   string // UCUM, as OpenTelemetry has it
+	Labels []string
+	Help   string
+}
+
+var (
+	requestLabels = []string{"model", "version", "signature", "api", "method"}
+	batchLabels   = []string{"model", "version", "signature"}
+	versionLabels = []string{"model", "version"}
+)
+
+// Shoal's own metrics.
+var (
+	requests = Metric{"shoal.requests", Counter, "{request}", append(requestLabels[:len(requestLabels):len(requestLabels)], "code"),
+		"Finished requests, by the canonical code they were answered with."}
+	requestDuration = Metric{"shoal.request.duration", Histogram, "s", requestLabels,
+		"Time from a request's arrival to its answer."}
+	decodeDuration = Metric{"shoal.request.decode.duration", Histogram, "s", requestLabels,
+		"Time to turn a request into tensors; of inference requests that were answered."}
+	encodeDuration = Metric{"shoal.request.encode.duration", Histogram, "s", requestLabels,
+		"Time to turn the outputs into an answer; of inference requests that were answered."}
+	queueDuration = Metric{"shoal.request.queue.duration", Histogram, "s", batchLabels,
+		"Time a request waited until its batch was taken; of requests that were answered."}
+	runDuration = Metric{"shoal.request.run.duration", Histogram, "s", batchLabels,
+		"Time of the run of the batch that a request was in; of requests that were answered."}
+	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", []string{"model", "version", "reason"},
+		"Requests that got no place in a queue: queue_full, too_large, deadline, cancelled, closed, other."}
+
+	batches = Metric{"shoal.batches", Counter, "{batch}", append(batchLabels[:len(batchLabels):len(batchLabels)], "reason"),
+		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, closing (the version is unloaded), alone (a request that is not batched), retry (finding out which request made a batch fail)."}
+	batchFailures = Metric{"shoal.batch.failures", Counter, "{batch}", batchLabels,
+		"Batches whose run failed."}
+	batchRows = Metric{"shoal.batch.rows", Histogram, "{row}", batchLabels,
+		"Rows of a batch, without padding."}
+	batchRequests = Metric{"shoal.batch.requests", Histogram, "{request}", batchLabels,
+		"Requests that shared a batch."}
+	paddedRows = Metric{"shoal.batch.padding", Counter, "{row}", batchLabels,
+		"Rows that were added to reach an allowed batch size."}
+	batchDuration = Metric{"shoal.batch.run.duration", Histogram, "s", batchLabels,
+		"Time to gather a batch and run it on its instance."}
+
+	queueRequests = Metric{"shoal.queue.requests", Gauge, "{request}", versionLabels,
+		"Requests waiting in a version's queues."}
+	queueRows = Metric{"shoal.queue.rows", Gauge, "{row}", versionLabels,
+		"Rows of the requests waiting."}
+	queueOldest = Metric{"shoal.queue.oldest", Gauge, "s", versionLabels,
+		"How long the oldest request has waited."}
+	instancesBusy = Metric{"shoal.instances.busy", Gauge, "{instance}", versionLabels,
+		"Instances at work."}
+	instances = Metric{"shoal.instances", Gauge, "{instance}", versionLabels,
+		"Instances of a version."}
+
+	modelVersions = Metric{"shoal.model.versions", Gauge, "{version}", []string{"model", "state"},
+		"Versions of a configured model, by state; those that ended are not counted."}
+	modelLoads = Metric{"shoal.model.loads", Counter, "{load}", []string{"model", "result"},
+		"Attempts to load a version: ok or error."}
+	loadDuration = Metric{"shoal.model.load.duration", Histogram, "s", []string{"model"},
+		"Time of an attempt to load a version, warm-up included."}
+	modelUnloads = Metric{"shoal.model.unloads", Counter, "{unload}", []string{"model"},
+		"Versions that were unloaded."}
+	configChanges = Metric{"shoal.config.changes", Counter, "{change}", nil,
+		"Configurations of the models that were applied, the first one included."}
+	ready = Metric{"shoal.ready", Gauge, "", nil,
+		"1 when every configured model has an available version, else 0."}
+	buildInfo = Metric{"shoal.build.info", Gauge, "", []string{"version", "tensorflow", "go"},
+		"Always 1; the labels tell what is running."}
+)
+
+// OwnMetrics lists Shoal's own metrics.
+func OwnMetrics() []Metric {
+	return []Metric{
+		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
+		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
+		queueRequests, queueRows, queueOldest, instancesBusy, instances,
+		modelVersions, modelLoads, loadDuration, modelUnloads, configChanges, ready, buildInfo,
+	}
+}
+
+// The buckets: of a request's phases, of a load, and of numbers of rows or requests.
+var (
+	phaseScale = newScale(1e-9, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
+	loadScale  = newScale(1e-9, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+	sizeScale  = newScale(1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+)

@@ -1,0 +1,181 @@
+package telemetry
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc/codes"
+
+	"shoal/batcher"
+)
+
+// batchThreads is the thread_pool_name that tensorflow_model_server gives its batching.
+const batchThreads = "model_server_batch_threads"
+
+// TensorFlow Serving's metrics that Shoal has, by the names on its page. Times are in microseconds.
+var (
+	tfRequestCount = Metric{":tensorflow:serving:request_count", Counter, "", []string{"model_name", "status"},
+		"The total number of requests."}
+	tfRequestLatency = Metric{":tensorflow:serving:request_latency", Histogram, "us", []string{"model_name", "API", "entrypoint"},
+		"Wall time of requests that were answered with OK."}
+	tfRuntimeLatency = Metric{":tensorflow:serving:runtime_latency", Histogram, "us", []string{"model_name", "API", "runtime"},
+		"Wall time of the run of a request, its wait for a batch included."}
+	tfExampleCounts = Metric{":tensorflow:serving:request_example_counts", Histogram, "", []string{"model"},
+		"The number of tensorflow.Examples per request."}
+	tfExampleTotal = Metric{":tensorflow:serving:request_example_count_total", Counter, "", []string{"model"},
+		"The total number of tensorflow.Examples."}
+	tfQueuing = Metric{":tensorflow:serving:batching_session:queuing_latency", Histogram, "us", []string{"thread_pool_name"},
+		"Wall time a request waited for its batch."}
+	tfInputBatch = Metric{":tensorflow:serving:batching_session:input_batch_size", Histogram, "", nil,
+		"The batch size of each input of a request."}
+	tfProcessedBatch = Metric{":tensorflow:serving:batching_session:processed_batch_size", Histogram, "", nil,
+		"The size of the batches that were run, with padding."}
+	tfPadding = Metric{":tensorflow:serving:batching_session:padding_size", Histogram, "", []string{"execution_batch_size"},
+		"The padding of the batches that were run."}
+	tfRuns = Metric{":tensorflow:serving:batching_session:wrapped_run_count", Counter, "", nil,
+		"Batches that were run."}
+	tfWarmup = Metric{":tensorflow:serving:model_warmup_latency", Histogram, "us", []string{"model_path", "status"},
+		"Wall time to warm a version up with its recorded requests."}
+	tfWarmupRecords = Metric{":tensorflow:serving:model_warmup_records_read", Counter, "", []string{"model_path", "status"},
+		"Recorded requests that were run to warm a version up."}
+	tfLoadCount = Metric{":tensorflow:cc:saved_model:load_attempt_count", Counter, "", []string{"model_path", "status"},
+		"Attempts to load a SavedModel: success or fail."}
+	tfLoadLatency = Metric{":tensorflow:cc:saved_model:load_latency", Counter, "us", []string{"model_path"},
+		"Time spent loading SavedModels that were loaded."}
+)
+
+// TFServingMetrics lists the metrics of TensorFlow Serving's family.
+func TFServingMetrics() []Metric {
+	return []Metric{
+		tfRequestCount, tfRequestLatency, tfRuntimeLatency, tfExampleCounts, tfExampleTotal,
+		tfQueuing, tfInputBatch, tfProcessedBatch, tfPadding, tfRuns, tfWarmup, tfWarmupRecords, tfLoadCount, tfLoadLatency,
+	}
+}
+
+// Its buckets, with their limits as it prints them, to six digits.
+var (
+	tfLatencyScale = newScale(1e-3, exponential(10, 1.8, 33)...)
+	tfQueuingScale = newScale(1e-3, exponential(100, 1.2, 52)...)
+	tfSizeScale    = newScale(1, exponential(1, 2, 14)...)
+	tfExampleScale = newScale(1, exponential(1, 2, 15)...)
+)
+
+func exponential(first, factor float64, n int) []float64 {
+	limits := make([]float64, n)
+	for i := range limits {
+		limits[i], _ = strconv.ParseFloat(strconv.FormatFloat(first*math.Pow(factor, float64(i)), 'g', 6, 64), 64)
+	}
+	return limits
+}
+
+// tfserving counts for TensorFlow Serving's page.
+type tfserving struct {
+	since     time.Time
+	requests  table[string, tfRequests]
+	latency   table[tfCall, histogram] // where: the entry point
+	runtime   table[tfCall, histogram] // where: the runtime
+	examples  table[string, tfExamples]
+	queuing   histogram
+	input     histogram
+	processed histogram
+	padding   table[int, histogram] // by batch size
+	runs      counter
+	loads     table[tfDir, tfLoads]
+	warmups   table[tfWarm, tfWarmups]
+}
+
+type tfRequests struct {
+	codes [codes.Unauthenticated + 1]counter
+}
+
+type tfCall struct{ model, api, where string }
+
+type tfExamples struct {
+	total  counter
+	counts histogram
+}
+
+func (f *tfserving) init() {
+	f.since = time.Now()
+	f.queuing.init(tfQueuingScale)
+	f.input.init(tfSizeScale)
+	f.processed.init(tfSizeScale)
+}
+
+func newTFLatency() *histogram { return newHistogram(tfLatencyScale) }
+func newTFSize() *histogram    { return newHistogram(tfSizeScale) }
+func newTFRequests() *tfRequests {
+	return new(tfRequests)
+}
+
+func newTFExamples() *tfExamples {
+	e := new(tfExamples)
+	e.counts.init(tfExampleScale)
+	return e
+}
+
+// finished counts a request of a model that may be a label. As there, metadata, states and multi-inference are not
+// counted where they come by gRPC, latencies are those of success, and REST has the method in lower case.
+func (f *tfserving) finished(model string, r *request, code codes.Code) {
+	infers := false
+	switch r.method {
+	case "Predict", "Classify", "Regress":
+		infers = true
+	}
+	api, entry := r.method, "GRPC"
+	switch {
+	case r.api == apiREST:
+		api, entry = tfRESTNames[r.method], "REST"
+	case !infers:
+		return
+	}
+	f.requests.get(model, newTFRequests).codes[code].add(1)
+	if r.examples > 0 && code == codes.OK {
+		e := f.examples.get(model, newTFExamples)
+		e.total.add(r.examples)
+		e.counts.record(int64(r.examples))
+	}
+	if code != codes.OK {
+		return
+	}
+	f.latency.get(tfCall{model, api, entry}, newTFLatency).record(int64(r.duration))
+	if infers && r.queue+r.run > 0 {
+		f.runtime.get(tfCall{model, r.method, "TF1"}, newTFLatency).record(int64(r.queue + r.run))
+	}
+}
+
+// tfRESTNames are the methods as TensorFlow Serving labels them: by the verb of the URL, which a GET has not.
+var tfRESTNames = map[string]string{"Predict": "predict", "Classify": "classify", "Regress": "regress"}
+
+func (f *tfserving) batchDone(b batcher.BatchInfo) {
+	if b.Rows == 0 {
+		return // not batched: there, such a run is none of the batching session
+	}
+	f.runs.add(1)
+	f.processed.record(int64(b.Size))
+	f.padding.get(b.Size, newTFSize).record(int64(b.Size - b.Rows))
+}
+
+func (f *tfserving) entryDone(e batcher.EntryInfo) {
+	f.queuing.record(int64(e.Queue))
+	for range e.Signature.Inputs {
+		f.input.record(int64(e.Rows))
+	}
+}
+
+// statusName is a code's name on the page: OK, NOT_FOUND, ….
+func statusName(c codes.Code) string { return code.Code(c).String() }
+
+// counter reads a counter by TensorFlow Serving's own name, /tensorflow/serving/request_count, over all its labels.
+func (f *tfserving) counter(name string) (sum int64) {
+	name = strings.ReplaceAll(name, "/", ":")
+	for s := range f.samples {
+		if s.metric.Name == name && s.metric.Kind == Counter {
+			sum += int64(s.value)
+		}
+	}
+	return sum
+}
