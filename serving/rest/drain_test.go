@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // run serves on a loopback port without the clean-up of start; stop is the test's.
@@ -22,6 +23,7 @@ func run(t *testing.T, o Options) (s *Server, addr string, served chan error) {
 		t.Fatal(err)
 	}
 	s, served = New(o), make(chan error, 1)
+	s.quiet = time.Minute // however slow the machine, no client is closed on before it has had its say
 	go func() { served <- s.Serve(ln) }()
 	return s, ln.Addr().String(), served
 }

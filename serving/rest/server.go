@@ -30,7 +30,7 @@ const (
 	// "Connection: close" with an answer in that time, and none is cut off while it is about to send.
 	quietTime = 200 * time.Millisecond
 	// abortTime is how long requests that were cancelled at the end of a shutdown have to be answered.
-	abortTime = time.Second
+	abortTime = 5 * time.Second
 )
 
 // Options configures a Server. Core is required.
@@ -58,6 +58,7 @@ type Server struct {
 	base     context.Context // of every request; ends when a shutdown has run out of time
 	cancel   context.CancelFunc
 	draining atomic.Bool
+	quiet    time.Duration // quietTime; longer in tests
 
 	mu       sync.Mutex
 	listener *listener
@@ -72,7 +73,7 @@ func New(o Options) *Server {
 	if o.MaxRequestBytes <= 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
-	s := &Server{opt: o, log: o.Logger, decoding: newLimiter(o.DecodeLimit)}
+	s := &Server{opt: o, log: o.Logger, decoding: newLimiter(o.DecodeLimit), quiet: quietTime}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		BodyLimit:                    o.MaxRequestBytes,
@@ -132,7 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = l.Close()
 		<-served
 	}
-	l.waitClosed(ctx, quietTime)
+	l.waitClosed(ctx, s.quiet)
 	err := s.app.ShutdownWithContext(ctx)
 	if err == nil || l.open() == 0 {
 		return nil
