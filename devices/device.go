@@ -10,6 +10,7 @@ package devices
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -31,19 +32,19 @@ type Device struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 
-	MemoryBytes uint64  `json:"memory_bytes"`
-	Cores       float64 `json:"cores,omitzero"`     // CPU: what the affinity mask and the cgroup's quota leave this process
-	NUMANodes   []int   `json:"numa_nodes"`         // empty: unknown, or the machine has none
-	CPUs        []int   `json:"cpus,omitempty"`     // the processors that it is (CPU) or that are near it (GPU)
-	GPU         *GPU    `json:"gpu,omitempty"`      // nil: not a GPU
-	Unusable    string  `json:"unusable,omitempty"` // why TensorFlow could not use it; empty: it can
+	MemoryBytes uint64    `json:"memory_bytes"`
+	Cores       float64   `json:"cores,omitzero"`     // CPU: what the affinity mask and the cgroup's quota leave this process
+	NUMANodes   []int     `json:"numa_nodes"`         // empty: unknown, or the machine has none
+	CPUs        []int     `json:"cpus,omitempty"`     // the processors that it is (CPU) or that are near it (GPU)
+	GPU         *GPUFacts `json:"gpu,omitempty"`      // nil: not a GPU
+	Unusable    string    `json:"unusable,omitempty"` // why TensorFlow could not use it; empty: it can
 }
 
 // String is the device's name as --devices takes it, "gpu:0".
 func (d *Device) String() string { return fmt.Sprintf("%s:%d", d.Kind, d.Index) }
 
-// GPU is what NVML tells of a GPU, or of a MIG instance, which CUDA treats as a GPU of its own.
-type GPU struct {
+// GPUFacts is what NVML tells of a GPU, or of a MIG instance, which CUDA treats as a GPU of its own.
+type GPUFacts struct {
 	PCI               PCI         `json:"pci_bus_id"`
 	ComputeCapability Capability  `json:"compute_capability"`
 	ComputeMode       ComputeMode `json:"compute_mode"`
@@ -83,16 +84,23 @@ func (p PCI) String() string { return fmt.Sprintf("%04x:%02x:%02x.0", p.Domain, 
 // MarshalText makes JSON say "0000:65:00.0".
 func (p PCI) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// matches tells whether text names the address, in any of the usual forms.
-func (p PCI) matches(text string) bool {
-	domain, rest, found := strings.Cut(text, ":")
-	if !found {
-		return false
+// parsePCI reads an address in any of the usual forms: 65:00.0, 0000:65:00.0, 00000000:65:00.0.
+func parsePCI(text string) (PCI, bool) {
+	text, function, found := strings.Cut(text, ".")
+	parts := strings.Split(text, ":")
+	if !found || function != "0" || len(parts) < 2 || len(parts) > 3 {
+		return PCI{}, false
 	}
-	if strings.Count(rest, ":") == 0 { // 65:00.0
-		domain, rest = "0", text
+	var p PCI
+	fields := []*uint32{&p.Domain, &p.Bus, &p.Device}[3-len(parts):]
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, 16, 32)
+		if err != nil {
+			return PCI{}, false
+		}
+		*fields[i] = uint32(n)
 	}
-	return strings.EqualFold(strings.TrimLeft(domain, "0")+":"+rest, strings.TrimLeft(fmt.Sprintf("%x", p.Domain), "0")+p.String()[strings.IndexByte(p.String(), ':'):])
+	return p, true
 }
 
 // ComputeMode says who may compute on a GPU; an administrator sets it (nvidia-smi -c).

@@ -37,6 +37,9 @@ func errorf(code codes.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Faults: []string{fmt.Sprintf(format, args...)}}
 }
 
+// faultf is one fault of a user's input.
+func faultf(format string, args ...any) *Error { return errorf(codes.InvalidArgument, format, args...) }
+
 // faults collects what is wrong with a user's input.
 type faults []string
 

@@ -40,8 +40,7 @@ type EventKind string
 const (
 	EventXid            EventKind = "xid"             // the driver reports an error; Event.Xid is its number
 	EventECCUncorrected EventKind = "ecc_uncorrected" // memory is damaged: results are not to be trusted
-	EventECCCorrected   EventKind = "ecc_corrected"
-	EventUnavailable    EventKind = "unavailable" // the driver has given the GPU up, or asks for a reset
+	EventUnavailable    EventKind = "unavailable"     // the driver has given the GPU up, or asks for a reset
 )
 
 // Event is something that happened to a GPU.
@@ -59,13 +58,7 @@ var applicationXids = []uint64{13, 31, 43, 45, 68, 94, 109}
 
 // critical tells whether the device should be taken out of service.
 func (e Event) critical() bool {
-	switch e.Kind {
-	case EventXid:
-		return !slices.Contains(applicationXids, e.Xid)
-	case EventECCCorrected:
-		return false
-	}
-	return true
+	return e.Kind != EventXid || !slices.Contains(applicationXids, e.Xid)
 }
 
 // concerns tells whether the event befell the device.

@@ -2,6 +2,7 @@ package devices
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -84,3 +85,17 @@ func (t Throttle) String() string { return strings.Join(t.Reasons(), ",") }
 
 // MarshalJSON writes the list of reasons.
 func (t Throttle) MarshalJSON() ([]byte, error) { return json.Marshal(t.Reasons()) }
+
+// Bytes writes an amount of memory for people: 79.2 GiB.
+func Bytes(n uint64) string {
+	value, unit := float64(n), 0
+	for value >= 1024 && unit < len(units)-1 {
+		value, unit = value/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, units[unit])
+}
+
+var units = []string{"B", "KiB", "MiB", "GiB", "TiB"}

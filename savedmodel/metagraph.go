@@ -28,37 +28,56 @@ const (
 // ReadMetaGraph reads the meta graph with exactly these tags from dir/saved_model.pb, without the graph itself (which can be
 // hundreds of megabytes): signatures, assets, tags, versions.
 func ReadMetaGraph(dir string, tags []string) (*pb.MetaGraphDef, error) {
+	mg, _, err := findMetaGraph(dir, tags)
+	return mg, err
+}
+
+// readGraph reads the same meta graph with its graph, which can take several times the file's size in memory.
+func readGraph(dir string, tags []string) (*pb.MetaGraphDef, error) {
+	_, raw, err := findMetaGraph(dir, tags)
+	if err != nil {
+		return nil, err
+	}
+	mg := new(pb.MetaGraphDef)
+	if err := proto.Unmarshal(raw, mg); err != nil {
+		return nil, status.Errorf(codes.DataLoss, "%s: meta graph: %v", dir, err)
+	}
+	return mg, nil
+}
+
+// findMetaGraph returns a meta graph without its graph, and its complete encoding.
+func findMetaGraph(dir string, tags []string) (*pb.MetaGraphDef, []byte, error) {
 	file := filepath.Join(dir, "saved_model.pb")
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return nil, status.Errorf(codes.NotFound, "no SavedModel in %s: %v", dir, err)
+		return nil, nil, status.Errorf(codes.NotFound, "no SavedModel in %s: %v", dir, err)
 	}
 	var found []string
 	for len(raw) > 0 {
 		num, typ, n := protowire.ConsumeTag(raw)
 		if n < 0 {
-			return nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(n))
+			return nil, nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(n))
 		}
 		raw = raw[n:]
 		m := protowire.ConsumeFieldValue(num, typ, raw)
 		if m < 0 {
-			return nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(m))
+			return nil, nil, status.Errorf(codes.DataLoss, "%s is not a SavedModel: %v", file, protowire.ParseError(m))
 		}
 		if num == fieldMetaGraphs && typ == protowire.BytesType {
 			body, _ := protowire.ConsumeBytes(raw)
 			mg, err := parseMetaGraph(body)
 			if err != nil {
-				return nil, status.Errorf(codes.DataLoss, "%s: %v", file, err)
+				return nil, nil, status.Errorf(codes.DataLoss, "%s: %v", file, err)
 			}
 			have := slices.Clone(mg.GetMetaInfoDef().GetTags())
 			if sameSet(have, tags) {
-				return mg, nil
+				return mg, body, nil
 			}
 			found = append(found, "{"+strings.Join(have, ",")+"}")
 		}
 		raw = raw[m:]
 	}
-	return nil, status.Errorf(codes.NotFound, "%s has no meta graph with the tags {%s} (--saved_model_tags); it has %s",
+	return nil, nil, status.Errorf(codes.NotFound, "%s has no meta graph with the tags {%s} (--saved_model_tags); it has %s",
 		file, strings.Join(tags, ","), cmp.Or(strings.Join(found, " "), "none"))
 }
 

@@ -7,6 +7,7 @@ package savedmodel
 import "C"
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/savedmodel/rewrite"
 	"shoal/tensor"
 )
 
@@ -28,23 +30,65 @@ import (
 type Options struct {
 	Tags   []string        // of the meta graph; empty: serve
 	Config *pb.ConfigProto // of the session; nil: TensorFlow's defaults
+
+	// The graph is rewritten before the session is made of it (package rewrite). Where that fails the model is loaded as it is.
+	NoPrune      bool         // keep what no signature needs; nothing is frozen either
+	Freeze       rewrite.Mode // which variables become constants; zero: those of convolutional models within the budget
+	FreezeBudget int64        // bytes; 0: rewrite.DefaultBudget
+	Device       string       // for the ops that name none, "/device:CPU:1"; empty: TensorFlow chooses
+	ScratchDir   string       // where rewritten graphs lie while they are loaded; empty: the system's temporary directory
+	Logger       *slog.Logger // nil: nothing is logged
+}
+
+func (o Options) withDefaults() Options {
+	if len(o.Tags) == 0 {
+		o.Tags = []string{"serve"}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // Model is a loaded SavedModel: one TensorFlow session, whose variables all instances share.
 type Model struct {
 	Signatures map[string]*tensor.Signature
 	Skipped    []string // signatures that cannot be served (sparse or composite tensors)
+	// Rewriting says what was pruned and frozen; nil where the model was loaded as it is.
+	Rewriting *rewrite.Report
 
+	shadow  *shadow
 	meta    *pb.MetaGraphDef
 	session *C.TF_Session
 	graph   *C.TF_Graph
 }
 
-// Load makes a session of the SavedModel in dir. Its errors are gRPC status errors.
+// Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors.
 func Load(dir string, o Options) (*Model, error) {
-	if len(o.Tags) == 0 {
-		o.Tags = []string{"serve"}
+	o = o.withDefaults()
+	s, report, err := rewritten(dir, o)
+	if err == nil && s == nil {
+		return loadFrom(dir, o)
 	}
+	if err == nil {
+		var m *Model
+		if m, err = loadFrom(s.dir, o); err == nil {
+			s.loaded()
+			m.shadow, m.Rewriting = s, report
+			o.Logger.Info("graph rewritten", "dir", dir, "report", report)
+			return m, nil
+		}
+		s.remove()
+	}
+	m, failure := loadFrom(dir, o)
+	if failure == nil { // or else the model itself is to blame
+		o.Logger.Warn("the model is loaded as it is: it could not be pruned and frozen", "dir", dir, "error", err)
+	}
+	return m, failure
+}
+
+// loadFrom makes a session of the SavedModel in dir as it is.
+func loadFrom(dir string, o Options) (*Model, error) {
 	st := C.TF_NewStatus()
 	defer C.TF_DeleteStatus(st)
 	opts := C.TF_NewSessionOptions()
@@ -122,6 +166,7 @@ func (m *Model) Close() {
 	C.TF_DeleteSession(m.session, st)
 	C.TF_DeleteGraph(m.graph)
 	m.session, m.graph = nil, nil
+	m.shadow.remove()
 	runtime.KeepAlive(m)
 }
 

@@ -21,6 +21,8 @@ For the batcher, the loader and the benchmarks:
   tf1/1                    as TensorFlow 1 wrote them: ref variables, a hash table filled from an asset file by an init op;
                            x [n,3] float32, word [n] string → y [n,2], id [n] int64 (-1: not in the file)
   words/1                  s [n] string → count [n] int64, joined [n] string: the words of s in folded case, by the ops of tensorflow-text
+  estimator/1              as an estimator exports: examples with x float → classes {small, large} and their scores 1-x, x
+                           (serving_default, classification), 2x + 1 (regression), and predict
   tagged/1                 two meta graphs, as TensorFlow 1 wrote them, x [n] float32 → y [n]: x + 1 under the tag serve,
                            x + 2 under serve and gpu
   bad_missing_variables/1  a sound saved_model.pb whose variables/ is gone
@@ -206,6 +208,24 @@ def save_tf1(path, words):
         builder.save()
 
 
+def save_estimator(path):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        examples = v1.placeholder(tf.string, [None], name="input_example_tensor")
+        x = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        w = v1.get_variable("w", initializer=2.0, use_resource=False)
+        classes = tf.tile(tf.constant([["small", "large"]]), [tf.shape(x)[0], 1])
+        scores, value = tf.concat([1 - x, x], axis=1), w * x + 1
+        classification = v1.saved_model.classification_signature_def(examples, classes, scores)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(path)
+        builder.add_meta_graph_and_variables(session, [v1.saved_model.tag_constants.SERVING], {
+            "serving_default": classification, "classification": classification,
+            "regression": v1.saved_model.regression_signature_def(examples, value),
+            "predict": v1.saved_model.predict_signature_def({"examples": examples}, {"scores": scores, "value": value})})
+        builder.save()
+
+
 def save_tagged(path):
     v1 = tf.compat.v1
     builder = v1.saved_model.Builder(path)
@@ -242,6 +262,7 @@ def main(root):
     save_tf1(os.path.join(root, "tf1/1"), words)
     os.remove(words)  # the model has its own copy
 
+    save_estimator(os.path.join(root, "estimator/1"))
     save_tagged(os.path.join(root, "tagged/1"))
 
     os.makedirs(os.path.join(root, "bad/1"))

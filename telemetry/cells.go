@@ -51,6 +51,12 @@ func (h *histogram) init(s *scale) {
 	h.exemplars = make([]atomic.Pointer[exemplar], len(s.bounds)+1)
 }
 
+func newHistogram(s *scale) *histogram {
+	h := new(histogram)
+	h.init(s)
+	return h
+}
+
 func (h *histogram) record(v int64) {
 	h.counts[h.bucket(v)].Add(1)
 	h.sum.Add(v)

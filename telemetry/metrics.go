@@ -1,5 +1,11 @@
 package telemetry
 
+import (
+	"slices"
+
+	"github.com/prometheus/otlptranslator"
+)
+
 // Kind is what a metric's values mean.
 type Kind string
 
@@ -26,9 +32,11 @@ var (
 	versionLabels = []string{"model", "version"}
 )
 
+func with(labels []string, more string) []string { return slices.Concat(labels, []string{more}) }
+
 // Shoal's own metrics.
 var (
-	requests = Metric{"shoal.requests", Counter, "{request}", append(requestLabels[:len(requestLabels):len(requestLabels)], "code"),
+	requests = Metric{"shoal.requests", Counter, "{request}", with(requestLabels, "code"),
 		"Finished requests, by the canonical code they were answered with."}
 	requestDuration = Metric{"shoal.request.duration", Histogram, "s", requestLabels,
 		"Time from a request's arrival to its answer."}
@@ -40,10 +48,10 @@ var (
 		"Time a request waited until its batch was taken; of requests that were answered."}
 	runDuration = Metric{"shoal.request.run.duration", Histogram, "s", batchLabels,
 		"Time of the run of the batch that a request was in; of requests that were answered."}
-	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", []string{"model", "version", "reason"},
+	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", with(batchLabels, "reason"),
 		"Requests that got no place in a queue: queue_full, too_large, deadline, cancelled, closed, other."}
 
-	batches = Metric{"shoal.batches", Counter, "{batch}", append(batchLabels[:len(batchLabels):len(batchLabels)], "reason"),
+	batches = Metric{"shoal.batches", Counter, "{batch}", with(batchLabels, "reason"),
 		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, closing (the version is unloaded), alone (a request that is not batched), retry (finding out which request made a batch fail)."}
 	batchFailures = Metric{"shoal.batch.failures", Counter, "{batch}", batchLabels,
 		"Batches whose run failed."}
@@ -99,3 +107,22 @@ var (
 	loadScale  = newScale(1e-9, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 	sizeScale  = newScale(1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 )
+
+// prometheusName is the metric's name on the pages.
+func (m *Metric) prometheusName() string {
+	if m.Name[0] == ':' {
+		return m.Name
+	}
+	namer := otlptranslator.NewMetricNamer("", translation)
+	types := map[Kind]otlptranslator.MetricType{
+		Counter: otlptranslator.MetricTypeMonotonicCounter, Gauge: otlptranslator.MetricTypeGauge, Histogram: otlptranslator.MetricTypeHistogram,
+	}
+	name, err := namer.Build(otlptranslator.Metric{Name: m.Name, Unit: m.Unit, Type: types[m.Kind]})
+	if err != nil {
+		panic(err) // the names are constants
+	}
+	return name
+}
+
+// translation is how OpenTelemetry's names become Prometheus': dots to underscores, units and _total at the end.
+var translation = otlptranslator.UnderscoreEscapingWithSuffixes

@@ -58,7 +58,7 @@ func (t *Telemetry) loadFinished(model string, _ int64, _ int, took time.Duratio
 
 // forget drops the series of a version that has ended.
 func (t *Telemetry) forget(model string, version int64) {
-	t.requests.drop(func(k key) bool { return k.model == model && k.version == version })
-	t.batches.drop(func(k batchKey) bool { return k.model == model && k.version == version })
+	t.requests.drop(func(k key, _ *requestSeries) bool { return k.model == model && k.version == version })
+	t.batches.drop(func(k batchKey, _ *batchSeries) bool { return k.model == model && k.version == version })
 	t.tf.forget(model, version)
 }

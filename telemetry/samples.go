@@ -125,10 +125,10 @@ func (f *tfserving) samples(yield func(sample) bool) {
 		e.histogram(&tfPadding, f.since, h, strconv.Itoa(size))
 	}
 	e.number(&tfRuns, f.since, float64(f.runs.load()))
-	for d, l := range f.loads.all() {
-		e.counted(&tfLoadCount, f.since, &l.success, d.path, "success")
-		e.counted(&tfLoadCount, f.since, &l.fail, d.path, "fail")
-		e.counted(&tfLoadLatency, f.since, &l.micros, d.path)
+	for path, l := range f.loads.all() {
+		e.counted(&tfLoadCount, f.since, &l.success, path, "success")
+		e.counted(&tfLoadCount, f.since, &l.fail, path, "fail")
+		e.counted(&tfLoadLatency, f.since, &l.micros, path)
 	}
 	for k, w := range f.warmups.all() {
 		e.histogram(&tfWarmup, f.since, &w.latency, k.path, statusName(k.code))

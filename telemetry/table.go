@@ -42,11 +42,11 @@ func (t *table[K, V]) get(k K, create func() *V) *V {
 }
 
 // drop forgets the entries that gone names. Whoever holds one of them counts for nobody from now on.
-func (t *table[K, V]) drop(gone func(K) bool) {
+func (t *table[K, V]) drop(gone func(K, *V) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m := maps.Clone(t.all())
-	maps.DeleteFunc(m, func(k K, _ *V) bool { return gone(k) })
+	maps.DeleteFunc(m, gone)
 	t.entries.Store(&m)
 }
 

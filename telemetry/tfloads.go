@@ -1,37 +1,49 @@
 package telemetry
 
 import (
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
 )
 
-// tfDir is a version's directory, which TensorFlow Serving has as a label. It is forgotten with its version.
-type tfDir struct {
+// owner is the version that a directory belongs to. TensorFlow Serving has the directory as a label; it is forgotten with
+// its version. Where models share one, the last to load from it owns it.
+type owner struct {
 	model   string
 	version int64
-	path    string
 }
 
 type tfLoads struct {
+	owner   atomic.Pointer[owner]
 	success counter
 	fail    counter
 	micros  counter // of the successful ones
 }
 
 type tfWarm struct {
-	tfDir
+	path string
 	code codes.Code
 }
 
 type tfWarmups struct {
+	owner   atomic.Pointer[owner]
 	latency histogram
 	records counter
 }
 
+func newTFLoads() *tfLoads { return new(tfLoads) }
+
+func newTFWarmups() *tfWarmups {
+	w := new(tfWarmups)
+	w.latency.init(tfLatencyScale)
+	return w
+}
+
 // SavedModelLoaded counts an attempt to load the SavedModel itself, before any warm-up.
 func (t *Telemetry) SavedModelLoaded(model string, version int64, dir string, took time.Duration, err error) {
-	l := t.tf.loads.get(tfDir{model, version, dir}, func() *tfLoads { return new(tfLoads) })
+	l := t.tf.loads.get(dir, newTFLoads)
+	l.owner.Store(&owner{model, version})
 	if err != nil {
 		l.fail.add(1)
 		return
@@ -42,16 +54,14 @@ func (t *Telemetry) SavedModelLoaded(model string, version int64, dir string, to
 
 // WarmedUp counts a warm-up with recorded requests.
 func (t *Telemetry) WarmedUp(model string, version int64, dir string, records int, took time.Duration, err error) {
-	w := t.tf.warmups.get(tfWarm{tfDir{model, version, dir}, codeOf(err)}, func() *tfWarmups {
-		w := new(tfWarmups)
-		w.latency.init(tfLatencyScale)
-		return w
-	})
+	w := t.tf.warmups.get(tfWarm{dir, codeOf(err)}, newTFWarmups)
+	w.owner.Store(&owner{model, version})
 	w.latency.record(int64(took))
 	w.records.add(records)
 }
 
 func (f *tfserving) forget(model string, version int64) {
-	f.loads.drop(func(d tfDir) bool { return d.model == model && d.version == version })
-	f.warmups.drop(func(w tfWarm) bool { return w.model == model && w.version == version })
+	gone := owner{model, version}
+	f.loads.drop(func(_ string, l *tfLoads) bool { return *l.owner.Load() == gone })
+	f.warmups.drop(func(_ tfWarm, w *tfWarmups) bool { return *w.owner.Load() == gone })
 }

@@ -83,7 +83,7 @@ type tfserving struct {
 	processed histogram
 	padding   table[int, histogram] // by batch size
 	runs      counter
-	loads     table[tfDir, tfLoads]
+	loads     table[string, tfLoads] // by directory
 	warmups   table[tfWarm, tfWarmups]
 }
 
@@ -105,11 +105,9 @@ func (f *tfserving) init() {
 	f.processed.init(tfSizeScale)
 }
 
-func newTFLatency() *histogram { return newHistogram(tfLatencyScale) }
-func newTFSize() *histogram    { return newHistogram(tfSizeScale) }
-func newTFRequests() *tfRequests {
-	return new(tfRequests)
-}
+func newTFLatency() *histogram   { return newHistogram(tfLatencyScale) }
+func newTFSize() *histogram      { return newHistogram(tfSizeScale) }
+func newTFRequests() *tfRequests { return new(tfRequests) }
 
 func newTFExamples() *tfExamples {
 	e := new(tfExamples)

@@ -70,6 +70,7 @@ func newApp(cfg *configs.Server, files *configs.Files, cores int, log *slog.Logg
 			CORS:            cfg.REST.CORS,
 			CheckMethodName: cfg.TensorFlow.CheckMethodNames,
 			TLS:             tls,
+			Logs:            a.logs,
 		})
 	}
 	if cfg.GRPCListen() != "" || cfg.GRPC.SocketPath != "" {

@@ -28,6 +28,8 @@ func commands() []command {
 		{"serve", "serve models over REST and gRPC", serve},
 		{"inspect", "print a SavedModel's signatures and an example request", inspect},
 		{"check", "validate flags and configuration files without serving", check},
+		{"bench", "send load to a server and report throughput and latency", loadTest},
+		{"devices", "list the CPU and GPUs, and what serve would use", listDevices},
 		{"version", "print the versions of shoal and of TensorFlow", printVersion},
 	}
 }

@@ -51,7 +51,13 @@ type Options struct {
 
 // Rewrite changes mg, whose graph must be complete, in place. On an error mg is half done and must not be used. The constants
 // of Result have yet to be filled with their values.
-func Rewrite(mg *pb.MetaGraphDef, o Options) (*Result, error) {
+func Rewrite(mg *pb.MetaGraphDef, o Options) (_ *Result, err error) {
+	// A graph that breaks TensorFlow's rules (an op without its inputs) is the model's fault, and for TensorFlow to judge.
+	defer func() {
+		if p := recover(); p != nil {
+			err = status.Errorf(codes.Internal, "rewriting the graph: %v", p)
+		}
+	}()
 	start := time.Now()
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
@@ -62,9 +68,7 @@ func Rewrite(mg *pb.MetaGraphDef, o Options) (*Result, error) {
 	r := newRewriter(mg, o)
 	r.report.Nodes.Before, r.report.Functions.Before = r.count()
 	if !o.NoPrune {
-		if err := r.prune(); err != nil {
-			return nil, err
-		}
+		r.prune()
 		mg.ObjectGraphDef = nil // only Python's loader reads it
 	}
 	if o.Device != "" {
@@ -90,6 +94,7 @@ type rewriter struct {
 	summaries map[string][]argument // of functions, by name; nil while one is being made
 	clones    map[string]string     // specialised functions by function and arguments
 	origin    map[string]string     // clone → the function it was made of
+	inFlow    bool                  // the function being cloned is run by a branch or a loop, and not part of the caller's graph
 	constants []Constant
 	report    Report
 }
@@ -110,19 +115,16 @@ func newRewriter(mg *pb.MetaGraphDef, o Options) *rewriter {
 }
 
 // prune is the whole of pruning and freezing, in this order because each step needs the last one's findings.
-func (r *rewriter) prune() error {
+func (r *rewriter) prune() {
 	r.findVariables()
 	r.findUses()
 	restored, plain := r.followRestore()
-	if err := r.choose(restored); err != nil {
-		return err
-	}
+	r.choose(restored)
 	r.freeze()
 	r.trimRestore(restored, plain)
 	r.dropUnneeded()
 	r.restoreNames()
 	r.reportVariables()
-	return nil
 }
 
 func (r *rewriter) count() (nodes, functions int) {

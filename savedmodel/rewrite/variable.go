@@ -12,17 +12,17 @@ const anonymous = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 
 // variable is one variable of the session: all the nodes of the main graph that name it.
 type variable struct {
-	id      int
-	nodes   []*node
-	ref     bool // VariableV2: its output is a reference, not a handle
-	dtype   dataType
-	used    bool   // by a signature or an initialisation
-	read    bool   // by more than gathers
-	reason  string // why it cannot be frozen; the first one found
-	bytes   int64  // -1: not known
-	key     *Key   // where the checkpoint has its value
-	value   *tensorProto
-	stays   bool // a variable of the rewritten graph
+	id     int
+	nodes  []*node
+	ref    bool // VariableV2: its output is a reference, not a handle
+	dtype  dataType
+	used   bool   // by a signature or an initialisation
+	read   bool   // by more than gathers
+	reason string // why it cannot be frozen; the first one found
+	bytes  int64  // -1: not known
+	key    *Key   // where the checkpoint has its value
+	value  *tensorProto
+	stays  bool // a variable of the rewritten graph
 }
 
 // keep notes why v must stay a variable.
@@ -33,6 +33,14 @@ func (v *variable) keep(format string, args ...any) {
 }
 
 func (v *variable) name() string { return v.nodes[0].Name }
+
+// dims are the dimensions of a variable that has a value.
+func (v *variable) dims() (dims []int64) {
+	for _, d := range v.value.TensorShape.Dim {
+		dims = append(dims, d.Size)
+	}
+	return dims
+}
 
 func isVariable(op string) bool { return op == "VarHandleOp" || op == "VariableV2" || op == "Variable" }
 
@@ -119,7 +127,7 @@ func (r *rewriter) findUses() {
 		}
 	}
 	for _, v := range r.variables {
-		switch v.dtype {
+		switch v.dtype { // what has no fixed-size content
 		case types_go_proto.DataType_DT_STRING, types_go_proto.DataType_DT_RESOURCE, types_go_proto.DataType_DT_VARIANT:
 			v.keep("its element type is %s", strings.ToLower(strings.TrimPrefix(v.dtype.String(), "DT_")))
 		}

@@ -31,8 +31,9 @@ type Options struct {
 	WarmupIterations int  // how often each; below 1: once
 	SyntheticWarmup  bool // run every signature with made-up inputs
 	CheckMethodNames bool // in recorded requests as in clients'
-	// WarmedUp is told how long the recorded requests of a version took; nil: nobody is.
-	WarmedUp func(dir string, took time.Duration, err error)
+	// Loaded is told how long reading a SavedModel took, and WarmedUp how long its recorded requests did; nil: nobody is.
+	Loaded   func(model string, version int64, dir string, took time.Duration, err error)
+	WarmedUp func(model string, version int64, dir string, records int, took time.Duration, err error)
 
 	Logger *slog.Logger
 }

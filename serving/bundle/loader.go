@@ -43,7 +43,11 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	model, err := savedmodel.Load(l.dir, savedmodel.Options{Tags: l.Tags, Config: session})
+	if l.Loaded != nil {
+		l.Loaded(l.model, l.version, l.dir, time.Since(start), err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (l *loader) warmUp(ctx context.Context, b *Bundle, log *slog.Logger) error 
 	start := time.Now()
 	n, err := predictionlog.WarmUp(ctx, l.dir, b, predictionlog.WarmUpOptions{Iterations: l.WarmupIterations, CheckMethodName: l.CheckMethodNames, Logger: log})
 	if l.WarmedUp != nil && (n > 0 || err != nil) {
-		l.WarmedUp(l.dir, time.Since(start), err)
+		l.WarmedUp(l.model, l.version, l.dir, n, time.Since(start), err)
 	}
 	return err
 }

@@ -25,6 +25,9 @@ type call struct {
 	arena    *tensor.Arena
 	resolve  tensorjson.Resolve // c.signature, bound once
 	times    timings
+	sig      *tensor.Signature // nil before it is known
+	examples int
+	outcome  error
 	header   []byte // scratch
 }
 
@@ -38,6 +41,7 @@ func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	c := calls.Get().(*call)
 	c.server, c.http, c.target = s, http, *t
 	c.times = timings{last: http.Time()}
+	c.outcome = errUnfinished
 	c.deadline = time.Time{}
 	if s.opt.Timeout > 0 {
 		c.deadline = http.Time().Add(s.opt.Timeout)
@@ -45,11 +49,21 @@ func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	return c
 }
 
-// close gives back what the call holds.
+// run makes a call, answers it with do, and reports it.
+func (s *Server) run(http *fasthttp.RequestCtx, t *target, do func(*call) error) error {
+	c := s.newCall(http, t)
+	defer c.close()
+	c.outcome = do(c)
+	return c.outcome
+}
+
+// close reports the call and gives back what it holds.
 func (c *call) close() {
+	c.report()
 	c.handle.Release()
 	c.arena.Free()
 	c.server, c.http, c.handle, c.arena, c.target = nil, nil, nil, nil, target{}
+	c.sig, c.examples = nil, 0
 	calls.Put(c)
 }
 
@@ -79,6 +93,7 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 		}
 		return nil, status.Errorf(codes.InvalidArgument, "Failed to get input map for signature: %s", name)
 	}
+	c.sig = sig
 	return sig, nil
 }
 

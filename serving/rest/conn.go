@@ -23,8 +23,17 @@ type conn struct {
 	listener *listener
 	linger   atomic.Bool
 	closed   atomic.Bool
+	heard    atomic.Bool // something has arrived
 
 	readBy, writeBy atomic.Int64 // the deadlines that are set, in Unix nanoseconds
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {

@@ -209,3 +209,35 @@ func TestShutdownWithoutServe(t *testing.T) {
 		t.Error("the listener is still open")
 	}
 }
+
+// TestShutdownClosesUnusedConnections: clients open connections to have them ready; one that never asked holds nothing up.
+func TestShutdownClosesUnusedConnections(t *testing.T) {
+	s, addr, served := run(t, Options{Core: newFakeCore()})
+	s.quiet = 0
+	unused, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	used, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	// Connections are accepted in turn: once the second is answered, the first is the server's.
+	if err := post(used, one); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(used), nil); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", resp, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if _, err := unused.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the unused connection: %v", err)
+	}
+}

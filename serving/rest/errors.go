@@ -56,6 +56,15 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.text }
 
+// GRPCStatus is what it would be by gRPC, for those who count.
+func (e *httpError) GRPCStatus() *status.Status {
+	code := codes.Unknown
+	if e.status == http.StatusRequestEntityTooLarge {
+		code = codes.ResourceExhausted
+	}
+	return status.New(code, e.text)
+}
+
 // fail answers with an error. It is the one place where errors become HTTP.
 func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
 	if own, ok := errors.AsType[*httpError](err); ok {

@@ -65,23 +65,33 @@ func (s *Server) api(c *fasthttp.RequestCtx, path []byte) error {
 	case http.MethodGet:
 		t, err = parseGet(path)
 	case http.MethodOptions:
-		preflight(c)
+		s.observe(c, &t, preflight(c))
 		return nil
 	}
 	if err != nil { // errVersionRange
 		c.Response.Header.SetContentType(contentJSON)
 		writeEmpty(c, http.StatusBadRequest)
+		s.observe(c, &t, err)
 		return nil
 	}
 	switch t.action {
 	case doPredict:
-		return s.predict(c, &t)
+		return s.run(c, &t, (*call).predict)
 	case doClassify, doRegress:
-		return s.infer(c, &t)
+		return s.run(c, &t, (*call).infer)
+	}
+	err = s.describe(c, &t)
+	s.observe(c, &t, err)
+	return err
+}
+
+// describe answers what needs no run of a model.
+func (s *Server) describe(c *fasthttp.RequestCtx, t *target) error {
+	switch t.action {
 	case getStatus:
-		return s.status(c, &t)
+		return s.status(c, t)
 	case getMetadata:
-		return s.metadata(c, &t)
+		return s.metadata(c, t)
 	case getList:
 		return s.list(c)
 	case getUnnamed:
@@ -94,14 +104,15 @@ func malformedRequest(c *fasthttp.RequestCtx) error {
 	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
 }
 
-// preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on.
-func preflight(c *fasthttp.RequestCtx) {
+// preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on. Its error is not for the client.
+func preflight(c *fasthttp.RequestCtx) error {
 	origin := c.Request.Header.Peek(fasthttp.HeaderOrigin)
 	if bytes.Contains(origin, []byte("http://")) || bytes.Contains(origin, []byte("https://")) {
 		writeEmpty(c, http.StatusOK)
-		return
+		return nil
 	}
 	writeEmpty(c, http.StatusBadRequest)
+	return status.Error(codes.FailedPrecondition, "Origin header is missing in CORS preflight")
 }
 
 // own answers the server's own paths.

@@ -108,6 +108,22 @@ func (l *listener) waitClosed(ctx context.Context, d time.Duration) {
 	}
 }
 
+// closeUnused closes the connections on which nothing has ever arrived: clients open some to have them ready. The server
+// would wait for their first request; those that have had one it knows as idle.
+func (l *listener) closeUnused() {
+	l.mu.Lock()
+	var unused []*conn
+	for c := range l.conns {
+		if !c.heard.Load() {
+			unused = append(unused, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range unused {
+		_ = c.Close()
+	}
+}
+
 // abort cuts every open connection.
 func (l *listener) abort() {
 	l.mu.Lock()

@@ -2,13 +2,15 @@ package rest
 
 import (
 	"bytes"
-	"errors"
 	"math"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // errVersionRange is returned for a version number beyond int64. It is answered with an empty body, as TensorFlow
 // Serving does.
-var errVersionRange = errors.New("version number out of range")
+var errVersionRange = status.Error(codes.InvalidArgument, "version number out of range")
 
 // action is what a request under /v1/ asks for.
 type action int

@@ -1,17 +1,16 @@
 package rest
 
 import (
-	"github.com/valyala/fasthttp"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/serving/inference"
+	"shoal/serving/predictionlog"
 	"shoal/tensor"
 	tensorjson "shoal/tensor/json"
 )
 
 // predict decodes the body into the arena, runs it and encodes the outputs in place, into the response's own buffer.
-func (s *Server) predict(http *fasthttp.RequestCtx, t *target) error {
-	c := s.newCall(http, t)
-	defer c.close()
+func (c *call) predict() error {
 	c.arena = tensor.NewArena()
 
 	var req *tensorjson.PredictRequest
@@ -24,7 +23,7 @@ func (s *Server) predict(http *fasthttp.RequestCtx, t *target) error {
 	}
 	c.times.decode = c.times.lap()
 
-	answer, err := c.handle.Run(s.base, req.Signature, req.Inputs, c.arena, c.deadline)
+	answer, err := c.handle.Run(c.server.base, req.Signature, req.Inputs, c.arena, c.deadline)
 	if err != nil {
 		return err
 	}
@@ -35,18 +34,21 @@ func (s *Server) predict(http *fasthttp.RequestCtx, t *target) error {
 	err = c.respond(func(dst []byte) ([]byte, error) {
 		return tensorjson.AppendPredict(dst, req.Format, req.Signature, answer.Outputs)
 	})
-	if err == nil {
-		c.describe(max(1, answer.BatchRows))
+	if err != nil {
+		return err
 	}
-	return err
+	c.describe(max(1, answer.BatchRows))
+	c.record(req.Signature.Name, func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
+		return predictionlog.Predict(c.handle, asked, req.Signature, req.Inputs, answer.Outputs, nil)
+	})
+	return nil
 }
 
 // infer answers classify and regress. The whole body is checked before the model is looked up.
-func (s *Server) infer(http *fasthttp.RequestCtx, t *target) error {
-	c := s.newCall(http, t)
-	defer c.close()
+func (c *call) infer() error {
+	s := c.server
 	method := "classify"
-	if t.action == doRegress {
+	if c.target.action == doRegress {
 		method = "regress"
 	}
 
@@ -61,27 +63,37 @@ func (s *Server) infer(http *fasthttp.RequestCtx, t *target) error {
 	if err := c.pin(); err != nil {
 		return err
 	}
+	c.sig, _ = c.handle.Signature(req.SignatureName)
+	c.examples = len(req.Examples)
 	c.times.decode = c.times.lap()
 
 	var encode func(dst []byte) ([]byte, error)
+	var entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog
 	checks := inference.CheckMethodName(s.opt.CheckMethodName)
-	if t.action == doRegress {
+	if c.target.action == doRegress {
 		result, err := inference.Regress(s.base, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
 		encode = func(dst []byte) ([]byte, error) { return tensorjson.AppendRegress(dst, regressions(result)) }
+		entry = func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
+			return predictionlog.Regress(c.handle, asked, req.Examples, result)
+		}
 	} else {
 		result, err := inference.Classify(s.base, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
 		encode = func(dst []byte) ([]byte, error) { return tensorjson.AppendClassify(dst, classes(result)) }
+		entry = func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
+			return predictionlog.Classify(c.handle, asked, req.Examples, result)
+		}
 	}
 	c.times.run = c.times.lap()
 	if err := c.respond(encode); err != nil {
 		return err
 	}
 	c.describe(0)
+	c.record(req.SignatureName, entry)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"shoal/serving"
+	"shoal/serving/predictionlog"
 )
 
 // DefaultMaxRequestBytes is the size of a body, as sent and inflated, that TensorFlow Serving accepts when compressed.
@@ -44,6 +45,10 @@ type Options struct {
 	CORS            bool          // answer with Access-Control-Allow-* headers
 	CheckMethodName bool          // classify and regress demand the signature's method name
 	TLS             *tls.Config   // nil: plain HTTP
+	// Logs keeps a sample of the answered requests. nil: none are kept.
+	Logs *predictionlog.Logs
+	// Observe is told of every finished request under /v1/. nil: nobody is.
+	Observe func(Call)
 	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
 	Paths map[string]fiber.Handler
 }
@@ -134,6 +139,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		<-served
 	}
 	l.waitClosed(ctx, s.quiet)
+	l.closeUnused()
 	err := s.app.ShutdownWithContext(ctx)
 	if err == nil || l.open() == 0 {
 		return nil

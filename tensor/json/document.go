@@ -1,6 +1,7 @@
 package json
 
 import (
+	"math"
 	"slices"
 
 	"google.golang.org/grpc/codes"
@@ -21,6 +22,29 @@ type node struct {
 type document struct {
 	body []byte
 	tape []node
+}
+
+// parseDocument checks the body and lists its nodes. Checking comes first, so that a tape is only made for a valid
+// document, where a node takes at least two bytes of body, and is made in the right size.
+func parseDocument(b []byte) (*document, error) {
+	if len(b) == 0 {
+		return nil, invalid("JSON Parse error: The document is empty")
+	}
+	if len(b) > math.MaxUint32 {
+		return nil, invalidf("request body of %d bytes is larger than the 4 GiB that JSON is decoded from", len(b))
+	}
+	start := skipBOM(b)
+	check := parser{body: b}
+	if _, f := check.value(start); f != nil {
+		return nil, invalidf("JSON Parse error: %s at offset: %d", f.text, f.at)
+	}
+	fill := parser{body: b, tape: make([]node, check.nodes), arrays: check.arrays}
+	fill.value(start)
+	d := &document{body: b, tape: fill.tape}
+	if d.kind(0) != kindObject {
+		return nil, d.formatError(0, "Is not object")
+	}
+	return d, nil
 }
 
 // kind is the type of a value with RapidJSON's name.

@@ -171,23 +171,6 @@ func (f *fast) values(i int, format Format) (int, bool) {
 	return i, ok && seen == 1<<len(f.targets)-1
 }
 
-// objectFollows reports whether the values are named: whether the value of "inputs", or the first of "instances", is an
-// object and no base64 object.
-func (f *fast) objectFollows(i int, format Format) bool {
-	b := f.body
-	if format == Row {
-		if peek(b, i) != '[' {
-			return false
-		}
-		i = skipSpace(b, i+1)
-	}
-	if peek(b, i) != '{' {
-		return false
-	}
-	key, _, ok := f.key(i, true)
-	return !ok || string(key) != "b64"
-}
-
 // rowObjects decodes [{"a": …, "b": …}, …].
 func (f *fast) rowObjects(i int) (int, bool) {
 	b := f.body

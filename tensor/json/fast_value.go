@@ -217,3 +217,20 @@ func (f *fast) expect(sofar, i int) int {
 	guess := float64(sofar) / float64(max(i-f.begin, 1)) * float64(left) * 1.06
 	return min(max(int(guess)+8, sofar/2), left/2+1)
 }
+
+// objectFollows reports whether the values are named: whether the value of "inputs", or the first of "instances", is an
+// object and no base64 object.
+func (f *fast) objectFollows(i int, format Format) bool {
+	b := f.body
+	if format == Row {
+		if peek(b, i) != '[' {
+			return false
+		}
+		i = skipSpace(b, i+1)
+	}
+	if peek(b, i) != '{' {
+		return false
+	}
+	key, _, ok := f.key(i, true)
+	return !ok || string(key) != "b64"
+}

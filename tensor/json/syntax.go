@@ -1,30 +1,5 @@
 package json
 
-import "math"
-
-// fault is a syntax error: RapidJSON's text and the offset it reports.
-type fault struct {
-	text string
-	at   int
-}
-
-// RapidJSON's texts.
-const (
-	documentEmpty    = "The document is empty."
-	valueInvalid     = "Invalid value."
-	nameMissing      = "Missing a name for object member."
-	colonMissing     = "Missing a colon after a name of object member."
-	objectUnfinished = "Missing a comma or '}' after an object member."
-	arrayUnfinished  = "Missing a comma or ']' after an array element."
-	hexInvalid       = "Incorrect hex digit after \\u escape in string."
-	surrogateInvalid = "The surrogate pair in string is invalid."
-	escapeInvalid    = "Invalid escape character in string."
-	quoteMissing     = "Missing a closing quotation mark in string."
-	numberTooBig     = "Number too big to be stored in double."
-	fractionMissing  = "Miss fraction part in number."
-	exponentMissing  = "Miss exponent in number."
-)
-
 // state is where in the grammar the parser stands; each has one text for whatever else comes.
 type state uint8
 
@@ -226,27 +201,4 @@ func (p *parser) leave() {
 func (p *parser) inArray() bool {
 	d := p.depth - 1
 	return p.arrays[d/64]>>(d%64)&1 != 0
-}
-
-// parseDocument checks the body and lists its nodes. Checking comes first, so that a tape is only made for a valid
-// document, where a node takes at least two bytes of body, and is made in the right size.
-func parseDocument(b []byte) (*document, error) {
-	if len(b) == 0 {
-		return nil, invalid("JSON Parse error: The document is empty")
-	}
-	if len(b) > math.MaxUint32 {
-		return nil, invalidf("request body of %d bytes is larger than the 4 GiB that JSON is decoded from", len(b))
-	}
-	start := skipBOM(b)
-	check := parser{body: b}
-	if _, f := check.value(start); f != nil {
-		return nil, invalidf("JSON Parse error: %s at offset: %d", f.text, f.at)
-	}
-	fill := parser{body: b, tape: make([]node, check.nodes), arrays: check.arrays}
-	fill.value(start)
-	d := &document{body: b, tape: fill.tape}
-	if d.kind(0) != kindObject {
-		return nil, d.formatError(0, "Is not object")
-	}
-	return d, nil
 }

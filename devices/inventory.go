@@ -1,0 +1,99 @@
+package devices
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Options say where to look. The zero value looks at this machine and process, and at no GPU.
+type Options struct {
+	Manager       Manager     // nil: no GPUs
+	Environment   Environment // nil: the process's
+	Root          fs.FS       // the machine's files; nil: "/"
+	VirtualCPUs   int         // as how many devices the CPU is shown; 0: one
+	MinCapability Capability  // zero: DefaultMinCapability
+}
+
+// DefaultMinCapability is the least compute capability that TensorFlow's GPU build has kernels for. It passes over lesser GPUs
+// in silence and numbers the others without them.
+var DefaultMinCapability = Capability{6, 0}
+
+// Inventory is what is there, as this process sees it. It does not change.
+type Inventory struct {
+	GPUs   []*Device `json:"gpus"` // visible to this process, in the order in which CUDA would number them
+	CPUs   []*Device `json:"cpus"`
+	Hidden []Hidden  `json:"hidden,omitempty"`
+	NoGPU  string    `json:"no_gpu,omitempty"` // why GPUs is empty
+	Driver Driver    `json:"driver,omitzero"`
+	Notes  []string  `json:"notes,omitempty"` // what in the environment is not as its author may think
+}
+
+// Discover opens the manager and looks. A machine without GPUs is an ordinary case and no error: NoGPU says why there are none.
+// The manager stays open for whoever owns it.
+func Discover(o Options) *Inventory {
+	if o.Manager == nil {
+		o.Manager = Null{Reason: "GPUs were not looked for"}
+	}
+	if o.Environment == nil {
+		o.Environment = os.LookupEnv
+	}
+	if o.Root == nil {
+		o.Root = os.DirFS("/")
+	}
+	if o.MinCapability == (Capability{}) {
+		o.MinCapability = DefaultMinCapability
+	}
+	inv := &Inventory{CPUs: cpus(o.Root, o.VirtualCPUs)}
+	if err := o.Manager.Open(); err != nil {
+		inv.NoGPU = err.Error()
+		return inv
+	}
+	inv.Driver = o.Manager.Driver()
+	all, err := o.Manager.GPUs()
+	if err != nil {
+		inv.NoGPU = err.Error()
+		return inv
+	}
+	inv.GPUs, inv.Hidden, inv.Notes = visible(all, o.Environment)
+	for i, d := range inv.GPUs {
+		d.Index = i
+		judge(d, o.MinCapability)
+	}
+	switch {
+	case len(all) == 0:
+		inv.NoGPU = "the driver shows no GPU"
+	case len(inv.GPUs) == 0 && len(inv.Hidden) > 0:
+		inv.NoGPU = fmt.Sprintf("%s is %s", inv.Hidden[0].Device.ID, inv.Hidden[0].Why)
+		if n := len(inv.Hidden) - 1; n > 0 {
+			inv.NoGPU += fmt.Sprintf("; %d more are hidden, too", n)
+		}
+	}
+	return inv
+}
+
+// judge notes why TensorFlow could not use a GPU.
+func judge(d *Device, least Capability) {
+	switch {
+	case d.Unusable != "":
+	case d.GPU.ComputeMode == ModeProhibited:
+		d.Unusable = fmt.Sprintf("its compute mode is prohibited: nvidia-smi -i %s -c DEFAULT allows computing", d.GPU.PCI)
+	case d.GPU.ComputeCapability != (Capability{}) && d.GPU.ComputeCapability.Less(least):
+		d.Unusable = fmt.Sprintf("its compute capability is %v, and TensorFlow has kernels from %v on", d.GPU.ComputeCapability, least)
+	}
+}
+
+// All lists the GPUs and then the CPUs.
+func (inv *Inventory) All() []*Device {
+	return append(append([]*Device(nil), inv.GPUs...), inv.CPUs...)
+}
+
+// usable lists the GPUs that TensorFlow can use.
+func (inv *Inventory) usable() (list []*Device) {
+	for _, d := range inv.GPUs {
+		if d.Unusable == "" {
+			list = append(list, d)
+		}
+	}
+	return list
+}

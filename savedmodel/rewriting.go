@@ -1,0 +1,130 @@
+package savedmodel
+
+/*
+#include "tensorflow/c/c_api.h"
+*/
+import "C"
+
+import (
+	"os"
+	"path/filepath"
+	"unsafe"
+
+	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/savedmodel/rewrite"
+)
+
+// maxRewritten is the size of the largest saved_model.pb that is rewritten: it is held in memory about three times meanwhile.
+const maxRewritten = 512 << 20
+
+// Plan says what loading the model with these options would prune and freeze. It makes no session and writes nothing.
+func Plan(dir string, o Options) (*rewrite.Report, error) {
+	p, err := plan(dir, o.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	p.close()
+	return p.result.Report, nil
+}
+
+// planned is a rewritten meta graph whose constants have yet to be filled.
+type planned struct {
+	meta       *pb.MetaGraphDef
+	result     *rewrite.Result
+	checkpoint *checkpoint // nil: the model has none
+}
+
+func (p *planned) close() {
+	if p.checkpoint != nil {
+		p.checkpoint.close()
+	}
+}
+
+func plan(dir string, o Options) (*planned, error) {
+	if _, err := os.Stat(filepath.Join(dir, "saved_model.cpb")); err == nil {
+		return nil, status.Error(codes.Unimplemented, "the model is in pieces (saved_model.cpb)")
+	}
+	info, err := os.Stat(filepath.Join(dir, "saved_model.pb"))
+	if err != nil {
+		return nil, status.Error(codes.Unimplemented, "there is no saved_model.pb")
+	}
+	if info.Size() > maxRewritten {
+		return nil, status.Errorf(codes.Unimplemented, "saved_model.pb has %d MB, more than %d", info.Size()>>20, maxRewritten>>20)
+	}
+	p := new(planned)
+	if p.meta, err = readGraph(dir, o.Tags); err != nil {
+		return nil, err
+	}
+	prefix := filepath.Join(dir, "variables", "variables")
+	ro := rewrite.Options{NoPrune: o.NoPrune, Freeze: o.Freeze, Budget: o.FreezeBudget, Device: o.Device, NoFold: !foldsConstants(o.Config)}
+	if _, err := os.Stat(prefix + ".index"); err == nil && !o.NoPrune {
+		if p.checkpoint, err = openCheckpoint(prefix); err != nil {
+			return nil, err
+		}
+		ro.Checkpoint = p.checkpoint
+	}
+	if ro.Ops, err = registeredOps(); err == nil {
+		p.result, err = rewrite.Rewrite(p.meta, ro)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// rewritten makes the shadow of the model in dir that is loaded in its place; nil where the original is as good.
+func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
+	if o.NoPrune && o.Device == "" {
+		return nil, nil, nil
+	}
+	p, err := plan(dir, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer p.close()
+	if !p.result.Changed() {
+		return nil, p.result.Report, nil
+	}
+	for _, c := range p.result.Constants {
+		data, err := p.checkpoint.value(c.Key.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if int64(len(data)) != c.Bytes {
+			return nil, nil, status.Errorf(codes.DataLoss, "the checkpoint's %q has %d bytes, not %d", c.Key.Name, len(data), c.Bytes)
+		}
+		c.Tensor.TensorContent = data
+	}
+	s, err := newShadow(dir, o.ScratchDir, p.meta, p.result.Report)
+	return s, p.result.Report, err
+}
+
+// registeredOps are the definitions of the ops that this process knows, by name.
+func registeredOps() (map[string]*op_def_go_proto.OpDef, error) {
+	buf := C.TF_GetAllOpList()
+	defer C.TF_DeleteBuffer(buf)
+	list := new(op_def_go_proto.OpList)
+	if err := proto.Unmarshal(unsafe.Slice((*byte)(buf.data), int(buf.length)), list); err != nil {
+		return nil, status.Errorf(codes.Internal, "the list of ops: %v", err)
+	}
+	ops := make(map[string]*op_def_go_proto.OpDef, len(list.Op))
+	for _, op := range list.Op {
+		ops[op.Name] = op
+	}
+	return ops, nil
+}
+
+// foldsConstants says whether sessions with this configuration compute what is constant once, and not in every run.
+func foldsConstants(c *pb.ConfigProto) bool {
+	options := c.GetGraphOptions()
+	r := options.GetRewriteOptions()
+	off := pb.RewriterConfig_OFF
+	return options.GetOptimizerOptions().GetOptLevel() != pb.OptimizerOptions_L0 && !r.GetDisableMetaOptimizer() &&
+		r.GetConstantFolding() != off && r.GetMetaOptimizerIterations() != pb.RewriterConfig_ONE && len(r.GetOptimizers()) == 0
+}

@@ -1,0 +1,88 @@
+package savedmodel
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+
+	"shoal/savedmodel/rewrite"
+)
+
+// shadow is a directory with a rewritten saved_model.pb, and links to everything else of the original: TensorFlow loads models
+// from directories only.
+type shadow struct {
+	dir    string
+	assets bool // a graph may read them while it runs
+}
+
+// newShadow makes a shadow of the model in dir, below scratch (empty: the system's directory for temporary files).
+func newShadow(dir, scratch string, mg *pb.MetaGraphDef, report *rewrite.Report) (_ *shadow, err error) {
+	original, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(original)
+	if err != nil {
+		return nil, err
+	}
+	s := new(shadow)
+	if s.dir, err = os.MkdirTemp(scratch, "shoal-model-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.remove()
+		}
+	}()
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, "saved_model.") || name == "fingerprint.pb" || name == "variables" && report.NoCheckpoint {
+			continue
+		}
+		s.assets = s.assets || name == "assets" && !empty(filepath.Join(original, name))
+		if err = os.Symlink(filepath.Join(original, name), filepath.Join(s.dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.write(mg)
+}
+
+func (s *shadow) write(mg *pb.MetaGraphDef) error {
+	file, err := os.Create(filepath.Join(s.dir, "saved_model.pb"))
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(file, 256<<10)
+	if err = rewrite.Write(w, mg); err == nil {
+		err = w.Flush()
+	}
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// loaded is called once the session is made: all that a run can still read are assets.
+func (s *shadow) loaded() {
+	if s.assets {
+		os.Remove(filepath.Join(s.dir, "saved_model.pb"))
+	} else {
+		s.remove()
+	}
+}
+
+// remove deletes the directory; what it links to stays. It is safe on nil.
+func (s *shadow) remove() {
+	if s != nil && s.dir != "" {
+		os.RemoveAll(s.dir)
+		s.dir = ""
+	}
+}
+
+func empty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) == 0
+}

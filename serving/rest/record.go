@@ -1,0 +1,22 @@
+package rest
+
+import (
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// record writes the request down where it is one of the model's logged sample. entry makes the record, and only then.
+func (c *call) record(signature string, entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog) {
+	log := c.server.opt.Logs.For(c.handle.Model)
+	if !log.Sampled() {
+		return
+	}
+	asked := &apis_go_proto.ModelSpec{Name: c.handle.Model, SignatureName: signature}
+	switch {
+	case c.target.hasVersion:
+		asked.VersionChoice = &apis_go_proto.ModelSpec_Version{Version: wrapperspb.Int64(c.target.version)}
+	case len(c.target.label) > 0:
+		asked.VersionChoice = &apis_go_proto.ModelSpec_VersionLabel{VersionLabel: string(c.target.label)}
+	}
+	log.Write(entry(asked))
+}

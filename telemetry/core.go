@@ -1,0 +1,60 @@
+package telemetry
+
+import (
+	"shoal/batcher"
+	"shoal/serving"
+)
+
+// busy is a servable that can say what it is doing.
+type busy interface{ Stats() batcher.Stats }
+
+// coreSamples reads what is a state rather than a count.
+func (t *Telemetry) coreSamples(e *emitter) {
+	core := t.core.Load()
+	if core == nil {
+		return
+	}
+	isReady, _ := (*core).Ready()
+	e.number(&ready, t.since, oneIf(isReady))
+	for _, m := range (*core).Models() {
+		if !m.Configured {
+			continue
+		}
+		states := make(map[serving.State]int)
+		for _, v := range m.Versions {
+			states[v.State]++
+			if v.State == serving.Available {
+				t.versionSamples(e, *core, m.Name, v.Version)
+			}
+		}
+		for _, s := range []serving.State{serving.Start, serving.Loading, serving.Available, serving.Unloading} {
+			e.number(&modelVersions, t.since, float64(states[s]), m.Name, s.String())
+		}
+	}
+}
+
+// versionSamples pins the version while it asks it.
+func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, version int64) {
+	h, err := core.Handle(serving.Spec{Model: model, Version: &version})
+	if err != nil {
+		return // it went meanwhile
+	}
+	defer h.Release()
+	b, ok := h.Servable.(busy)
+	if !ok {
+		return
+	}
+	s, v := b.Stats(), versionLabel(version)
+	e.number(&queueRequests, t.since, float64(s.Entries), model, v)
+	e.number(&queueRows, t.since, float64(s.Rows), model, v)
+	e.number(&queueOldest, t.since, s.Oldest.Seconds(), model, v)
+	e.number(&instancesBusy, t.since, float64(s.Busy), model, v)
+	e.number(&instances, t.since, float64(s.Instances), model, v)
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

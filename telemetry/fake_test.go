@@ -1,0 +1,174 @@
+package telemetry
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/batcher"
+	"shoal/serving"
+	"shoal/serving/rest"
+	"shoal/serving/rpc"
+	"shoal/tensor"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sig has two inputs, of which TensorFlow Serving counts each.
+var sig = &tensor.Signature{Name: "serving_default", Inputs: make([]tensor.Spec, 2)}
+
+func newTelemetry(t testing.TB) *Telemetry {
+	t.Helper()
+	tel, err := New(context.Background(), Options{Version: "1.2.3", TensorFlow: "2.21.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tel.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return tel
+}
+
+// live makes a version available, as the manager does.
+func live(tel *Telemetry, model string, version int64) {
+	h := tel.ServingHooks()
+	h.StateChanged(model, version, serving.Unknown, serving.Start, nil)
+	h.StateChanged(model, version, serving.Start, serving.Loading, nil)
+	h.LoadFinished(model, version, 1, 2*time.Second, nil)
+	h.StateChanged(model, version, serving.Loading, serving.Available, nil)
+}
+
+// over unloads it.
+func over(tel *Telemetry, model string, version int64) {
+	h := tel.ServingHooks()
+	h.StateChanged(model, version, serving.Available, serving.Unloading, nil)
+	h.StateChanged(model, version, serving.Unloading, serving.End, nil)
+}
+
+func predict(model string, version int64, err error) rest.Call {
+	return rest.Call{
+		Method: "Predict", Model: model, Version: version, Signature: "serving_default", Err: err, Duration: 9 * time.Millisecond,
+		Decode: time.Millisecond, Queue: 2 * time.Millisecond, Run: 5 * time.Millisecond, Encode: time.Millisecond / 2,
+	}
+}
+
+// exercise makes every metric count something.
+func exercise(tel *Telemetry) {
+	live(tel, "m", 1)
+	live(tel, "m", 2)
+	over(tel, "m", 1)
+	tel.ServingHooks().LoadFinished("m", 3, 1, time.Second, status.Error(codes.NotFound, "x"))
+	tel.ServingHooks().ConfigApplied(1)
+	tel.SavedModelLoaded("m", 2, "/models/m/2", 1500*time.Millisecond, nil)
+	tel.SavedModelLoaded("m", 3, "/models/m/3", time.Second, status.Error(codes.NotFound, "x"))
+	tel.WarmedUp("m", 2, "/models/m/2", 3, time.Second, nil)
+
+	tel.RESTCall(predict("m", 2, nil))
+	tel.RESTCall(predict("m", 2, status.Error(codes.InvalidArgument, "x")))
+	tel.RESTCall(rest.Call{Method: "Classify", Model: "m", Version: 2, Signature: "c", Examples: 3, Duration: time.Millisecond, Run: time.Millisecond})
+	tel.RESTCall(rest.Call{Method: "GetModelStatus", Model: "m", Version: rest.NoVersion, Duration: time.Millisecond})
+	tel.RPCCall(rpc.Call{Method: "Predict", Model: "m", Duration: 3 * time.Millisecond})
+	tel.RPCCall(rpc.Call{Method: "GetModelMetadata", Model: "m", Duration: time.Millisecond})
+
+	o := tel.BatchObserver("m", 2)
+	for _, r := range reasons {
+		o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: r, Entries: 2, Rows: 6, Size: 8, Run: 4 * time.Millisecond})
+	}
+	o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonAlone, Entries: 1, Err: batcher.ErrClosed})
+	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: 150 * time.Microsecond, Run: 4 * time.Millisecond})
+	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: time.Hour, Err: batcher.ErrClosed})
+	for _, err := range []error{
+		&batcher.QueueFullError{}, batcher.ErrClosed, context.DeadlineExceeded, context.Canceled,
+		status.Error(codes.InvalidArgument, "too large"), status.Error(codes.Internal, "x"),
+	} {
+		o.EntryRejected(sig, err)
+	}
+}
+
+// fakeCore has one model with one version, which is busy.
+type fakeCore struct {
+	serving.Core
+	pinned int
+}
+
+func (c *fakeCore) Ready() (bool, []string) { return true, nil }
+
+func (c *fakeCore) Models() []serving.ModelStatus {
+	return []serving.ModelStatus{
+		{Name: "m", Configured: true, Versions: []serving.VersionStatus{{Version: 2, State: serving.Available}, {Version: 1, State: serving.End}}},
+		{Name: "gone", Versions: []serving.VersionStatus{{Version: 1, State: serving.End}}},
+	}
+}
+
+func (c *fakeCore) Handle(s serving.Spec) (*serving.Handle, error) {
+	c.pinned++
+	return serving.NewHandle(fakeServable{}, s.Model, *s.Version, func() { c.pinned-- }), nil
+}
+
+type fakeServable struct{ serving.Servable }
+
+func (fakeServable) Stats() batcher.Stats {
+	return batcher.Stats{Entries: 3, Rows: 5, Oldest: 250 * time.Millisecond, Busy: 1, Instances: 2}
+}
+
+// tfPage is TensorFlow Serving's page for a URL.
+func tfPage(t testing.TB, tel *Telemetry, uri string) (status int, contentType, body string) {
+	t.Helper()
+	app := fiber.New()
+	c := app.AcquireCtx(&fasthttp.RequestCtx{})
+	defer app.ReleaseCtx(c)
+	c.Context().Request.SetRequestURI(uri)
+	if err := tel.TFServingHandler("/monitoring/prometheus/metrics")(c); err != nil {
+		t.Fatal(err)
+	}
+	resp := c.Response()
+	return resp.StatusCode(), string(resp.Header.ContentType()), string(resp.Body())
+}
+
+// families parses the page.
+func families(t testing.TB, tel *Telemetry) map[string]*dto.MetricFamily {
+	t.Helper()
+	code, _, body := tfPage(t, tel, "/monitoring/prometheus/metrics")
+	if code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	f, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, body)
+	}
+	return f
+}
+
+// value finds a series by its labels, given as name, value, name, value. Of a histogram it is the count.
+func value(f *dto.MetricFamily, labels ...string) (v float64, ok bool) {
+	for _, m := range f.GetMetric() {
+		if len(m.GetLabel()) != len(labels)/2 {
+			continue
+		}
+		same := true
+		for _, l := range m.GetLabel() {
+			found := false
+			for i := 0; i < len(labels); i += 2 {
+				found = found || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+			}
+			same = same && found
+		}
+		if same {
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount()), true
+		}
+	}
+	return 0, false
+}

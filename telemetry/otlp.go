@@ -1,0 +1,102 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/semconv/v1.40.0"
+)
+
+// The values of OTEL_EXPORTER_OTLP_PROTOCOL that are spoken here.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf" // OpenTelemetry's default
+)
+
+// signal is "TRACES" or "METRICS", as it stands in the names of the OTEL_* variables.
+type signal string
+
+// on says whether the signal is to be sent: where an endpoint is named for it, or for all signals, and it is not switched
+// off. The endpoint itself, headers, certificates, timeouts and intervals are read by the exporters.
+func (s signal) on() bool {
+	switch {
+	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"), os.Getenv("OTEL_"+string(s)+"_EXPORTER") == "none":
+		return false
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_"+string(s)+"_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
+}
+
+// protocol is how to send it.
+func (s signal) protocol() (string, error) {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + string(s) + "_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		switch p := os.Getenv(name); p {
+		case "":
+		case protocolGRPC, protocolHTTP:
+			return p, nil
+		default:
+			return "", fmt.Errorf("%s: %q is not spoken: use %s or %s", name, p, protocolGRPC, protocolHTTP)
+		}
+	}
+	return protocolHTTP, nil
+}
+
+// newPush sends the metrics every OTEL_METRIC_EXPORT_INTERVAL; it returns nil where there is nowhere to send them.
+func newPush(ctx context.Context, o Options, p sdkmetric.Producer) (*sdkmetric.MeterProvider, error) {
+	const metrics = signal("METRICS")
+	if !metrics.on() {
+		return nil, nil
+	}
+	protocol, err := metrics.protocol()
+	if err != nil {
+		return nil, err
+	}
+	var exporter sdkmetric.Exporter
+	if protocol == protocolGRPC {
+		exporter, err = otlpmetricgrpc.New(ctx)
+	} else {
+		exporter, err = otlpmetrichttp.New(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("OTLP metrics: %w", err)
+	}
+	handleErrors(o.Logger)
+	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(p))
+	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(describe(ctx, o))), nil
+}
+
+func newSpanExporter(ctx context.Context) (*otlptrace.Exporter, error) {
+	protocol, err := signal("TRACES").protocol()
+	if err != nil {
+		return nil, err
+	}
+	if protocol == protocolGRPC {
+		return otlptracegrpc.New(ctx)
+	}
+	return otlptracehttp.New(ctx)
+}
+
+// describe tells who sends: shoal, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise.
+func describe(ctx context.Context, o Options) *resource.Resource {
+	r, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(),
+		resource.WithAttributes(semconv.ServiceName("shoal"), semconv.ServiceVersion(o.Version)), resource.WithFromEnv())
+	if err != nil {
+		o.Logger.Warn("OTEL_RESOURCE_ATTRIBUTES or the host's name could not be read", slog.Any("error", err))
+	}
+	return r
+}
+
+// handleErrors logs what the SDK cannot return, such as a collector that does not answer.
+func handleErrors(log *slog.Logger) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry", slog.Any("error", err)) }))
+}

@@ -1,0 +1,110 @@
+// Package telemetry counts what the server does, and tells it: to Prometheus on two pages, one of them TensorFlow
+// Serving's, and to an OpenTelemetry collector. It sets tracing up too.
+//
+// The other rooms know nothing of it: they call hooks (serving.Hooks, batcher.Observer, rest.Options.Observe,
+// rpc.Options.Observe), which the methods of Telemetry fit. What is counted lies in series of atomic numbers, made when
+// first needed and found by one look into a map that is never locked for reading; counting allocates nothing. The SDK of
+// OpenTelemetry reads the series when it is asked (as a metric.Producer), and gives them to its readers. Its own
+// instruments are not used since their series cannot end, and versions come and go for as long as a server lives.
+//
+// The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what
+// may be a label (lives.go); the hooks (requests.go, batches.go, models.go, tfloads.go); what is read when asked
+// (samples.go, core.go) in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go, trace.go).
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"shoal/serving"
+)
+
+// Options are what a Telemetry is made of; all of them may be left out.
+type Options struct {
+	Version    string       // the server's own
+	TensorFlow string       // the library's version
+	Logger     *slog.Logger // nil: silent
+}
+
+// Telemetry holds every series. It is safe for concurrent use.
+type Telemetry struct {
+	log   *slog.Logger
+	since time.Time
+	build []string // labels of buildInfo
+
+	lives    lives
+	requests table[key, requestSeries]
+	batches  table[batchKey, batchSeries]
+	models   table[string, modelSeries]
+	configs  counter
+	tf       tfserving
+	core     atomic.Pointer[serving.Core]
+
+	own     *prometheus.Registry // Shoal's family, Go's and the process'
+	foreign *prometheus.Registry // TensorFlow Serving's family
+	pages   *sdkmetric.MeterProvider
+	push    *sdkmetric.MeterProvider // nil: off
+	tracing *Tracer                  // nil: off
+	endSpan func(context.Context) error
+}
+
+// New makes the series and the pages, and begins to push metrics and spans where OTEL_* variables name an endpoint.
+func New(ctx context.Context, o Options) (*Telemetry, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	t := &Telemetry{
+		log: o.Logger, since: time.Now(), build: []string{o.Version, o.TensorFlow, runtime.Version()},
+		own: prometheus.NewRegistry(), foreign: prometheus.NewRegistry(),
+	}
+	t.tf.init()
+	t.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t.foreign.MustRegister(&tfCollector{&t.tf})
+	producer := producer{t}
+	exporter, err := otelprom.New(otelprom.WithRegisterer(t.own), otelprom.WithProducer(producer), otelprom.WithoutScopeInfo(),
+		otelprom.WithoutTargetInfo(), otelprom.WithTranslationStrategy(translation))
+	if err != nil {
+		return nil, err
+	}
+	t.pages = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter))
+
+	if t.push, err = newPush(ctx, o, producer); err == nil {
+		t.tracing, t.endSpan, err = Setup(ctx, o)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Shutdown(ctx))
+	}
+	return t, nil
+}
+
+// Watch lets the gauges read the state of models, queues and instances from core whenever a page is asked for.
+func (t *Telemetry) Watch(core serving.Core) { t.core.Store(&core) }
+
+// Tracer makes spans; it is nil, and may be used all the same, where tracing is off.
+func (t *Telemetry) Tracer() *Tracer { return t.tracing }
+
+// Counter reads a counter of TensorFlow Serving's family by its name there, such as /tensorflow/serving/request_count, summed
+// over its labels. It is 0 where there is none. It is rpc.Options.Counter.
+func (t *Telemetry) Counter(name string) int64 { return t.tf.counter(name) }
+
+// Shutdown sends what has not been sent yet, and stops sending. Counting and the pages go on working, since a server
+// answers while it drains.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	var errs []error
+	if t.push != nil {
+		errs = append(errs, t.push.Shutdown(ctx))
+	}
+	if t.endSpan != nil {
+		errs = append(errs, t.endSpan(ctx))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,58 @@
+package json
+
+// parseInts decodes integers into dst until one of the reasons to stop. One that T cannot hold is odd.
+func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](b []byte, i int, dst []T) (n, end int, why stop) {
+	for ; n < len(dst); n++ {
+		if len(b)-i < window {
+			return n, i, stopEnd
+		}
+		w := (*[window]byte)(b[i:])
+		k := 0
+		if w[0] == '-' {
+			k = 1
+		}
+		sign := k
+		c := w[k] - '0'
+		if c > 9 {
+			return n, i, stopOdd
+		}
+		m := uint64(c)
+		k++
+		for d := w[k] - '0'; d <= 9; d = w[k] - '0' {
+			if m == 0 || k > 18+sign { // a leading zero, or too long for 64 bits
+				return n, i, stopOdd
+			}
+			m = m*10 + uint64(d)
+			k++
+		}
+		v := T(m)
+		if sign != 0 {
+			v = -v
+			if v > 0 || m > 1<<63 || uint64(-int64(v)) != m {
+				return n, i, stopOdd
+			}
+		} else if v < 0 || uint64(v) != m {
+			return n, i, stopOdd
+		}
+		dst[n] = v
+
+		i += k
+		switch {
+		case w[k] == ',' && w[k+1] == ' ':
+			i += 2
+		case w[k] == ',':
+			i++
+		case w[k] == ']':
+			return n + 1, i + 1, stopDone
+		default:
+			next, done, ok := separator(b, i)
+			if !ok { // a fraction, an exponent, …
+				return n, i - k, stopOdd
+			}
+			if i = next; done {
+				return n + 1, i, stopDone
+			}
+		}
+	}
+	return n, i, stopFull
+}
