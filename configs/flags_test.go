@@ -63,6 +63,8 @@ var known = []knownFlag{
 	{"drain_timeout", "30s", "1m0s", false},
 	{"synthetic_warmup", "true", "false", false},
 	{"instances", "0", "3", false},
+	{"max_batch_size", "0", "64", false},
+	{"max_queued_rows", "16384", "100", false},
 	{"log_format", "text", "json", false},
 	{"log_level", "info", "debug", false},
 	{"rest_address", "", "127.0.0.1", false},

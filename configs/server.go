@@ -6,6 +6,8 @@ package configs
 import (
 	"log/slog"
 	"time"
+
+	"shoal/batcher"
 )
 
 // Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
@@ -72,6 +74,8 @@ type BatchingOptions struct {
 	Enabled        bool
 	ParametersFile string // text proto BatchingParameters
 	PerModel       bool   // batching_params.pbtxt in each version's directory
+	MaxBatchSize   int    // without a file; 0: measured
+	MaxQueuedRows  int    // without a file; of one version
 	Instances      int    // copies of a model that run at once; 0: chosen
 }
 
@@ -134,7 +138,7 @@ func Default() *Server {
 			MaxRequestBytes: 100 << 20,
 		},
 		GRPC:       GRPCOptions{Port: 8500},
-		Batching:   BatchingOptions{Enabled: true},
+		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}},
 		Lifecycle: LifecycleOptions{
 			MaxLoadRetries:    5,

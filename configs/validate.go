@@ -91,6 +91,8 @@ func (s *Server) validateBatching(faults *Faults) {
 	if !s.Batching.Enabled && s.Batching.ParametersFile != "" {
 		faults.addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
 	}
+	atLeast(faults, "max_batch_size", s.Batching.MaxBatchSize, 0)
+	atLeast(faults, "max_queued_rows", s.Batching.MaxQueuedRows, 1)
 	atLeast(faults, "instances", s.Batching.Instances, 0)
 }
 

@@ -30,11 +30,11 @@ func cpus(root fs.FS, n int) []*Device {
 }
 
 // allowedCPUs are the processors of this process's affinity mask.
-func allowedCPUs(root fs.FS) []int {
+func allowedCPUs(root fs.FS) CPUSet {
 	if list := parseCPUList(field(root, "proc/self/status", "Cpus_allowed_list")); len(list) > 0 {
 		return list
 	}
-	list := make([]int, runtime.NumCPU())
+	list := make(CPUSet, runtime.NumCPU())
 	for i := range list {
 		list[i] = i
 	}
@@ -75,25 +75,6 @@ func field(root fs.FS, file, name string) string {
 		}
 	}
 	return ""
-}
-
-// parseCPUList reads the kernel's lists of processors, "0-3,8". What is no such list is an empty one.
-func parseCPUList(text string) (list []int) {
-	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		first, err := strconv.Atoi(from)
-		last := first
-		if isRange && err == nil {
-			last, err = strconv.Atoi(to)
-		}
-		if err != nil || last-first > 1<<16 {
-			return nil
-		}
-		for cpu := first; cpu <= last; cpu++ {
-			list = append(list, cpu)
-		}
-	}
-	return list
 }
 
 // cpuMeter measures how busy the allowed processors are, between one reading and the next.

@@ -35,7 +35,7 @@ type Device struct {
 	MemoryBytes uint64    `json:"memory_bytes"`
 	Cores       float64   `json:"cores,omitzero"`     // CPU: what the affinity mask and the cgroup's quota leave this process
 	NUMANodes   []int     `json:"numa_nodes"`         // empty: unknown, or the machine has none
-	CPUs        []int     `json:"cpus,omitempty"`     // the processors that it is (CPU) or that are near it (GPU)
+	CPUs        CPUSet    `json:"cpus,omitempty"`     // the processors that it is (CPU) or that are near it (GPU)
 	GPU         *GPUFacts `json:"gpu,omitempty"`      // nil: not a GPU
 	Unusable    string    `json:"unusable,omitempty"` // why TensorFlow could not use it; empty: it can
 }

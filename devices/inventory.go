@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // Options say where to look. The zero value looks at this machine and process, and at no GPU.
@@ -44,7 +45,7 @@ func Discover(o Options) *Inventory {
 	if o.MinCapability == (Capability{}) {
 		o.MinCapability = DefaultMinCapability
 	}
-	inv := &Inventory{CPUs: cpus(o.Root, o.VirtualCPUs)}
+	inv := &Inventory{GPUs: []*Device{}, CPUs: cpus(o.Root, o.VirtualCPUs)}
 	if err := o.Manager.Open(); err != nil {
 		inv.NoGPU = err.Error()
 		return inv
@@ -55,7 +56,8 @@ func Discover(o Options) *Inventory {
 		inv.NoGPU = err.Error()
 		return inv
 	}
-	inv.GPUs, inv.Hidden, inv.Notes = visible(all, o.Environment)
+	shown, hidden, notes := visible(all, o.Environment)
+	inv.GPUs, inv.Hidden, inv.Notes = append(inv.GPUs, shown...), hidden, notes
 	for i, d := range inv.GPUs {
 		d.Index = i
 		judge(d, o.MinCapability)
@@ -85,7 +87,7 @@ func judge(d *Device, least Capability) {
 
 // All lists the GPUs and then the CPUs.
 func (inv *Inventory) All() []*Device {
-	return append(append([]*Device(nil), inv.GPUs...), inv.CPUs...)
+	return slices.Concat(inv.GPUs, inv.CPUs)
 }
 
 // usable lists the GPUs that TensorFlow can use.

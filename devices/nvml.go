@@ -133,7 +133,7 @@ func (p PCI) compare(q PCI) int {
 
 // near finds what is near a PCI device: the kernel's directory of it has its NUMA node and processors. Where there is none,
 // nothing is known.
-func (m *NVML) near(p PCI) (nodes, cpus []int) {
+func (m *NVML) near(p PCI) (nodes []int, cpus CPUSet) {
 	dir := path.Join("sys/bus/pci/devices", p.String())
 	if text, err := fs.ReadFile(m.root, path.Join(dir, "numa_node")); err == nil {
 		if node, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && node >= 0 {

@@ -10,14 +10,14 @@ import (
 
 // Selection is the devices that a server uses, in the order in which they were asked for.
 type Selection struct {
-	Targets []Target `json:"targets"`
+	Targets []Target
 	inv     *Inventory
 }
 
 // Target is a device under the name by which TensorFlow knows it in this process, once Prepare has been called.
 type Target struct {
-	*Device        `json:"device"`
-	TensorFlowName string `json:"tensorflow_name"` // /device:GPU:0
+	*Device
+	TensorFlowName string // /device:GPU:0
 }
 
 // Select reads what --devices says: auto (the GPUs that can be used, else the CPU), cpu, gpu (all), or a list of devices as

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"shoal/savedmodel/rewrite"
 	"shoal/tensor"
 )
@@ -44,7 +47,8 @@ func TestRewrittenModelsAnswerTheSame(t *testing.T) {
 		} {
 			t.Run(strings.ReplaceAll(name, "/", "_")+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				original, rewritten := newRunner(t, dir, Options{NoPrune: true}), newRunner(t, dir, o)
+				original := newRunner(t, dir, Options{NoPrune: true})
+				rewritten := newRunner(t, dir, o)
 				if rewritten.model.Rewriting == nil && mode != "pinned only" {
 					t.Fatal("the model was loaded as it is")
 				}
@@ -73,6 +77,9 @@ func newRunner(t testing.TB, dir string, o Options) runner {
 	t.Helper()
 	o.ScratchDir = t.TempDir()
 	m, err := Load(dir, o)
+	if status.Code(err) == codes.NotFound && strings.Contains(err.Error(), "not registered") {
+		t.Skip("the model needs a library of custom ops")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func Load(dir string, o Options) (*Model, error) {
 	}
 	if err == nil {
 		var m *Model
-		if m, err = loadFrom(s.dir, o); err == nil {
+		if m, err = loadFrom(s.dir, o.forRewritten()); err == nil {
 			s.loaded()
 			m.shadow, m.Rewriting = s, report
 			o.Logger.Info("graph rewritten", "dir", dir, "report", report)

@@ -105,6 +105,34 @@ func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 	return s, p.result.Report, err
 }
 
+// forRewritten are the options that a rewritten graph's session is made with.
+func (o Options) forRewritten() Options {
+	c := new(pb.ConfigProto)
+	if o.Config != nil {
+		c = proto.CloneOf(o.Config)
+	}
+	if c.GraphOptions == nil {
+		c.GraphOptions = new(pb.GraphOptions)
+	}
+	if c.GraphOptions.RewriteOptions == nil {
+		c.GraphOptions.RewriteOptions = new(pb.RewriterConfig)
+	}
+	if r := c.GraphOptions.RewriteOptions; r.MinGraphNodes == 0 {
+		r.MinGraphNodes = -1 // TensorFlow does not optimise main graphs of fewer than four nodes, which pruning leaves
+	}
+	if c.Experimental == nil {
+		c.Experimental = new(pb.ConfigProto_Experimental)
+	}
+	// No copies of the graph for a later change of it, or for somebody who asks how it was partitioned: neither happens here.
+	c.Experimental.OptimizeForStaticGraph = true
+	c.Experimental.DisableOutputPartitionGraphs = true
+	if o.Device != "" {
+		c.AllowSoftPlacement = true // not every op has a kernel for every device
+	}
+	o.Config = c
+	return o
+}
+
 // registeredOps are the definitions of the ops that this process knows, by name.
 func registeredOps() (map[string]*op_def_go_proto.OpDef, error) {
 	buf := C.TF_GetAllOpList()

@@ -41,7 +41,7 @@ var (
 	requestDuration = Metric{"shoal.request.duration", Histogram, "s", requestLabels,
 		"Time from a request's arrival to its answer."}
 	decodeDuration = Metric{"shoal.request.decode.duration", Histogram, "s", requestLabels,
-		"Time to turn a request into tensors; of inference requests that were answered."}
+		"Time to turn a request into tensors; of inference requests that got this far."}
 	encodeDuration = Metric{"shoal.request.encode.duration", Histogram, "s", requestLabels,
 		"Time to turn the outputs into an answer; of inference requests that were answered."}
 	queueDuration = Metric{"shoal.request.queue.duration", Histogram, "s", batchLabels,

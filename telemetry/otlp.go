@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	goruntime "go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -72,7 +73,9 @@ func newPush(ctx context.Context, o Options, p sdkmetric.Producer) (*sdkmetric.M
 	}
 	handleErrors(o.Logger)
 	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(p))
-	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(describe(ctx, o))), nil
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(describe(ctx, o)))
+	// Go's runtime comes with the push as OpenTelemetry names it; on the pages it has the names that Prometheus' users know.
+	return provider, goruntime.Start(goruntime.WithMeterProvider(provider))
 }
 
 func newSpanExporter(ctx context.Context) (*otlptrace.Exporter, error) {

@@ -101,7 +101,7 @@ func (r *RequestSpan) End(err error) {
 	r.span.End()
 }
 
-// BatchSpan is the span of one batch, a trace of its own that is linked to its requests. A nil one does nothing.
+// BatchSpan is the span of one batch, in the trace of its first request and linked to all of them. A nil one does nothing.
 type BatchSpan struct {
 	tracer trace.Tracer
 	ctx    context.Context
@@ -123,9 +123,8 @@ func (t *Tracer) Batch(start time.Time, requests []trace.SpanContext) *BatchSpan
 	if len(links) == 0 {
 		return nil
 	}
-	// A trace of its own, but not a decision of its own: its requests were sampled, and so is it.
-	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: links[0].SpanContext.TraceID(), SpanID: links[0].SpanContext.SpanID(), TraceFlags: trace.FlagsSampled})
-	ctx := trace.ContextWithSpanContext(context.Background(), parent)
+	// The first request is its parent too: a root would be sampled anew, and could be left out.
+	ctx := trace.ContextWithSpanContext(context.Background(), links[0].SpanContext)
 	ctx, span := t.tracer.Start(ctx, "batch", trace.WithTimestamp(start), trace.WithLinks(links...))
 	return &BatchSpan{tracer: t.tracer, ctx: ctx, span: span}
 }

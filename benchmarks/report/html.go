@@ -26,7 +26,7 @@ func asset(name string) string {
 
 var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"ms": ms, "number": number, "bytes": bytesText, "faults": faults,
-	"percent": func(v float64) string { return fmt.Sprintf("%g%%", 100*v) },
+	"percent": func(v float64) string { return fmt.Sprintf("%.4g%%", 100*v) },
 	"share":   func(k, n uint64) float64 { return 100 * float64(k) / float64(n) },
 	"join":    func(s []string) string { return strings.Join(s, " ") },
 	"bad":     func(s *load.Summary) uint64 { return s.Sent - s.Good + s.Unsent },

@@ -55,6 +55,7 @@ const (
 	maxTrials   = 40
 	maxRepeats  = 3   // probes of one rate while it is not sure
 	lowestShare = 256 // of the guess, where the search gives up
+	overloaded  = 10  // times as many missed as are allowed
 )
 
 // FindMax bisects for the highest rate that meets the objective, as MLPerf's server scenario does.
@@ -146,11 +147,13 @@ func trial(ctx context.Context, o *SearchOptions, probe Probe, rate float64, num
 			return nil, err
 		}
 		t.Summary = s
-		if t.Void = s.Void; t.Void != "" {
-			continue // says nothing of the server
+		queries, missed := s.Sent+s.Unsent, s.Late+s.Sent-s.Good+s.Unsent
+		// A late generator can show that a rate is far too high, never that it is not.
+		if t.Void = s.Void; t.Void != "" && float64(missed) < overloaded*allowed*float64(queries) {
+			continue
 		}
-		t.Queries += s.Sent + s.Unsent
-		t.Missed += s.Late + s.Sent - s.Good + s.Unsent
+		t.Queries += queries
+		t.Missed += missed
 		low, high := wilson(float64(t.Missed), float64(t.Queries))
 		if t.Sure = high <= allowed || low > allowed; t.Sure {
 			break

@@ -111,6 +111,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		CheckMethodNames: a.cfg.TensorFlow.CheckMethodNames,
 		Logger:           a.log,
 	}
+	o.Batching.MaxBatchSize, o.Batching.MaxQueuedRows = a.cfg.Batching.MaxBatchSize, a.cfg.Batching.MaxQueuedRows
 	atOnce := cores
 	if b := a.files.Batching; b != nil {
 		o.Batching = b.Config()

@@ -37,7 +37,7 @@ func listDevices(args []string, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		err = usageError(fmt.Errorf("--devices=%s: %w", *spec, err))
 	}
-	report := deviceReport{Inventory: inv, Using: using, Now: devices.Observe(manager, inv.All(), nil)}
+	report := newDeviceReport(inv, using, devices.Observe(manager, inv.All(), nil))
 	if *asJSON {
 		e := json.NewEncoder(stdout)
 		e.SetIndent("", "  ")
@@ -57,8 +57,22 @@ func firstError(printing, other error) error {
 // deviceReport is what shoal devices --json prints.
 type deviceReport struct {
 	*devices.Inventory
-	Using *devices.Selection `json:"using"` // null where --devices is wrong
-	Now   *devices.Snapshot  `json:"now"`
+	UsedAs   map[string]string          `json:"used_as"` // TensorFlow's names of the devices that serve would use, by ID; null where --devices is wrong
+	Readings map[string]devices.Reading `json:"readings"`
+}
+
+func newDeviceReport(inv *devices.Inventory, using *devices.Selection, now *devices.Snapshot) *deviceReport {
+	r := &deviceReport{Inventory: inv, Readings: make(map[string]devices.Reading)}
+	if using != nil {
+		r.UsedAs = make(map[string]string)
+		for _, t := range using.Targets {
+			r.UsedAs[t.ID] = t.TensorFlowName
+		}
+	}
+	for _, s := range now.Devices {
+		r.Readings[s.Device.ID] = s.Reading
+	}
+	return r
 }
 
 // print writes a table, and in words what a table cannot say.
@@ -125,10 +139,7 @@ func (r *deviceReport) columns() []column {
 
 // row is a device's cells, in the order of the titles.
 func (r *deviceReport) row(d *devices.Device) []string {
-	var now devices.Reading
-	if s := r.Now.Find(d.ID); s != nil {
-		now = s.Reading
-	}
+	now := r.Readings[d.ID]
 	cores, id := fmt.Sprintf("%.4g", d.Cores), ""
 	capability, pci, link, mode := "", "", "", ""
 	if g := d.GPU; g != nil {
@@ -139,7 +150,7 @@ func (r *deviceReport) row(d *devices.Device) []string {
 		}
 	}
 	return []string{
-		d.String(), r.usedAs(d), d.Name, cores, devices.Bytes(d.MemoryBytes),
+		d.String(), r.UsedAs[d.ID], d.Name, cores, devices.Bytes(d.MemoryBytes),
 		shown(now.MemoryFree, func(n float64) string { return devices.Bytes(uint64(n)) }),
 		shown(now.Utilization, func(n float64) string { return fmt.Sprintf("%.0f%%", n*100) }),
 		capability, strings.Trim(fmt.Sprint(d.NUMANodes), "[]"), pci, link, mode,
@@ -147,17 +158,6 @@ func (r *deviceReport) row(d *devices.Device) []string {
 		shown(now.Power, func(n float64) string { return fmt.Sprintf("%.0f W", n) }),
 		throttled(now.Throttle), id,
 	}
-}
-
-func (r *deviceReport) usedAs(d *devices.Device) string {
-	if r.Using != nil {
-		for _, t := range r.Using.Targets {
-			if t.Device == d {
-				return t.TensorFlowName
-			}
-		}
-	}
-	return ""
 }
 
 // shown is a cell's text, empty for what is unknown.

@@ -72,7 +72,7 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 		b.instances = append(b.instances, in)
 		execs[i] = in
 	}
-	if err := l.probe(ctx, b, batching, batch, log); err != nil {
+	if err := l.probe(ctx, b, &batching, batch, log); err != nil {
 		return nil, err
 	}
 	var obs batcher.Observer
@@ -85,31 +85,58 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 	return b, l.warmUp(ctx, b, log)
 }
 
-// probe decides for each signature whether it is batched, and makes its first runs.
-func (l *loader) probe(ctx context.Context, b *Bundle, batching batcher.Config, batch bool, log *slog.Logger) error {
+// probe decides for each signature whether it is batched, makes its first runs, and chooses the batch size where nobody did.
+func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config, batch bool, log *slog.Logger) error {
+	first := b.instances[0]
+	var batched []*tensor.Signature
 	for _, name := range slices.Sorted(maps.Keys(b.model.Signatures)) {
 		if err := ctx.Err(); err != nil {
 			return status.FromContextError(err).Err()
 		}
 		sig := b.model.Signatures[name]
 		why := declaredUnbatched(sig)
-		switch {
-		case why == "" && !batch:
+		if why == "" && !batch {
 			why = "batching is off"
-			fallthrough
-		case why != "":
-			if l.SyntheticWarmup {
-				probeAlone(b.instances[0], sig, log)
-			}
-		case l.SyntheticWarmup:
-			why = probe(b.instances[0], sig, warmSizes(batching), log)
+		}
+		switch {
+		case !l.SyntheticWarmup:
+		case why == "":
+			why = probe(first, sig, probeSizes, log)
+		default:
+			probeAlone(first, sig, log)
 		}
 		if why != "" {
 			b.alone[sig] = why
 			log.Info("signature is served unbatched", "signature", name, "reason", why)
+		} else {
+			batched = append(batched, sig)
+		}
+	}
+	if l.SyntheticWarmup && len(batched) > 0 {
+		l.chooseBatch(first, batched, batching, log)
+		for _, sig := range batched {
+			probe(first, sig, warmSizes(*batching), log)
 		}
 	}
 	return nil
+}
+
+// chooseBatch sets the largest batch, where neither a flag nor a file does, to what gets the most done on this machine: a
+// convolutional model may be best with two rows and a dense one with hundreds. It is measured with the default signature.
+func (l *loader) chooseBatch(in *savedmodel.Instance, batched []*tensor.Signature, c *batcher.Config, log *slog.Logger) {
+	if c.MaxBatchSize != 0 {
+		return
+	}
+	sig := batched[0]
+	for _, s := range batched {
+		if s.Name == "serving_default" {
+			sig = s
+		}
+	}
+	timings := measure(in, sig)
+	if c.MaxBatchSize = chooseBatch(timings); c.MaxBatchSize > 0 {
+		log.Info("batch size chosen", "max_batch_size", c.MaxBatchSize, "signature", sig.Name, "measured", table(timings))
+	}
 }
 
 // warmUp runs the recorded requests that lie beside the model.

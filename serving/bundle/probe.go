@@ -33,19 +33,18 @@ func declaredUnbatched(sig *tensor.Signature) string {
 // warmBudget is the time after which a signature's warm-up makes no further runs.
 const warmBudget = 2 * time.Second
 
-// warmSizes are the batch sizes that a warm-up runs, ascending: those allowed, or else some up to the largest batch. Sizes one
-// to three are among them, to see whether outputs follow.
-func warmSizes(c batcher.Config) []int64 {
-	sizes := []int64{1, 2, 3, 8, 32, int64(c.MaxExecutionBatchSize)}
-	if len(c.AllowedBatchSizes) > 0 {
-		sizes = sizes[:3]
-		for _, n := range c.AllowedBatchSizes {
-			sizes = append(sizes, int64(n))
-		}
+// probeSizes show whether outputs follow the batch dimension.
+var probeSizes = []int64{1, 2, 3}
+
+// warmSizes are further batch sizes that a warm-up runs: those allowed, or else some up to the largest batch.
+func warmSizes(c batcher.Config) (sizes []int64) {
+	for _, n := range c.AllowedBatchSizes {
+		sizes = append(sizes, int64(n))
 	}
-	slices.Sort(sizes)
-	sizes = slices.Compact(sizes)
-	return slices.DeleteFunc(sizes, func(n int64) bool { return n > int64(c.MaxBatchSize) })
+	if len(sizes) == 0 {
+		sizes = []int64{8, 32, int64(c.MaxExecutionBatchSize)}
+	}
+	return slices.DeleteFunc(sizes, func(n int64) bool { return n <= 3 || n > int64(c.MaxExecutionBatchSize) })
 }
 
 // probe runs the signature with made-up inputs of several sizes. That makes TensorFlow optimise the graph and prepare its
@@ -56,7 +55,7 @@ func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *s
 	start := time.Now()
 	for _, rows := range sizes {
 		b := madeUp(sig, rows)
-		if b == nil || rows > 3 && time.Since(start) > warmBudget {
+		if b == nil || time.Since(start) > warmBudget {
 			return ""
 		}
 		r, err := in.Run(b)

@@ -34,8 +34,7 @@ func (l *loader) batching() (c batcher.Config, batch bool, err error) {
 		c = own.Config()
 		c.MaxQueuedRows, c.Logger = l.Batching.MaxQueuedRows, l.Batching.Logger
 	}
-	c.EnsureDefaults()
-	return c, l.Batch, c.Validate()
+	return c, l.Batch, nil
 }
 
 // sessionConfig is the session's configuration: what suits many small runs side by side (each run computes in one thread, and

@@ -6,12 +6,12 @@
   const font = "12px system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
   const short = (v) => {
-    if (v == null) return "–";
+    if (v == null) return "";
     const a = Math.abs(v);
     return a >= 100 ? v.toLocaleString("en", { maximumFractionDigits: 0 }) : a >= 1 ? String(+v.toFixed(1)) : String(+v.toPrecision(2));
   };
   const axis = (more) => Object.assign({
-    stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, gap: 4,
+    stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, gap: 4, size: 30,
     values: (u, ticks) => ticks.map((v) => v == null ? "" : short(v)),
   }, more);
   // A logarithmic scale over less than a decade shows hardly any tick: 1, 2, 5 of each decade are its own.
@@ -35,10 +35,9 @@
 
   const charts = {
     curve() {
-      const steps = [...data.curve].sort((a, b) => a.summary.throughput - b.summary.throughput).map((s) => s.summary);
-      const x = steps.map((s) => s.throughput);
+      const steps = data.curve.map((s) => s.summary), x = data.curve.map((s) => s.rate);
       const cols = ["p50", "p90", "p99", "p999"].map((p) => steps.map((s) => s.latency_ms[p] || null));
-      const series = [{ label: "good answers/s", value: (u, v) => short(v) }, line("p50", "c1", dots("c1")), line("p90", "c2", dots("c2")), line("p99", "c3", dots("c3")), line("p99.9", "c4", dots("c4"))];
+      const series = [{ label: "offered requests/s", value: (u, v) => short(v) }, line("p50", "c1", dots("c1")), line("p90", "c2", dots("c2")), line("p99", "c3", dots("c3")), line("p99.9", "c4", dots("c4"))];
       if (data.search) {
         cols.push(x.map(() => data.search.objective_ms));
         series.push(line("objective", "muted", { dash: [6, 5], width: 1.5 }));
@@ -51,7 +50,7 @@
       const x = points.map((p) => p.q < 1 ? nines(p.q) : last + 0.15);
       return {
         height: 260, data: [x, points.map((p) => p.ms || 0.001)],
-        series: [{ label: "share", value: (u, v) => v == null ? "–" : (100 * (1 - 10 ** -v)).toFixed(Math.max(0, Math.ceil(v) - 1)) + "%" }, line("at most, ms", "c1")],
+        series: [{ label: "share", value: (u, v) => v == null ? "" : (100 * (1 - 10 ** -v)).toFixed(Math.max(0, Math.ceil(v) - 1)) + "%" }, line("at most, ms", "c1")],
         scales: { x: { time: false, range: (u, a, b) => [0, b] }, y: logY },
         axes: [axis({ splits: (u) => nineTicks.map((t) => t[0]).filter((v) => v <= u.scales.x.max), values: (u, t) => t.map((v) => (nineTicks.find((n) => n[0] === v) || ["", ""])[1]) }), msAxis()],
       };
@@ -83,7 +82,7 @@
       const cols = ["p50", "p90", "p99"].map((p) => names.map((n) => run.server[n + "_ms"][p]));
       return {
         height: 240, data: [x, ...cols],
-        series: [{ label: "stage", value: (u, v) => names[v] || "–" }, bar("p50", "c1", -0.25), bar("p90", "c2", 0), bar("p99", "c3", 0.25)],
+        series: [{ label: "stage", value: (u, v) => names[v] || "" }, bar("p50", "c1", -0.25), bar("p90", "c2", 0), bar("p99", "c3", 0.25)],
         scales: { x: { time: false, range: () => [-0.6, 3.6] }, y: { range: (u, a, b) => [0, (b || 0.01) * 1.08] } },
         axes: [axis({ splits: () => x, values: (u, t) => t.map((v) => names[v] || ""), grid: { show: false } }), axis({ size: 52 })],
       };
