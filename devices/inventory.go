@@ -3,6 +3,7 @@ package devices
 import (
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 )
@@ -66,10 +67,7 @@ func Discover(o Options) *Inventory {
 	case len(all) == 0:
 		inv.NoGPU = "the driver shows no GPU"
 	case len(inv.GPUs) == 0 && len(inv.Hidden) > 0:
-		inv.NoGPU = fmt.Sprintf("%s is %s", inv.Hidden[0].Device.ID, inv.Hidden[0].Why)
-		if n := len(inv.Hidden) - 1; n > 0 {
-			inv.NoGPU += fmt.Sprintf("; %d more are hidden, too", n)
-		}
+		inv.NoGPU = fmt.Sprintf("the driver shows %d, hidden from this process: %s", len(inv.Hidden), inv.Hidden[0].Why)
 	}
 	return inv
 }
@@ -88,6 +86,29 @@ func judge(d *Device, least Capability) {
 // All lists the GPUs and then the CPUs.
 func (inv *Inventory) All() []*Device {
 	return slices.Concat(inv.GPUs, inv.CPUs)
+}
+
+// Log tells once what was found: a line for each device, one for why there is no GPU, and the notes as warnings.
+func (inv *Inventory) Log(log *slog.Logger) {
+	for _, d := range inv.All() {
+		attrs := []any{slog.String("device", d.String()), slog.String("name", d.Name), slog.String("memory", Bytes(d.MemoryBytes))}
+		if d.GPU != nil {
+			attrs = append(attrs, slog.String("id", d.ID), slog.String("pci", d.GPU.PCI.String()), slog.String("compute_capability", d.GPU.ComputeCapability.String()))
+		} else {
+			attrs = append(attrs, slog.Float64("cores", d.Cores))
+		}
+		if d.Unusable != "" {
+			log.Warn("a device cannot be used", append(attrs, slog.String("why", d.Unusable))...)
+			continue
+		}
+		log.Info("device found", attrs...)
+	}
+	if inv.NoGPU != "" {
+		log.Info("no GPU", slog.String("why", inv.NoGPU))
+	}
+	for _, note := range inv.Notes {
+		log.Warn(note)
+	}
 }
 
 // usable lists the GPUs that TensorFlow can use.

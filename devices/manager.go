@@ -18,7 +18,7 @@ type Manager interface {
 	GPUs() ([]*Device, error)
 	// Read takes a reading of a device. The error is ErrLost where the GPU is gone; fields that it does not offer stay unknown.
 	Read(id string) (Reading, error)
-	// Wait returns the next event, or false when none came within timeout, which is at most a second. ErrUnsupported says that
+	// Wait returns the next event, or false when none came within timeout. ErrUnsupported says that
 	// there will never be one.
 	Wait(timeout time.Duration) (Event, bool, error)
 	// Reopen looks at the machine anew, which is how a GPU that was lost and reset is seen again.

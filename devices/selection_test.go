@@ -1,7 +1,9 @@
 package devices
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -101,6 +103,11 @@ func TestWithoutGPUs(t *testing.T) {
 	inv := Discover(Options{Manager: Null{Reason: "the test has none"}, Root: machine, Environment: environ(nil)})
 	if s, err := inv.Select("auto"); err != nil || targets(s.Targets) != "cpu:0=CPU:0" {
 		t.Errorf("auto selects %+v, %v", s, err)
+	}
+	var log bytes.Buffer
+	inv.Log(slog.New(slog.NewTextHandler(&log, nil)))
+	if text := log.String(); strings.Count(text, "level=INFO") != 2 || strings.Count(text, "the test has none") != 1 || !strings.Contains(text, "Some CPU") {
+		t.Errorf("logged:\n%s", text)
 	}
 	for _, spec := range []string{"gpu", "gpu:0"} {
 		if _, err := inv.Select(spec); err == nil || !strings.Contains(err.Error(), "the test has none") {

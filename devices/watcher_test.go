@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -25,9 +26,11 @@ type watch struct {
 	*devices.Watcher
 	manager *fake.Manager
 	gpus    []*devices.Device
-	changes []string // since the last call of told
 	log     bytes.Buffer
 	start   time.Time
+
+	mu      sync.Mutex
+	changes []string // since the last call of after
 }
 
 // watching runs f with n GPUs and a CPU watched, in fake time.
@@ -43,6 +46,8 @@ func watching(t *testing.T, n int, f func(w *watch)) {
 				if s := w.Snapshot().Find(c.Device.ID); s.State != c.To {
 					t.Errorf("told of %s while the snapshot says %s", c.To, s.State)
 				}
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				w.changes = append(w.changes, fmt.Sprintf("%v %s at %v: %s", c.Device, c.To, time.Since(w.start), c.Cause))
 			},
 		})
@@ -60,6 +65,8 @@ func watching(t *testing.T, n int, f func(w *watch)) {
 func (w *watch) after(d time.Duration) string {
 	time.Sleep(d) // fake time
 	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	told := strings.Join(w.changes, "\n")
 	w.changes = nil
 	return told

@@ -14,7 +14,6 @@ package savedmodel
 import "C"
 
 import (
-	"fmt"
 	"unsafe"
 
 	"google.golang.org/grpc/codes"
@@ -32,7 +31,7 @@ func LoadOpLibrary(path string) error {
 	defer C.free(unsafe.Pointer(p))
 	lib := C.TF_LoadLibrary(p, st)
 	if err := statusError(st); err != nil {
-		return fmt.Errorf("custom op library %s: %w", path, err)
+		return status.Errorf(status.Code(err), "--custom_op_libraries: %s: %s", path, status.Convert(err).Message())
 	}
 	C.TF_DeleteLibraryHandle(lib) // the handle only: the library stays loaded
 	return nil

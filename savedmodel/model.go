@@ -120,6 +120,10 @@ func loadFrom(dir string, o Options) (*Model, error) {
 	session := C.TF_LoadSessionFromSavedModel(opts, nil, cdir, ctags, C.int(len(o.Tags)), graph, metaBuf, st)
 	if err := statusError(st); err != nil {
 		C.TF_DeleteGraph(graph)
+		// TensorFlow says neither which tags there are nor the flag that chooses among them.
+		if _, reason := ReadMetaGraph(dir, o.Tags); reason != nil && strings.Contains(err.Error(), "supplied tags") {
+			return nil, reason
+		}
 		return nil, err
 	}
 	m := &Model{session: session, graph: graph}

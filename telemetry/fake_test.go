@@ -22,7 +22,13 @@ import (
 	"shoal/tensor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// fasthttp has a goroutine for the date, which lives as long as the process, and one that cleans a stopped server's pool,
+// which notices the stop when it wakes.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
 
 // sig has two inputs, of which TensorFlow Serving counts each.
 var sig = &tensor.Signature{Name: "serving_default", Inputs: make([]tensor.Spec, 2)}

@@ -68,7 +68,11 @@ func (t *Telemetry) RESTCall(c rest.Call) {
 
 // RPCCall counts a finished call of the gRPC API; it is rpc.Options.Observe.
 func (t *Telemetry) RPCCall(c rpc.Call) {
-	t.finished(request{key: key{c.Model, noVersion, "", apiRPC, c.Method}, err: c.Err, duration: c.Duration})
+	t.finished(request{
+		key: key{c.Model, c.Version, c.Signature, apiRPC, c.Method},
+		err: c.Err, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
+		examples: c.Examples, span: spanOf(c.Context),
+	})
 }
 
 func spanOf(ctx context.Context) trace.SpanContext {

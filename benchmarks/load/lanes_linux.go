@@ -55,6 +55,7 @@ func (a *Attack) startLanes(ctx context.Context, r *REST, o Options) error {
 			a.totals.Unsent += l.totals.Unsent
 			a.totals.Reopened += l.totals.Reopened
 			a.totals.Overrun = a.totals.Overrun || l.totals.Overrun
+			a.totals.Late = max(a.totals.Late, l.totals.Late)
 		}
 	}()
 	return nil
@@ -82,6 +83,7 @@ type lane struct {
 	epoll   int
 	conns   []laneConn
 	idle    []int32 // connections that can send, the one used last on top
+	sending bool    // more requests will come
 	flying  int     // requests sent and not answered
 	next    uint64  // number of the lane's next request
 	due     time.Duration
@@ -139,7 +141,7 @@ const sweepEvery = 20 * time.Millisecond
 func (l *lane) loop(ctx context.Context) {
 	var events [256]unix.EpollEvent
 	sweep := sweepEvery
-	sending := true
+	l.sending = true
 	if l.pacer == nil {
 		l.refill()
 	}
@@ -150,27 +152,28 @@ func (l *lane) loop(ctx context.Context) {
 			l.out.flush()
 			sweep = now + sweepEvery
 			if ctx.Err() != nil {
-				sending = false
+				l.sending = false
+				l.totals.Unsent += uint64(l.backlog.len())
+				l.backlog = ring[order]{}
 			}
 		}
-		if sending && l.pacer != nil {
-			sending = l.dispatch(now)
+		if l.sending && l.pacer != nil {
+			l.sending = l.dispatch(now)
 		}
 		if l.pacer == nil {
-			sending = sending && now < l.options.Duration && !l.spent()
-			if sending {
+			l.sending = l.sending && now < l.options.Duration && !l.spent()
+			if l.sending {
 				l.refill()
 			}
 		}
-		if !sending && l.flying == 0 {
-			late := now > l.options.Duration+l.options.Timeout || ctx.Err() != nil
-			if l.backlog.len() == 0 || late {
+		if !l.sending && l.flying == 0 {
+			if l.backlog.len() == 0 || now > l.options.Duration+l.options.Timeout {
 				l.totals.Unsent += uint64(l.backlog.len())
 				return
 			}
 		}
 		wait := sweep - now
-		if sending && l.pacer != nil {
+		if l.sending && l.pacer != nil {
 			wait = min(wait, l.due-now)
 		}
 		n, err := epollWait(l.epoll, events[:], max(wait, 0))
@@ -179,8 +182,8 @@ func (l *lane) loop(ctx context.Context) {
 		}
 		for k, e := range events[:max(n, 0)] {
 			l.ready(e.Fd, e.Events)
-			if k%16 == 15 && sending && l.pacer != nil { // a burst of answers must not hold up what is due
-				sending = l.dispatch(l.now())
+			if k%16 == 15 && l.sending && l.pacer != nil { // a burst of answers must not hold up what is due
+				l.sending = l.dispatch(l.now())
 			}
 		}
 	}
@@ -200,7 +203,7 @@ func (l *lane) dispatch(now time.Duration) bool {
 		} else if l.backlog.len() < l.options.MaxBacklog {
 			l.backlog.push(o)
 		} else {
-			l.totals.Overrun = true
+			l.totals.Overrun, l.totals.Late = true, now-o.due
 			l.totals.Unsent++
 			return false
 		}
@@ -227,10 +230,10 @@ func (l *lane) refill() {
 // again is what a free connection does next: the oldest order that waits; in a closed loop the next request.
 func (l *lane) again(i int32) {
 	switch {
-	case l.backlog.len() > 0:
+	case l.backlog.len() > 0 && l.now() < l.options.Duration+l.options.Timeout:
 		l.send(i, l.backlog.pop())
 		return
-	case l.pacer == nil && !l.spent():
+	case l.pacer == nil && l.sending && !l.spent():
 		if now := l.now(); now < l.options.Duration {
 			l.send(i, order{l.next, now, now})
 			l.next++

@@ -96,9 +96,10 @@ type Attack struct {
 
 // Totals are what the results cannot tell. They are valid once the results' channel is closed.
 type Totals struct {
-	Unsent   uint64 // requests that were due and never sent: the backlog's bound was reached, or the time was over
-	Overrun  bool   // the backlog's bound was reached
-	Reopened uint64 // connections made anew
+	Unsent   uint64        // requests that were due and never sent: the backlog's bound was reached, or the time was over
+	Overrun  bool          // the backlog's bound was reached
+	Late     time.Duration // how late the generator itself was then
+	Reopened uint64        // connections made anew
 }
 
 // Start opens the clients and begins to send; it returns an error when the first ones cannot be opened. The attack ends

@@ -110,14 +110,16 @@ func (r *Recorder) Summary(t Totals) *Summary {
 	if r.told > 0 {
 		s.Server = r.server()
 	}
-	s.judge()
+	s.judge(t)
 	return s
 }
 
 // judge says whether an open loop's run counts.
-func (s *Summary) judge() {
+func (s *Summary) judge(t Totals) {
 	switch limit := milliseconds(MaxLateness.Microseconds()); {
-	case s.Sent == 0:
+	case t.Late > MaxLateness:
+		s.Void = fmt.Sprintf("the generator itself was %v late when too many requests waited", t.Late.Round(time.Millisecond))
+	case s.Sent+s.Unsent == 0:
 		s.Void = "nothing was sent in the measured time"
 	case s.OfferedRate > 0 && s.Lateness.P99 > limit:
 		s.Void = fmt.Sprintf("the generator itself was late: p99 %.2f ms, allowed %.0f ms", s.Lateness.P99, limit)

@@ -45,7 +45,7 @@ func (a *Attack) startWorkers(ctx context.Context, t Target, o Options) error {
 			})
 		}
 		all.Wait()
-		a.totals = Totals{Unsent: w.unsent.Load(), Overrun: w.overrun.Load()}
+		a.totals = Totals{Unsent: w.unsent.Load(), Overrun: w.overrun.Load(), Late: w.late}
 	}()
 	return nil
 }
@@ -57,6 +57,7 @@ type workers struct {
 	next    atomic.Uint64 // number of the next request of a closed loop
 	unsent  atomic.Uint64
 	overrun atomic.Bool
+	late    time.Duration // the dispatcher's, at the overrun
 }
 
 // dispatch hands out each order at its time, and closes the channel.
@@ -83,6 +84,7 @@ func (w *workers) dispatch(ctx context.Context, orders chan<- order) {
 		case orders <- order{n, due, time.Since(w.start)}:
 		default:
 			w.overrun.Store(true)
+			w.late = time.Since(w.start) - due
 			w.unsent.Add(1)
 			return
 		}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	bin "encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,28 +14,18 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"shoal/serving/predictionlog"
+	"shoal/serving/predictionlog/tfrecord"
 	"shoal/serving/rpc/rpctest"
 )
 
 // withWarmUp copies a version of half_plus_two to dir/name/1 and puts a file of warm-up requests into it.
 func withWarmUp(t testing.TB, dir, name, file string) {
 	t.Helper()
-	base := filepath.Join(dir, name)
-	if err := os.Mkdir(base, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	copyVersion(t, testModels(t)+"/half_plus_two/1", base, 1)
-	to := filepath.Join(base, "1", predictionlog.WarmUpFile)
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(to, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	copyModel(t, dir, name, predictionlog.WarmUpFile, data)
 }
 
 // configOf lists models that lie in one directory.
@@ -110,8 +98,9 @@ func TestWarmUpRequests(t *testing.T) {
 // More records than TensorFlow Serving takes fail the load.
 func TestTooManyWarmUpRequests(t *testing.T) {
 	dir := t.TempDir()
+	nothing := tfrecord.Append(nil, nil) // a PredictionLog without a request, which is run as nothing
 	for name, records := range map[string]int{"most": 1000, "many": 1001} {
-		withWarmUp(t, dir, name, writeFile(t, dir, name+".tfrecord", string(bytes.Repeat(tfrecordOfNothing(), records))))
+		withWarmUp(t, dir, name, writeFile(t, dir, name+".tfrecord", string(bytes.Repeat(nothing, records))))
 	}
 	s := launch(t, "--model_config_file="+configOf(t, dir, "most", "many"), "--max_num_load_retries=0")
 	s.eventually("it is alive", func() bool { return s.status("/healthz") == 200 })
@@ -120,17 +109,6 @@ func TestTooManyWarmUpRequests(t *testing.T) {
 	if _, body := s.do("GET", "/v1/models/many", ""); !strings.Contains(body, "Number of warmup records exceeds the maximum (1000)") {
 		t.Error(body)
 	}
-}
-
-// tfrecordOfNothing is a TFRecord with an empty message: a PredictionLog without a request, which is run as nothing.
-func tfrecordOfNothing() []byte {
-	mask := func(b []byte) uint32 {
-		crc := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
-		return (crc>>15 | crc<<17) + 0xa282ead8
-	}
-	length := make([]byte, 8)
-	record := bin.LittleEndian.AppendUint32(length, mask(length))
-	return bin.LittleEndian.AppendUint32(record, mask(nil))
 }
 
 // Requests by both APIs are logged, Python reads the log, and the log warms a model up.

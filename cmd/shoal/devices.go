@@ -77,7 +77,8 @@ func newDeviceReport(inv *devices.Inventory, using *devices.Selection, now *devi
 
 // print writes a table, and in words what a table cannot say.
 func (r *deviceReport) print(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	columns := r.columns()
 	for i := range len(columns[0].cells) + 1 {
 		var line []string
@@ -92,10 +93,7 @@ func (r *deviceReport) print(w io.Writer) error {
 		}
 		fmt.Fprintln(tw, strings.Join(line, "\t"))
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	var text strings.Builder
+	_ = tw.Flush() // to memory
 	if r.NoGPU != "" {
 		fmt.Fprintf(&text, "\nno GPU: %s\n", r.NoGPU)
 	}
@@ -113,8 +111,12 @@ func (r *deviceReport) print(w io.Writer) error {
 	if r.Driver.Version != "" {
 		fmt.Fprintf(&text, "driver %s, NVML %s, CUDA up to %s\n", r.Driver.Version, r.Driver.NVML, r.Driver.CUDA)
 	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // column is one of the table, left out where all its cells are empty.

@@ -112,6 +112,19 @@ func TestPythonClients(t *testing.T) {
 	other := start(t, "--model_config_file="+modelsConfig(t, "identity", "estimator"), "--allow_version_labels_for_unavailable_models",
 		"--enable_serialization_as_tensor_content", "--enable_signature_method_name_check")
 	changing := start(t, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two")
+	for _, s := range []*server{s, other} { // ready is a server with one version of each model
+		s.eventually("both versions are there", func() bool { return len(s.available("half_plus_two")) == 2 })
+	}
 	pythonChecks(t, []string{"predict", "inference", "models", "rest"}, map[string]string{
 		"grpc": s.grpc, "rest": s.url, "socket": socket, "content": other.grpc, "strict": other.grpc, "changing": changing.grpc, "root": root})
+}
+
+// available are the versions of a model that serve.
+func (s *server) available(model string) (versions []string) {
+	for version, state := range s.states(model) {
+		if state == "AVAILABLE" {
+			versions = append(versions, version)
+		}
+	}
+	return versions
 }

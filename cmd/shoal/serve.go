@@ -35,7 +35,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		log.Warn(note)
 	}
-	a, err := newApp(cfg, files, cores, log)
+	a, err := newApp(ctx, cfg, files, cores, log)
 	if err != nil {
 		return plain(err)
 	}

@@ -135,16 +135,16 @@ func (f *folder) foldFused(n *node) int {
 // join makes last, which was the batch norm's last node, the bias of the convolution with scaled weights. y is the node that
 // the batch norm began with: the convolution itself, or its bias.
 func (f *folder) join(last, y, conv *node, bias, s, t, output string) {
+	channels := f.channels(conv)
+	s, t = f.shaped(last, s, channels), f.shaped(last, t, channels)
 	weightScale := s
 	if conv.Op == "DepthwiseConv2dNative" { // weights [h, w, in, multiplier] make in·multiplier channels, in this order
 		w := f.constant(conv.Input[1]).dims
-		shape := constNode(f.g.unused(conv.Name+"/shape"), conv.Device, &tensorProto{Dtype: types_go_proto.DataType_DT_INT32, TensorShape: shapeOf(2), IntVal: []int32{int32(w[2]), int32(w[3])}})
-		f.g.add(shape)
-		weightScale = f.op(conv, "Reshape", "output", s, f.g.ref(shape.Name, "output", 0, 0))
+		weightScale = f.shaped(conv, s, w[2], w[3])
 	}
 	conv.Input[1] = f.op(conv, "Mul", "z", conv.Input[1], weightScale)
 	if bias != "" {
-		t = f.op(last, "AddV2", "z", f.op(last, "Mul", "z", bias, s), t)
+		t = f.op(last, "AddV2", "z", f.op(last, "Mul", "z", f.shaped(last, bias, channels), s), t)
 	}
 	if y != conv {
 		f.gone[y.Name] = true
@@ -153,12 +153,22 @@ func (f *folder) join(last, y, conv *node, bias, s, t, output string) {
 	f.renamed[f.g.ref(last.Name, output, 0, 0)] = f.g.ref(last.Name, "output", 0, 0)
 }
 
+// shaped gives a constant these dimensions.
+func (f *folder) shaped(n *node, ref string, dims ...int64) string {
+	if c := f.constant(ref); c.known && slices.Equal(c.dims, dims) {
+		return ref
+	}
+	shape := constNode(f.g.unused(n.Name+"/shape"), n.Device, int64Vector(dims))
+	f.g.add(shape)
+	return f.op(n, "Reshape", "output", ref, f.g.ref(shape.Name, "output", 0, 0))
+}
+
 // op adds an op on floats beside n and returns its output.
 func (f *folder) op(n *node, op, output string, inputs ...string) string {
 	made := &node{Name: f.g.unused(n.Name + "/folded_" + strings.ToLower(op)), Op: op, Device: n.Device, Input: inputs,
 		Attr: map[string]*attr{"T": typeAttr(types_go_proto.DataType_DT_FLOAT)}}
 	if op == "Reshape" {
-		made.Attr["Tshape"] = typeAttr(types_go_proto.DataType_DT_INT32)
+		made.Attr["Tshape"] = typeAttr(types_go_proto.DataType_DT_INT64)
 	}
 	f.g.add(made)
 	return f.g.ref(made.Name, output, 0, 0)
@@ -203,17 +213,27 @@ func (f *folder) operands(n *node, ops ...string) (*node, string) {
 	return nil, ""
 }
 
-// perChannel says whether the tensor is a constant vector with one element for each channel that the convolution makes.
+// perChannel says whether the tensor is a constant with one element for each channel that the convolution makes: [C], or the
+// same with leading dimensions of 1.
 func (f *folder) perChannel(conv *node, ref string) bool {
-	c, w := f.constant(ref), f.constant(conv.Input[1])
-	if !c.ok || !c.known || len(c.dims) != 1 || len(w.dims) != 4 {
+	c, channels := f.constant(ref), f.channels(conv)
+	if !c.ok || !c.known || len(c.dims) == 0 || len(c.dims) > 4 || channels < 2 {
 		return false
 	}
-	channels := w.dims[3]
-	if conv.Op == "DepthwiseConv2dNative" {
-		channels *= w.dims[2]
+	last := len(c.dims) - 1
+	return c.dims[last] == channels && !slices.ContainsFunc(c.dims[:last], func(d int64) bool { return d != 1 })
+}
+
+// channels is the number of channels that a convolution with known weights makes.
+func (f *folder) channels(conv *node) int64 {
+	w := f.constant(conv.Input[1]).dims
+	if len(w) != 4 {
+		return 0
 	}
-	return c.dims[0] == channels && channels > 1
+	if conv.Op == "DepthwiseConv2dNative" {
+		return w[2] * w[3]
+	}
+	return w[3]
 }
 
 func (f *folder) producer(ref string) *node {
@@ -278,10 +298,21 @@ func (f *folder) compute(n *node) constant {
 		return c
 	case "Identity", "Rsqrt", "Sqrt", "Neg", "Square":
 		return f.constant(n.Input[0])
-	case "Reshape", "Squeeze":
-		c := constant{ok: true}
-		for _, in := range n.Input {
-			c.ok = c.ok && f.constant(in).ok
+	case "Squeeze":
+		c := f.constant(n.Input[0])
+		if len(n.Attr["squeeze_dims"].GetList().GetI()) > 0 {
+			c.known = false
+		}
+		c.dims = slices.DeleteFunc(slices.Clone(c.dims), func(d int64) bool { return d == 1 })
+		return c
+	case "Reshape":
+		c, shape := f.constant(n.Input[0]), f.producer(n.Input[1])
+		c.known = false
+		if shape == nil || shape.Op != "Const" {
+			return constant{}
+		}
+		if c.dims, c.known = intsOf(shape); slices.Contains(c.dims, -1) {
+			c.known = false
 		}
 		return c
 	case "Add", "AddV2", "Sub", "Mul", "RealDiv":

@@ -43,7 +43,8 @@ type modelNamer interface{ model() string }
 
 // unary wraps every call: a panic becomes INTERNAL, errors become statuses, and the finished call is reported.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	call := Call{Method: info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:], Start: time.Now()}
+	now := time.Now()
+	call := &Call{Method: info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:], Version: NoVersion, Context: ctx, Start: now, last: now}
 	if m, ok := req.(modelNamer); ok { // asked first: a handler gives its request's memory back
 		call.Model = m.model()
 	}
@@ -53,13 +54,13 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		}
 		err = s.toStatus(info.FullMethod, err)
 		call.Err, call.Duration = err, time.Since(call.Start)
-		s.opts.Observe(call)
+		s.opts.Observe(*call)
 		if err != nil {
 			s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", info.FullMethod),
 				slog.String("model", call.Model), slog.Any("error", err))
 		}
 	}()
-	return handler(ctx, req)
+	return handler(context.WithValue(ctx, callKey{}, call), req)
 }
 
 // stream does the same for the streaming calls of health and reflection, except for the report.

@@ -117,6 +117,10 @@ func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExam
 	if err != nil {
 		return nil, nil, err
 	}
+	call := callOf(ctx)
+	call.Version, call.Signature, call.Examples = h.Version, signatureOf(h, req.spec.GetSignatureName()), len(examples)
+	call.Decode = call.lap()
+	defer func() { call.Run = call.lap() }()
 	result, err := run(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
 	if err != nil {
 		return nil, nil, err
@@ -142,6 +146,10 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 	if err != nil {
 		return nil, err
 	}
+	call := callOf(ctx)
+	call.Version, call.Examples = h.Version, len(examples)
+	call.Decode = call.lap()
+	defer func() { call.Run = call.lap() }()
 	response, err := inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
 	if err != nil {
 		return nil, err
@@ -150,4 +158,12 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 		log.Write(predictionlog.MultiInference(h, req.tasks, examples, response))
 	}
 	return response, nil
+}
+
+// signatureOf is the signature's key where the model has it, and else "": a client's word is no label.
+func signatureOf(h *serving.Handle, name string) string {
+	if sig, ok := h.Signature(name); ok {
+		return sig.Name
+	}
+	return ""
 }

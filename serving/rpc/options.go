@@ -44,13 +44,43 @@ type Options struct {
 	ServerOptions []grpc.ServerOption
 }
 
+// NoVersion is the Version of a Call that none answered.
+const NoVersion = -1
+
 // Call is a finished call, for metrics.
 type Call struct {
-	Method   string // the RPC's own name: Predict, Classify, …
-	Model    string // "" where the call names none
-	Err      error  // nil, or a gRPC status
-	Start    time.Time
-	Duration time.Duration
+	Context   context.Context
+	Method    string // the RPC's own name: Predict, Classify, …
+	Model     string // as the request names it: there may be no such model; "" where it names none
+	Version   int64  // that was pinned, or NoVersion
+	Signature string // of that version, once it is known
+	Examples  int    // of Classify, Regress and MultiInference
+	Err       error  // nil, or a gRPC status
+	Start     time.Time
+	Duration  time.Duration
+
+	// The phases that were completed; 0: not measured. Those with examples have their wait in Run.
+	Decode, Queue, Run, Encode time.Duration
+
+	last time.Time // when the phase under way began
+}
+
+// lap is the time since the last one.
+func (c *Call) lap() time.Duration {
+	now := time.Now()
+	d := now.Sub(c.last)
+	c.last = now
+	return d
+}
+
+type callKey struct{}
+
+// callOf is the record of the call that ctx belongs to, for its handler to complete.
+func callOf(ctx context.Context) *Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return c
+	}
+	return new(Call)
 }
 
 // Validate lists every fault.

@@ -36,6 +36,8 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		return nil, err
 	}
 	defer h.Release()
+	call := callOf(ctx)
+	call.Version = h.Version
 	key := req.spec.GetSignatureName()
 	if key == "" {
 		key = inference.DefaultSignature
@@ -44,6 +46,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if !ok {
 		return nil, status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
 	}
+	call.Signature = sig.Name
 	if err := s.checkPredictMethod(sig); err != nil {
 		return nil, err
 	}
@@ -58,11 +61,14 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
+	call.Decode = call.lap()
 	answer, err := h.Run(ctx, sig, inputs, arena, s.deadline(ctx))
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Free()
+	call.Queue, call.Run = answer.Queue, answer.Run
+	call.lap()
 	if log := s.opts.Logs.For(h.Model); log.Sampled() {
 		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, selected))
 	}
@@ -70,7 +76,9 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return encodeOutputs(sig, answer.Outputs, selected, spec, s.opts.SerializeAsTensorContent), nil
+	response := encodeOutputs(sig, answer.Outputs, selected, spec, s.opts.SerializeAsTensorContent)
+	call.Encode = call.lap()
+	return response, nil
 }
 
 func (s *Server) checkPredictMethod(sig *tensor.Signature) error {

@@ -1,0 +1,35 @@
+package echo
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestBothAnswer(t *testing.T) {
+	const answer = `{"predictions":[1]}`
+	for name, serve := range map[string]func(net.Listener) error{
+		"echo":  New([]byte(answer), 1<<20).Serve,
+		"floor": func(l net.Listener) error { return Floor(l, []byte(answer)) },
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = serve(l) }()
+		for range 2 { // the connection is kept
+			resp, err := http.Post("http://"+l.Addr().String()+"/v1/models/m:predict", "application/json", strings.NewReader(strings.Repeat("x", 40_000)))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || string(b) != answer || resp.StatusCode != 200 {
+				t.Errorf("%s: %s %q %v", name, resp.Status, b, err)
+			}
+		}
+		l.Close()
+	}
+}

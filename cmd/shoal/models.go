@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/configs"
+	"shoal/serving"
+)
+
+// loadModels applies the first configuration and starts to poll the configuration file. It fails where the configuration is
+// wrong; a model that cannot be loaded is no such thing.
+func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup) error {
+	if err := a.logs.Set(a.files.Models.Logging); err != nil {
+		return err
+	}
+	if err := a.firstConfig(ctx, a.files.Models.Configs); err != nil {
+		return err
+	}
+	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
+		return nil
+	}
+	file := &serving.ConfigFile{
+		Read: func() ([]byte, error) { return os.ReadFile(a.cfg.Models.ConfigFile) },
+		Set: func(ctx context.Context, content []byte) error {
+			models, err := configs.ParseModels(a.cfg.Models.ConfigFile, content)
+			if err != nil {
+				return err
+			}
+			if err := a.manager.SetConfig(ctx, models.Configs); err != nil {
+				return err
+			}
+			return a.logs.Set(models.Logging)
+		},
+		Every:  a.cfg.Models.ConfigPoll,
+		Logger: a.log.With(slog.String("file", a.cfg.Models.ConfigFile)),
+	}
+	parts.Go(func() { file.Watch(background) })
+	return nil
+}
+
+// firstConfig applies the configuration at start. A label may only name an available version; at start none is available yet,
+// so that the labels are given once the models have settled.
+func (a *app) firstConfig(ctx context.Context, models []serving.ModelConfig) error {
+	labelled := slices.ContainsFunc(models, func(m serving.ModelConfig) bool { return len(m.Labels) > 0 })
+	if !labelled || a.cfg.Models.LabelsForUnavailable {
+		return a.manager.SetConfig(ctx, models)
+	}
+	bare := slices.Clone(models)
+	for i := range bare {
+		bare[i].Labels = nil
+	}
+	if err := a.manager.SetConfig(ctx, bare); err != nil {
+		return err
+	}
+	if err := a.manager.WaitSettled(ctx); err != nil {
+		return nil // told to stop meanwhile
+	}
+	return a.manager.SetConfig(ctx, models)
+}
+
+// reload is HandleReloadConfigRequest.
+func (a *app) reload(ctx context.Context, config *config_go_proto.ModelServerConfig) error {
+	models, err := configs.ModelsFromProto(config)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	a.log.Info("configuration received by gRPC", slog.Int("models", len(models.Configs)))
+	if err := a.manager.Reload(ctx, models.Configs); err != nil {
+		return err
+	}
+	return a.logs.Set(models.Logging)
+}

@@ -1,0 +1,154 @@
+package web
+
+import (
+	"strconv"
+	"time"
+
+	"shoal/batcher"
+	"shoal/serving"
+)
+
+// fading is what is kept, each second, of the latencies that make a request slow: those of a minute ago count a third.
+const fading = 59.0 / 60
+
+// figures are the readings of one second: of everything, of a model, or of a version. Durations are milliseconds, and
+// missing where nothing was measured.
+type figures struct {
+	Requests  float64 `json:"rps"`
+	Errors    float64 `json:"eps,omitempty"`
+	P50       float64 `json:"p50,omitempty"`
+	P99       float64 `json:"p99,omitempty"`
+	Queue     int     `json:"queue,omitempty"`  // requests waiting
+	Oldest    float64 `json:"oldest,omitempty"` // of them
+	Busy      int     `json:"busy,omitempty"`
+	Instances int     `json:"instances,omitempty"`
+	Batches   float64 `json:"bps,omitempty"`
+	Rows      float64 `json:"rows,omitempty"`   // of a batch, on average
+	Padded    float64 `json:"padded,omitempty"` // the same with padding
+	Run50     float64 `json:"run50,omitempty"`  // of batches
+	Run99     float64 `json:"run99,omitempty"`
+}
+
+// modelFigures are a model's, and its versions' by number.
+type modelFigures struct {
+	figures
+	Versions map[string]figures `json:"versions,omitempty"`
+}
+
+// tick is one reading. Models that are idle are left out.
+type tick struct {
+	At int64 `json:"at"` // milliseconds of Unix time
+	figures
+	Models  map[string]modelFigures  `json:"models,omitempty"`
+	Devices map[string]deviceFigures `json:"devices,omitempty"`
+}
+
+// tally gathers what becomes figures.
+type tally struct {
+	latency, run histogram
+	errors       float64
+	rows, size   float64
+	queue        batcher.Stats
+}
+
+func (t *tally) add(o *tally) {
+	t.latency.add(&o.latency)
+	t.run.add(&o.run)
+	t.errors += o.errors
+	t.rows += o.rows
+	t.size += o.size
+	t.queue.Entries += o.queue.Entries
+	t.queue.Busy += o.queue.Busy
+	t.queue.Instances += o.queue.Instances
+	t.queue.Oldest = max(t.queue.Oldest, o.queue.Oldest)
+}
+
+// count adds what a series has counted since the last reading.
+func (t *tally) count(s *series) {
+	t.latency.add(s.latency.since(&s.seen.latency))
+	t.run.add(s.run.since(&s.seen.run))
+	errors, rows, size := s.errors.Load(), s.rows.Load(), s.size.Load()
+	t.errors += float64(errors - s.seen.errors)
+	t.rows += float64(rows - s.seen.rows)
+	t.size += float64(size - s.seen.size)
+	s.seen.errors, s.seen.rows, s.seen.size = errors, rows, size
+}
+
+func (t *tally) figures(seconds float64) figures {
+	f := figures{
+		Requests: t.latency.total() / seconds, Errors: t.errors / seconds,
+		P50: millis(t.latency.quantile(0.5)), P99: millis(t.latency.quantile(0.99)),
+		Queue: t.queue.Entries, Oldest: millis(t.queue.Oldest), Busy: t.queue.Busy, Instances: t.queue.Instances,
+	}
+	if batches := t.run.total(); batches > 0 {
+		f.Batches, f.Rows, f.Padded = batches/seconds, t.rows/batches, t.size/batches
+		f.Run50, f.Run99 = millis(t.run.quantile(0.5)), millis(t.run.quantile(0.99))
+	}
+	return f
+}
+
+// idle says that there is nothing to tell.
+func (f *figures) idle() bool {
+	return f.Requests == 0 && f.Batches == 0 && f.Queue == 0 && f.Busy == 0
+}
+
+// tick reads everything that was counted since the last one.
+func (p *Page) tick(now time.Time, models []serving.ModelStatus) tick {
+	seconds := interval.Seconds()
+	t := tick{At: now.UnixMilli(), Models: make(map[string]modelFigures), Devices: p.deviceFigures()}
+	var all tally
+	all.count(&p.unknown)
+	wanted := make(map[key]bool)
+	for _, m := range models {
+		if !shown(&m) {
+			continue
+		}
+		var model tally
+		mf := modelFigures{Versions: make(map[string]figures)}
+		k := key{m.Name, anyVersion}
+		wanted[k] = true
+		model.count(p.series.get(k))
+		for _, v := range m.Versions {
+			if !live(v.State) {
+				continue
+			}
+			k.version = v.Version
+			wanted[k] = true
+			var version tally
+			version.count(p.series.get(k))
+			version.queue = p.stats(m.Name, v)
+			model.add(&version)
+			if f := version.figures(seconds); !f.idle() {
+				mf.Versions[strconv.FormatInt(v.Version, 10)] = f
+			}
+		}
+		if mf.figures = model.figures(seconds); !mf.idle() {
+			t.Models[m.Name] = mf
+		}
+		all.add(&model)
+	}
+	p.series.keep(wanted)
+	t.figures = all.figures(seconds)
+	p.usual.fade(fading)
+	p.usual.add(&all.latency)
+	return t
+}
+
+// stats asks a version that is available for its queue, and pins it meanwhile.
+func (p *Page) stats(model string, v serving.VersionStatus) batcher.Stats {
+	if v.State != serving.Available {
+		return batcher.Stats{}
+	}
+	h, err := p.opt.Core.Handle(serving.Spec{Model: model, Version: &v.Version})
+	if err != nil {
+		return batcher.Stats{} // it went meanwhile
+	}
+	defer h.Release()
+	if b, ok := h.Servable.(interface{ Stats() batcher.Stats }); ok {
+		return b.Stats()
+	}
+	return batcher.Stats{}
+}
+
+// live says that a version may be counting.
+func live(s serving.State) bool { return s > serving.Unknown && s < serving.End }

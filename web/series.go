@@ -1,0 +1,107 @@
+package web
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"shoal/batcher"
+	"shoal/serving/rest"
+)
+
+// anyVersion counts a model's requests whose version is not known: failed ones, and those whose API does not tell.
+const anyVersion = rest.NoVersion
+
+// key names a series. There is one for each version that is there, and one besides for each model.
+type key struct {
+	model   string
+	version int64
+}
+
+// series is what is counted of a version.
+type series struct {
+	latency liveHistogram // of requests
+	errors  atomic.Uint32
+	run     liveHistogram // of batches
+	rows    atomic.Uint64
+	size    atomic.Uint64 // rows with padding
+	seen    counts        // what was read last; Run's
+}
+
+// counts is what was read of a series.
+type counts struct {
+	latency, run [buckets]uint32
+	errors       uint32
+	rows, size   uint64
+}
+
+// table finds series without a lock. It is copied when one comes or goes.
+type table struct {
+	entries atomic.Pointer[map[key]*series]
+	mu      sync.Mutex // of writers
+}
+
+func (t *table) all() map[key]*series {
+	if m := t.entries.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// get finds a series or makes it.
+func (t *table) get(k key) *series {
+	if s := t.all()[k]; s != nil {
+		return s
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.all()[k]; s != nil {
+		return s
+	}
+	m := maps.Clone(t.all())
+	if m == nil {
+		m = make(map[key]*series)
+	}
+	s := new(series)
+	m[k] = s
+	t.entries.Store(&m)
+	return s
+}
+
+// keep drops the series that are not wanted.
+func (t *table) keep(wanted map[key]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := maps.Clone(t.all())
+	maps.DeleteFunc(m, func(k key, _ *series) bool { return !wanted[k] })
+	t.entries.Store(&m)
+}
+
+// BatchObserver wraps the observers that next makes, or none where it is nil, with one that counts batches for the page. It
+// fits bundle.Options.Observer.
+func (p *Page) BatchObserver(next func(model string, version int64) batcher.Observer) func(model string, version int64) batcher.Observer {
+	return func(model string, version int64) batcher.Observer {
+		o := &observer{Observer: batcher.NoObserver{}, page: p, key: key{model, version}}
+		if next != nil {
+			if n := next(model, version); n != nil {
+				o.Observer = n
+			}
+		}
+		return o
+	}
+}
+
+type observer struct {
+	batcher.Observer
+	page *Page
+	key  key
+}
+
+// BatchDone implements batcher.Observer. The series is looked up each time: a version may go and come back.
+func (o *observer) BatchDone(b batcher.BatchInfo) {
+	s := o.page.series.get(o.key)
+	s.run.record(b.Run)
+	s.rows.Add(uint64(max(b.Rows, 1)))
+	s.size.Add(uint64(max(b.Size, b.Rows, 1)))
+	o.Observer.BatchDone(b)
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// slowKept is how many requests are on the board: with steady traffic, of at least a minute.
+const slowKept = 60
+
+// slowCall is a request on the board; its durations are milliseconds. Phases of 0 were not measured.
+type slowCall struct {
+	At        int64   `json:"at"` // of the answer, in milliseconds of Unix time
+	API       string  `json:"api"`
+	Method    string  `json:"method"`
+	Model     string  `json:"model"`
+	Version   *int64  `json:"version,omitempty"`
+	Signature string  `json:"signature,omitempty"`
+	Code      string  `json:"code,omitempty"` // of an error
+	Error     string  `json:"error,omitempty"`
+	Trace     string  `json:"trace,omitempty"` // the id of a sampled trace
+	Total     float64 `json:"total"`
+	Decode    float64 `json:"decode,omitempty"`
+	Queue     float64 `json:"queue,omitempty"`
+	Run       float64 `json:"run,omitempty"`
+	Encode    float64 `json:"encode,omitempty"`
+}
+
+// slowBoard keeps the last slow requests: the slowest of each second, where it took longer than nearly all of the last
+// minute's. An ordinary request costs one atomic load.
+type slowBoard struct {
+	threshold atomic.Int64 // nanoseconds: what is not above is ordinary
+
+	mu      sync.Mutex
+	slowest slowCall // of this second
+	any     bool     // there is one
+	board   []slowCall
+}
+
+// limit is the duration that a request must exceed to be offered.
+func (b *slowBoard) limit() time.Duration { return time.Duration(b.threshold.Load()) }
+
+// offer takes the call where it is the slowest of its second.
+func (b *slowBoard) offer(c *call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.duration <= b.limit() {
+		return // another one has raised it meanwhile
+	}
+	b.slowest, b.any = c.describe(), true
+	b.threshold.Store(int64(c.duration))
+}
+
+// collect ends a second: its slowest request goes on the board, and usual is what the next ones have to exceed. The list is
+// newest first and belongs to the caller.
+func (b *slowBoard) collect(usual time.Duration) (list []slowCall, changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.threshold.Store(int64(usual))
+	if !b.any {
+		return nil, false
+	}
+	b.any = false
+	b.board = append(b.board, b.slowest)
+	b.board = slices.Delete(b.board, 0, max(0, len(b.board)-slowKept))
+	list = slices.Clone(b.board)
+	slices.Reverse(list)
+	return list, true
+}

@@ -1,0 +1,114 @@
+package web
+
+import (
+	"google.golang.org/grpc/status"
+
+	"shoal/devices"
+	"shoal/serving"
+)
+
+// state is what is there, as opposed to how busy it is. It is sent when it changes.
+type state struct {
+	Ready   bool          `json:"ready"`
+	Reasons []string      `json:"reasons"` // why it is not
+	Models  []modelState  `json:"models"`
+	Devices []deviceState `json:"devices"`
+}
+
+type modelState struct {
+	Name     string           `json:"name"`
+	Path     string           `json:"path"`
+	Platform string           `json:"platform"`
+	Removed  bool             `json:"removed,omitempty"` // out of the configuration; its versions end
+	Labels   map[string]int64 `json:"labels"`
+	Versions []versionState   `json:"versions"` // newest first
+}
+
+type versionState struct {
+	Version int64    `json:"version"`
+	State   string   `json:"state"`
+	Failed  bool     `json:"failed,omitempty"`
+	Reason  string   `json:"reason,omitempty"` // why it failed to load
+	Labels  []string `json:"labels"`
+}
+
+type deviceState struct {
+	Name   string `json:"name"` // gpu:0
+	Title  string `json:"title"`
+	ID     string `json:"id"`
+	Memory uint64 `json:"memory"` // bytes
+	State  string `json:"state"`
+	Cause  string `json:"cause,omitempty"`
+}
+
+// deviceFigures are a device's readings. What it does not tell is missing.
+type deviceFigures struct {
+	Use         devices.Value `json:"use,omitzero"`    // 0 to 1
+	Memory      devices.Value `json:"memory,omitzero"` // bytes
+	Power       devices.Value `json:"power,omitzero"`  // watts
+	Temperature devices.Value `json:"temperature,omitzero"`
+}
+
+// maxReason bounds what is kept of the reason why a version failed.
+const maxReason = 2000
+
+func (p *Page) state(models []serving.ModelStatus) state {
+	s := state{Models: []modelState{}, Devices: []deviceState{}}
+	s.Ready, s.Reasons = p.opt.Core.Ready()
+	for _, m := range models {
+		if shown(&m) {
+			s.Models = append(s.Models, stateOf(&m))
+		}
+	}
+	for _, d := range p.snapshot() {
+		s.Devices = append(s.Devices, deviceState{
+			Name: d.Device.String(), Title: d.Device.Name, ID: d.Device.ID, Memory: d.Device.MemoryBytes, State: string(d.State), Cause: d.Cause,
+		})
+	}
+	return s
+}
+
+// shown leaves out what is over and done with.
+func shown(m *serving.ModelStatus) bool {
+	if m.Configured {
+		return true
+	}
+	for _, v := range m.Versions {
+		if live(v.State) {
+			return true
+		}
+	}
+	return false
+}
+
+func stateOf(m *serving.ModelStatus) modelState {
+	s := modelState{Name: m.Name, Path: m.BasePath, Platform: m.Platform, Removed: !m.Configured, Labels: m.Labels, Versions: []versionState{}}
+	for _, v := range m.Versions {
+		if !live(v.State) && v.Err == nil {
+			continue
+		}
+		shown := versionState{Version: v.Version, State: v.State.String(), Labels: v.Labels}
+		if v.Err != nil {
+			shown.Failed, shown.Reason = true, clip(status.Convert(v.Err).Message(), maxReason)
+		}
+		s.Versions = append(s.Versions, shown)
+	}
+	return s
+}
+
+func (p *Page) snapshot() []devices.Status {
+	if p.opt.Devices == nil {
+		return nil
+	}
+	return p.opt.Devices.Snapshot().Devices
+}
+
+func (p *Page) deviceFigures() map[string]deviceFigures {
+	all := make(map[string]deviceFigures)
+	for _, d := range p.snapshot() {
+		if r := d.Reading; d.State == devices.InService {
+			all[d.Device.String()] = deviceFigures{Use: r.Utilization, Memory: r.MemoryUsed, Power: r.Power, Temperature: r.Temperature}
+		}
+	}
+	return all
+}

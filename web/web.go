@@ -1,0 +1,132 @@
+// Package web is the status page: the models and their states, live figures of the last minutes, the requests that were
+// slow and where their time went, a form that tries a prediction, and the configuration. Everything is embedded; the page
+// loads nothing from elsewhere.
+//
+// Counting is a few atomic additions in the hooks (calls.go, series.go, slow.go). Once a second Run reads what was counted
+// (figures.go) and what the state is (state.go), encodes it once, keeps it for those who come later, and sends it to those
+// who watch (stream.go). What somebody looks at closely is asked for when it is (details.go). The page itself, its script
+// and its styles are in assets (assets.go).
+package web
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"shoal/devices"
+	"shoal/serving"
+	"shoal/tensor"
+)
+
+// interval is how often readings are taken.
+const interval = time.Second
+
+// Options are what a Page is made of. Core is required.
+type Options struct {
+	Core       serving.Core
+	Devices    devices.Reader // nil: no device is shown
+	Version    string         // the server's own
+	TensorFlow string         // the library's version
+	Settings   []Setting      // the effective configuration, in the order of the page
+	Links      []Link         // to the server's other pages
+	// Example makes a request that a signature accepts: the URL's verb and the body, "" where there is none to make. nil: the
+	// form begins empty.
+	Example func(*tensor.Signature) (verb, body string)
+	Logger  *slog.Logger // nil: silent
+}
+
+// Setting is one line of the effective configuration.
+type Setting struct {
+	Group   string `json:"group"`
+	Name    string `json:"name"` // without dashes
+	Value   string `json:"value"`
+	Help    string `json:"help,omitempty"`
+	Changed bool   `json:"changed,omitempty"` // somebody set it: it may differ from the default
+}
+
+// Link is a page of the same server. Its address is relative to the status page.
+type Link struct {
+	Text string `json:"text"`
+	Href string `json:"href"`
+}
+
+// Page holds the figures and those who watch them. Its methods are safe for concurrent use.
+type Page struct {
+	opt   Options
+	log   *slog.Logger
+	since time.Time
+
+	series  table     // what is counted, by model and version
+	unknown series    // requests for no known model
+	slow    slowBoard // the slow requests
+	hub     *hub      // those who watch, and what a newcomer is told first
+
+	// usual is latencies of about the last minute, fading. It is Run's alone.
+	usual histogram
+
+	closing sync.Once
+	closed  chan struct{}
+}
+
+// New makes a page that counts from now on. It shows nothing new until Run.
+func New(o Options) *Page {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Page{opt: o, log: o.Logger, since: time.Now(), hub: newHub(), closed: make(chan struct{})}
+	p.hub.greet(message("hello", p.hello()))
+	return p
+}
+
+// Run takes readings and sends them, until ctx ends or Close is called. It may be called once.
+func (p *Page) Run(ctx context.Context) {
+	defer p.Close()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	p.look(time.Now())
+	for {
+		select {
+		case now := <-ticker.C:
+			p.look(now)
+		case <-p.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends the streams of those who watch, so that their connections can be closed, and Run. A server calls it before it
+// waits for its connections.
+func (p *Page) Close() {
+	p.closing.Do(func() {
+		close(p.closed)
+		p.hub.close()
+	})
+}
+
+// look takes one reading of everything and tells it.
+func (p *Page) look(now time.Time) {
+	models := p.opt.Core.Models()
+	p.hub.state(message("state", p.state(models)))
+	p.hub.tick(p.tick(now, models))
+	if list, changed := p.slow.collect(p.usual.quantile(0.99)); changed {
+		p.hub.slow(message("slow", list))
+	}
+}
+
+// hello is what never changes.
+func (p *Page) hello() any {
+	return struct {
+		Version    string    `json:"version"`
+		TensorFlow string    `json:"tensorflow"`
+		Go         string    `json:"go"`
+		Since      int64     `json:"since"` // milliseconds of Unix time
+		Every      int64     `json:"every"` // milliseconds
+		Keep       int       `json:"keep"`  // ticks
+		Settings   []Setting `json:"settings"`
+		Links      []Link    `json:"links"`
+	}{p.opt.Version, p.opt.TensorFlow, runtime.Version(), p.since.UnixMilli(), interval.Milliseconds(), keepTicks, p.opt.Settings, p.opt.Links}
+}
