@@ -5,6 +5,8 @@ GO ?= go
 FUZZTIME ?= 30s
 BENCH ?= .
 COUNT ?= 1
+PKG ?= ./...
+REF ?= HEAD
 ARGS ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -13,11 +15,11 @@ export PYTHON
 
 SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
 
-.PHONY: help build run test test-deps deps fmt lint fuzz bench clean distclean
+.PHONY: help build run test test-deps deps fmt lint fuzz bench bench-go bench-compare bench-peers clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
-		printf '  make %-10s %s\n' "$$target" "$$text"; done
+		printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 build: deps ## bin/shoal, and bin/tensorflow_model_server: the same program, which then behaves as `shoal serve`
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/shoal ./cmd/shoal
@@ -44,9 +46,20 @@ fuzz: deps ## every fuzz test for FUZZTIME (30s)
 	@for file in $$(grep -lE '^func Fuzz' $(SOURCES)); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 		echo "$$name ($$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; done; done
 
-bench: test-deps ## Go benchmarks (BENCH=regexp COUNT=10; compare two outputs with benchstat)
+bench: build test-deps ## how near to the limits: each goal, measured, limit, ratio (ARGS='--only=endtoend --length=5s')
 	@$(PYTHON) scripts/deps.py bench-models
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+	@mkdir -p .cache/bench && $(GO) build -o .cache/bench/goals ./benchmarks/goals
+	@.cache/bench/goals --shoal=bin/shoal $(ARGS)
+
+bench-go: test-deps ## the Go benchmarks (BENCH=regexp COUNT=10 PKG=./tensor/...)
+	@$(PYTHON) scripts/deps.py bench-models
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+
+bench-compare: test-deps ## the Go benchmarks beside those of commit REF (BENCH=regexp COUNT=6 PKG=./tensor/...)
+	@benchmarks/scripts/compare.sh '$(REF)' '$(BENCH)' '$(if $(filter 1,$(COUNT)),6,$(COUNT))' $(PKG)
+
+bench-peers: build test-deps ## the same load on Shoal, mosec and LitServe, which are fetched from PyPI
+	@$(GO) run ./benchmarks/peers --shoal=bin/shoal --python='$(PYTHON)' $(ARGS)
 
 deps: ## fetch libtensorflow and the example model, once
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3 python3-pip, or name one: make PYTHON=..."; exit 1; }

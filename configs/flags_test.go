@@ -71,6 +71,9 @@ var known = []knownFlag{
 	{"grpc_address", "", "::1", false},
 	{"rest_tls_cert_file", "", "cert.pem", false},
 	{"rest_tls_key_file", "", "key.pem", false},
+	{"prune_graphs", "true", "false", false},
+	{"freeze_variables", "auto", "never", false},
+	{"scratch_dir", "", "/scratch", false},
 	{"custom_op_libraries", "", "a.so,b.so", false},
 }
 

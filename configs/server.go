@@ -92,6 +92,9 @@ type TensorFlowOptions struct {
 	XLACPU             bool
 	XLAGPU             bool
 	MixedPrecision     string
+	Prune              bool     // drop what no signature needs
+	Freeze             string   // auto, always or never
+	ScratchDir         string   // of rewritten graphs; "": the system's temporary directory
 	CustomOps          []string // libraries loaded before the first model
 }
 
@@ -139,7 +142,7 @@ func Default() *Server {
 		},
 		GRPC:       GRPCOptions{Port: 8500},
 		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
-		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}},
+		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto"},
 		Lifecycle: LifecycleOptions{
 			MaxLoadRetries:    5,
 			LoadRetryInterval: time.Minute,

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -100,6 +101,12 @@ func (s *Server) validateBatching(faults *Faults) {
 // not hold.
 func (s *Server) validateTensorFlow(faults *Faults) {
 	t := &s.TensorFlow
+	if !slices.Contains([]string{"auto", "always", "never"}, t.Freeze) {
+		faults.addf("--freeze_variables: %q is none of auto, always, never", t.Freeze)
+	}
+	if !t.Prune && t.Freeze == "always" {
+		faults.addf("--freeze_variables=always: has no meaning with --prune_graphs=false, which leaves graphs as they are")
+	}
 	if t.IntraOp > 0 && t.InterOp > 0 && t.SessionParallelism > 0 {
 		faults.addf("--tensorflow_session_parallelism: give it, or --tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism, not all three")
 	}

@@ -66,24 +66,28 @@ type Model struct {
 // Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors.
 func Load(dir string, o Options) (*Model, error) {
 	o = o.withDefaults()
-	s, report, err := rewritten(dir, o)
-	if err == nil && s == nil {
+	if o.NoPrune && o.Device == "" {
 		return loadFrom(dir, o)
 	}
+	m, err := loadRewritten(dir, o)
 	if err == nil {
-		var m *Model
-		if m, err = loadFrom(s.dir, o.forRewritten()); err == nil {
-			s.loaded()
-			m.shadow, m.Rewriting = s, report
-			o.Logger.Info("graph rewritten", "dir", dir, "report", report)
-			return m, nil
+		return m, nil
+	}
+	log := func(failure error) {
+		if failure == nil { // or else the model itself is to blame
+			o.Logger.Warn("the model could not be pruned and frozen", "dir", dir, "error", err)
 		}
-		s.remove()
 	}
-	m, failure := loadFrom(dir, o)
-	if failure == nil { // or else the model itself is to blame
-		o.Logger.Warn("the model is loaded as it is: it could not be pruned and frozen", "dir", dir, "error", err)
+	if o.Device == "" {
+		m, failure := loadFrom(dir, o)
+		log(failure)
+		return m, failure
 	}
+	// What is asked for is a device: better none than another one.
+	pinned := o
+	pinned.NoPrune = true
+	m, failure := loadRewritten(dir, pinned)
+	log(failure)
 	return m, failure
 }
 

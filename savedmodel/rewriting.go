@@ -8,9 +8,8 @@ import "C"
 import (
 	"os"
 	"path/filepath"
-	"unsafe"
+	"strings"
 
-	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -68,7 +67,7 @@ func plan(dir string, o Options) (*planned, error) {
 		}
 		ro.Checkpoint = p.checkpoint
 	}
-	if ro.Ops, err = registeredOps(); err == nil {
+	if ro.Ops, err = registeredOps(p.meta.GraphDef); err == nil {
 		p.result, err = rewrite.Rewrite(p.meta, ro)
 	}
 	if err != nil {
@@ -78,11 +77,36 @@ func plan(dir string, o Options) (*planned, error) {
 	return p, nil
 }
 
-// rewritten makes the shadow of the model in dir that is loaded in its place; nil where the original is as good.
-func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
-	if o.NoPrune && o.Device == "" {
-		return nil, nil, nil
+// loadRewritten loads the model in dir by way of a rewritten shadow.
+func loadRewritten(dir string, o Options) (*Model, error) {
+	s, report, err := rewritten(dir, o)
+	if err != nil {
+		return nil, err
 	}
+	if s == nil {
+		m, err := loadFrom(dir, o)
+		if err == nil {
+			m.Rewriting = report
+		}
+		return m, err
+	}
+	m, err := loadFrom(s.dir, o.forRewritten())
+	if err != nil {
+		s.remove()
+		return nil, err
+	}
+	s.loaded()
+	m.shadow, m.Rewriting = s, report
+	if err := m.hasDevice(o.Device); err != nil {
+		m.Close()
+		return nil, err
+	}
+	o.Logger.Info("graph rewritten", "dir", dir, "report", report)
+	return m, nil
+}
+
+// rewritten makes a shadow of the model in dir; nil where the original is as good.
+func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 	p, err := plan(dir, o)
 	if err != nil {
 		return nil, nil, err
@@ -105,6 +129,29 @@ func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 	return s, p.result.Report, err
 }
 
+// hasDevice fails where the session lacks the device: TensorFlow would run everything on CPU 0 without a word.
+func (m *Model) hasDevice(device string) error {
+	if device == "" {
+		return nil
+	}
+	st := C.TF_NewStatus()
+	defer C.TF_DeleteStatus(st)
+	list := C.TF_SessionListDevices(m.session, st)
+	if err := statusError(st); err != nil {
+		return err
+	}
+	defer C.TF_DeleteDeviceList(list)
+	var names []string
+	for i := range C.TF_DeviceListCount(list) {
+		name := C.GoString(C.TF_DeviceListName(list, i, st))
+		if strings.HasSuffix(name, device) {
+			return nil
+		}
+		names = append(names, name[max(strings.Index(name, "/device:"), 0):])
+	}
+	return status.Errorf(codes.InvalidArgument, "there is no device %q; there are %s", device, strings.Join(names, ", "))
+}
+
 // forRewritten are the options that a rewritten graph's session is made with.
 func (o Options) forRewritten() Options {
 	c := new(pb.ConfigProto)
@@ -125,27 +172,12 @@ func (o Options) forRewritten() Options {
 	}
 	// No copies of the graph for a later change of it, or for somebody who asks how it was partitioned: neither happens here.
 	c.Experimental.OptimizeForStaticGraph = true
-	c.Experimental.DisableOutputPartitionGraphs = true
+	c.Experimental.DisableOutputPartitionGraphs = false
 	if o.Device != "" {
 		c.AllowSoftPlacement = true // not every op has a kernel for every device
 	}
 	o.Config = c
 	return o
-}
-
-// registeredOps are the definitions of the ops that this process knows, by name.
-func registeredOps() (map[string]*op_def_go_proto.OpDef, error) {
-	buf := C.TF_GetAllOpList()
-	defer C.TF_DeleteBuffer(buf)
-	list := new(op_def_go_proto.OpList)
-	if err := proto.Unmarshal(unsafe.Slice((*byte)(buf.data), int(buf.length)), list); err != nil {
-		return nil, status.Errorf(codes.Internal, "the list of ops: %v", err)
-	}
-	ops := make(map[string]*op_def_go_proto.OpDef, len(list.Op))
-	for _, op := range list.Op {
-		ops[op.Name] = op
-	}
-	return ops, nil
 }
 
 // foldsConstants says whether sessions with this configuration compute what is constant once, and not in every run.

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 
@@ -17,6 +16,12 @@ import (
 //
 //go:embed assets
 var assets embed.FS
+
+// kinds are the types of the assets; those of the system's own table differ from machine to machine.
+var kinds = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
+}
 
 // policy lets the page load and call nothing but its own server.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -64,7 +69,7 @@ func guard(next fiber.Handler) fiber.Handler {
 func file(name string, content []byte) fiber.Handler {
 	sum := sha256.Sum256(content)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	kind := mime.TypeByExtension(path.Ext(name))
+	kind := kinds[path.Ext(name)]
 	return func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderETag, tag)
 		c.Set(fiber.HeaderCacheControl, "no-cache")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -76,16 +77,19 @@ func (t *tally) count(s *series) {
 
 func (t *tally) figures(seconds float64) figures {
 	f := figures{
-		Requests: t.latency.total() / seconds, Errors: t.errors / seconds,
+		Requests: short(t.latency.total() / seconds), Errors: short(t.errors / seconds),
 		P50: millis(t.latency.quantile(0.5)), P99: millis(t.latency.quantile(0.99)),
 		Queue: t.queue.Entries, Oldest: millis(t.queue.Oldest), Busy: t.queue.Busy, Instances: t.queue.Instances,
 	}
 	if batches := t.run.total(); batches > 0 {
-		f.Batches, f.Rows, f.Padded = batches/seconds, t.rows/batches, t.size/batches
+		f.Batches, f.Rows, f.Padded = short(batches/seconds), short(t.rows/batches), short(t.size/batches)
 		f.Run50, f.Run99 = millis(t.run.quantile(0.5)), millis(t.run.quantile(0.99))
 	}
 	return f
 }
+
+// short rounds to what is shown.
+func short(f float64) float64 { return math.Round(f*100) / 100 }
 
 // idle says that there is nothing to tell.
 func (f *figures) idle() bool {
@@ -94,7 +98,8 @@ func (f *figures) idle() bool {
 
 // tick reads everything that was counted since the last one.
 func (p *Page) tick(now time.Time, models []serving.ModelStatus) tick {
-	seconds := interval.Seconds()
+	seconds := max(now.Sub(p.read), interval/2).Seconds() // a tick may be late
+	p.read = now
 	t := tick{At: now.UnixMilli(), Models: make(map[string]modelFigures), Devices: p.deviceFigures()}
 	var all tally
 	all.count(&p.unknown)

@@ -72,6 +72,13 @@ func (t *table) get(k key) *series {
 func (t *table) keep(wanted map[key]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	gone := false
+	for k := range t.all() {
+		gone = gone || !wanted[k]
+	}
+	if !gone {
+		return
+	}
 	m := maps.Clone(t.all())
 	maps.DeleteFunc(m, func(k key, _ *series) bool { return !wanted[k] })
 	t.entries.Store(&m)

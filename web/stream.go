@@ -157,13 +157,17 @@ func (w *watcher) Close() error {
 
 // events answers with a stream of server-sent events: hello, state, slow, history, and then state, slow and tick as they come.
 func (p *Page) events(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set("X-Accel-Buffering", "no") // proxies that gather answers
+	if c.Method() == http.MethodHead {
+		return nil
+	}
 	w := p.hub.watch()
 	if w == nil {
 		c.Set(fiber.HeaderRetryAfter, "5")
+		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
 		return c.Status(http.StatusServiceUnavailable).SendString("too many watch, or the server is shutting down")
 	}
-	c.Set(fiber.HeaderContentType, "text/event-stream")
-	c.Set("X-Accel-Buffering", "no") // proxies that gather answers
 	c.Context().SetBodyStream(w, -1)
 	return nil
 }

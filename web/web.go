@@ -65,6 +65,8 @@ type Page struct {
 
 	// usual is latencies of about the last minute, fading. It is Run's alone.
 	usual histogram
+	// read is when figures were read last; Run's too.
+	read time.Time
 
 	closing sync.Once
 	closed  chan struct{}
@@ -75,7 +77,7 @@ func New(o Options) *Page {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Page{opt: o, log: o.Logger, since: time.Now(), hub: newHub(), closed: make(chan struct{})}
+	p := &Page{opt: o, log: o.Logger, since: time.Now(), read: time.Now(), hub: newHub(), closed: make(chan struct{})}
 	p.hub.greet(message("hello", p.hello()))
 	return p
 }
@@ -85,7 +87,7 @@ func (p *Page) Run(ctx context.Context) {
 	defer p.Close()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	p.look(time.Now())
+	p.hub.state(message("state", p.state(p.opt.Core.Models())))
 	for {
 		select {
 		case now := <-ticker.C:

@@ -46,6 +46,17 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	for _, name := range skipped {
 		fmt.Fprintf(stdout, "\nsignature %s: has sparse or composite tensors and is not served\n", name)
 	}
+	fmt.Fprint(stdout, "\nat load\n")
+	report, err := savedmodel.Plan(dir, savedmodel.Options{Tags: *tags})
+	if err != nil {
+		fmt.Fprintf(stdout, "  loaded as it is: %v\n", plain(err))
+		return nil
+	}
+	var text strings.Builder
+	report.Print(&text)
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprint(stdout, "  "+line)
+	}
 	return nil
 }
 

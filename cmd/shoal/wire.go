@@ -9,6 +9,7 @@ import (
 	"shoal/batcher"
 	"shoal/configs"
 	"shoal/savedmodel"
+	"shoal/savedmodel/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
 	"shoal/serving/predictionlog"
@@ -101,11 +102,17 @@ func (a *app) newRPC() (*rpc.Server, error) {
 	})
 }
 
+// freezing are --freeze_variables' words.
+var freezing = map[string]rewrite.Mode{"auto": rewrite.Auto, "always": rewrite.Always, "never": rewrite.Never}
+
 // bundleOptions choose instances and batching for the machine, where flags and files do not.
 func (a *app) bundleOptions(cores int) bundle.Options {
 	o := bundle.Options{
 		Tags:             a.cfg.TensorFlow.Tags,
 		Session:          a.files.Session,
+		NoPrune:          !a.cfg.TensorFlow.Prune,
+		Freeze:           freezing[a.cfg.TensorFlow.Freeze],
+		Scratch:          a.cfg.TensorFlow.ScratchDir,
 		Instances:        cores,
 		Batch:            a.cfg.Batching.Enabled,
 		PerModelBatching: a.cfg.Batching.PerModel,

@@ -68,7 +68,7 @@ func (r *rewriter) freezeReference(v *variable, value func() string, uses map[st
 		for _, u := range uses[n.Name] {
 			u.node.Input[u.k] = value()
 			delete(u.node.Attr, "_class")
-			if u.node.Op == "Identity" && r.multiplied(r.main, uses, r.main.ref(u.node.Name, "output", 0, 0), 0) {
+			if u.node.Op == "Identity" && r.multiplied(r.main, uses, r.main.ref(u.node.Name, "output", 0, 0)) {
 				guard(u.node, value(), v)
 			}
 		}
@@ -140,7 +140,7 @@ func (r *rewriter) replaceRead(g *graph, uses map[string][]use, n *node, h *froz
 	case "Identity", "Enter", "Switch": // the handle goes on to where it is read
 	case "ReadVariableOp":
 		read := g.ref(n.Name, "value", 0, 0)
-		if r.multiplied(g, uses, read, 0) {
+		if r.multiplied(g, uses, read) {
 			guard(n, h.value(), h.variable)
 		} else {
 			become(n, "Identity", []string{h.value()}, map[string]*attr{"T": dtype})

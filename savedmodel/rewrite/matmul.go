@@ -8,40 +8,51 @@ var passes = map[string]string{"Identity": "output", "Cast": "y", "Reshape": "ou
 //
 // oneDNN keeps the constant weights of a product laid out for the first batch size it sees, and lays them out again in every
 // run with another one, which can take more than half the time. Such weights must not look constant.
-func (r *rewriter) multiplied(g *graph, uses map[string][]use, ref string, depth int) bool {
-	for _, u := range uses[g.canonical(ref)] {
+func (r *rewriter) multiplied(g *graph, uses map[string][]use, ref string) bool {
+	return r.reachesProduct(g, uses, ref, make(map[string]bool))
+}
+
+// reachesProduct is multiplied; seen has the tensors and functions' arguments that were looked at.
+func (r *rewriter) reachesProduct(g *graph, uses map[string][]use, ref string, seen map[string]bool) bool {
+	ref = g.canonical(ref)
+	key := ref
+	if g.fn != nil {
+		key = g.fn.Signature.Name + "|" + ref
+	}
+	if seen[key] {
+		return false
+	}
+	seen[key] = true
+	for _, u := range uses[ref] {
+		name := u.node.Name
+		var next []string
 		switch u.node.Op {
 		case "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "_FusedMatMul":
 			return true
 		case "Switch":
-			if u.k == 0 && (r.multiplied(g, uses, g.ref(u.node.Name, "output_false", 0, 0), depth) ||
-				r.multiplied(g, uses, g.ref(u.node.Name, "output_true", 0, 1), depth)) {
+			next = []string{g.ref(name, "output_false", 0, 0), g.ref(name, "output_true", 0, 1)}
+		default:
+			if out, ok := passes[u.node.Op]; ok {
+				next = []string{g.ref(name, out, 0, 0)}
+			}
+		}
+		for _, tensor := range next {
+			if r.reachesProduct(g, uses, tensor, seen) {
 				return true
 			}
 		}
-		if out, ok := passes[u.node.Op]; ok && r.multiplied(g, uses, g.ref(u.node.Name, out, 0, 0), depth) {
-			return true
-		}
 		for _, c := range r.calls(u.node) {
-			if r.multipliedIn(c.function, u.k-c.first, depth+1) {
+			f, arg := r.functions[c.function], u.k-c.first
+			if f == nil || arg < 0 || arg >= len(f.Signature.InputArg) {
+				continue
+			}
+			body := newGraph(f, f.NodeDef)
+			if r.reachesProduct(body, body.uses(nil), f.Signature.InputArg[arg].Name, seen) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// multipliedIn asks the same of a function's argument. Deep nesting counts as yes: the guard costs little.
-func (r *rewriter) multipliedIn(name string, arg, depth int) bool {
-	f := r.functions[name]
-	if f == nil || arg < 0 || arg >= len(f.Signature.InputArg) {
-		return false
-	}
-	if depth > 8 {
-		return true
-	}
-	g := newGraph(f, f.NodeDef)
-	return r.multiplied(g, g.uses(nil), f.Signature.InputArg[arg].Name, depth)
 }
 
 // guard makes n the variable's value behind a placeholder with a default, which TensorFlow's optimisers do not fold.

@@ -11,6 +11,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/savedmodel"
+	"shoal/savedmodel/rewrite"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -19,6 +20,9 @@ import (
 type Options struct {
 	Tags      []string        // of the meta graph to serve; empty: serve
 	Session   *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
+	NoPrune   bool            // load graphs as they are
+	Freeze    rewrite.Mode    // which variables become constants
+	Scratch   string          // directory of rewritten graphs; "": the system's temporary one
 	Instances int             // runs of one version at once, ≥ 1
 
 	Batch            bool // false: every request runs alone

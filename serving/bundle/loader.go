@@ -44,7 +44,9 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	model, err := savedmodel.Load(l.dir, savedmodel.Options{Tags: l.Tags, Config: session})
+	model, err := savedmodel.Load(l.dir, savedmodel.Options{
+		Tags: l.Tags, Config: session, NoPrune: l.NoPrune, Freeze: l.Freeze, ScratchDir: l.Scratch, Logger: log,
+	})
 	if l.Loaded != nil {
 		l.Loaded(l.model, l.version, l.dir, time.Since(start), err)
 	}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"io"
+
+	"shoal/benchmarks/bodies"
+	"shoal/benchmarks/load"
+	"shoal/tensor"
+)
+
+// measured is a closed loop's outcome with what it cost the server.
+type measured struct {
+	*load.Summary
+	cpu time.Duration // the server's, for a request
+}
+
+// drive runs a closed loop and reads the server's processor time around it. Anything but good answers is an error: a server
+// that refuses is fast.
+func drive(ctx context.Context, p *process, t load.Target, clients int, d time.Duration) (*measured, error) {
+	o := load.Options{Clients: clients, Duration: d + d/4, Warmup: d / 4, Timeout: time.Minute}
+	before, err := p.cpu()
+	if err != nil {
+		return nil, err
+	}
+	a, err := load.Start(ctx, t, o)
+	if err != nil {
+		return nil, err
+	}
+	answered := 0
+	rec := load.NewRecorder(o, 0)
+	for block := range a.Results() {
+		answered += len(block)
+		rec.Add(block)
+	}
+	s := rec.Summary(a.Totals())
+	after, err := p.cpu()
+	if err != nil {
+		return nil, err
+	}
+	if s.Good != s.Sent || s.Good == 0 {
+		return nil, fmt.Errorf("of %d requests %d were answered well; codes %v", s.Sent, s.Good, s.Codes)
+	}
+	return &measured{s, (after - before) / time.Duration(max(answered, 1))}, ctx.Err()
+}
+
+// work is a model's requests with so many instances each, in both forms.
+type work struct {
+	model  string
+	rest   []load.Body
+	grpc   []load.Body
+	answer []byte // to the first
+}
+
+// newWork asks the server for the model's metadata and for one answer, whose bytes the echo will send.
+func newWork(p *process, model string, rows, count int) (*work, error) {
+	doc, err := get(http.Get("http://" + p.rest + "/v1/models/" + model + "/metadata"))
+	if err != nil {
+		return nil, err
+	}
+	meta, err := bodies.ParseMetadata(doc)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := meta.Signature("")
+	if err != nil {
+		return nil, err
+	}
+	w := &work{model: model}
+	if err := w.make(sig, rows, count); err != nil {
+		return nil, err
+	}
+	w.answer, err = get(http.Post(w.url(p.rest), "application/json", strings.NewReader(string(w.rest[0].Data))))
+	return w, err
+}
+
+func (w *work) make(sig *tensor.Signature, rows, count int) error {
+	sizes, err := bodies.ParseSizes(fmt.Sprint(rows))
+	if err != nil {
+		return err
+	}
+	requests, err := bodies.Random{Signature: sig, Sizes: sizes, Seed: 1}.Requests(count)
+	if err != nil {
+		return err
+	}
+	spec := specOf(w.model)
+	for _, r := range requests {
+		rest, err := bodies.REST(sig, r)
+		if err != nil {
+			return err
+		}
+		grpc, err := bodies.GRPC(spec, sig, r)
+		if err != nil {
+			return err
+		}
+		w.rest, w.grpc = append(w.rest, rest), append(w.grpc, grpc)
+	}
+	return nil
+}
+
+func (w *work) url(address string) string {
+	return "http://" + address + "/v1/models/" + w.model + ":predict"
+}
+
+// overREST drives any server with the REST bodies.
+func (w *work) overREST(ctx context.Context, p *process, clients int, d time.Duration) (*measured, error) {
+	t, err := load.NewREST(w.url(p.rest), w.rest, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return drive(ctx, p, t, clients, d)
+}
+
+func (w *work) overGRPC(ctx context.Context, p *process, clients int, d time.Duration) (*measured, error) {
+	t, err := load.NewGRPC(p.grpc, w.grpc, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return drive(ctx, p, t, clients, d)
+}
+
+func get(resp *http.Response, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, b)
+	}
+	return b, err
+}

@@ -1,0 +1,144 @@
+// The charts: six of them over the last five minutes, of everything or of one model. They are drawn by uPlot; the caption of
+// each tells the newest values, or those under the pointer, in words that a screen reader reads too.
+
+import { $, el, text, number, duration, share } from "./dom.js";
+
+const WINDOW = 300; // seconds
+const COLOURS = ["--one", "--two", "--three", "--four"];
+
+const FIGURES = [
+  { id: "requests", title: "Requests/s", write: number, series: [["answered", (f) => Math.max((f.rps || 0) - (f.eps || 0), 0)], ["errors", (f) => f.eps || 0]] },
+  { id: "latency", title: "Latency", write: duration, series: [["p50", (f) => f.p50], ["p99", (f) => f.p99]] },
+  { id: "queue", title: "Requests waiting", write: number, series: [["waiting", (f) => f.queue || 0]] },
+  { id: "batch", title: "Batch size", write: number, series: [["rows", (f) => f.rows], ["with padding", (f) => f.padded]] },
+  { id: "run", title: "Run of a batch", write: duration, series: [["p50", (f) => f.run50], ["p99", (f) => f.run99]] },
+];
+const BUSY = { id: "busy", title: "Instances busy", write: number, series: [["busy", (f) => f.busy || 0]] };
+
+export class Charts {
+  constructor() {
+    this.keep = WINDOW;
+    this.ticks = [];
+    this.devices = null; // names; null: not known yet
+    this.charts = [];
+    this.selected = "";
+    $("chart-model").addEventListener("change", (e) => {
+      this.selected = e.target.value;
+      this.draw();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
+    this.observer = new ResizeObserver((entries) => {
+      for (const e of entries) {
+        const chart = this.charts.find((c) => c.plot === e.target);
+        if (chart && e.contentRect.width > 0) chart.uplot.setSize({ width: e.contentRect.width, height: 150 });
+      }
+    });
+  }
+
+  state(state) {
+    const names = state.models.map((m) => m.name);
+    const select = $("chart-model");
+    const options = ["", ...names];
+    if ([...select.options].map((o) => o.value).join("\n") !== options.join("\n")) {
+      select.replaceChildren(...options.map((n) => el("option", { value: n }, n || "all models")));
+      if (!options.includes(this.selected)) this.selected = "";
+      select.value = this.selected;
+    }
+    const devices = state.devices.map((d) => d.name);
+    if (this.devices === null || devices.join() !== this.devices.join()) {
+      this.devices = devices;
+      this.build();
+    }
+  }
+
+  history(ticks) {
+    this.ticks = ticks;
+    this.draw();
+  }
+
+  tick(tick) {
+    this.ticks.push(tick);
+    if (this.ticks.length > this.keep) this.ticks.splice(0, this.ticks.length - this.keep);
+    if (!document.hidden) this.draw();
+  }
+
+  /** build makes the charts anew: the colours or the devices have changed. */
+  build() {
+    for (const c of this.charts) {
+      this.observer.unobserve(c.plot);
+      c.uplot.destroy();
+    }
+    const last = this.devices?.length
+      ? { id: "devices", title: "Device use", write: share, max: 1, whole: true,
+          series: this.devices.slice(0, COLOURS.length).map((d) => [d, (t) => t.devices?.[d]?.use]) }
+      : BUSY;
+    this.charts = [...FIGURES, last].map((spec) => makeChart(spec));
+    $("charts").replaceChildren(...this.charts.map((c) => c.figure));
+    for (const c of this.charts) this.observer.observe(c.plot);
+    this.draw();
+  }
+
+  draw() {
+    const end = this.ticks.length ? this.ticks[this.ticks.length - 1].at / 1000 : 0;
+    const times = this.ticks.map((t) => t.at / 1000);
+    const figures = this.selected ? this.ticks.map((t) => t.models?.[this.selected] || {}) : this.ticks;
+    for (const c of this.charts) {
+      const source = c.spec.whole ? this.ticks : figures;
+      c.end = end;
+      c.uplot.setData([times, ...c.spec.series.map(([, value]) => source.map((f) => value(f) ?? null))]);
+      c.caption();
+    }
+  }
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function makeChart(spec) {
+  const plot = el("div", { class: "plot", "aria-hidden": "true" });
+  const time = el("span");
+  const values = spec.series.map(() => el("span"));
+  const keys = spec.series.map(([name], i) => el("span", {}, el("i", { class: `c${i + 1}` }), `${name} `, values[i]));
+  const figure = el("figure", { class: "chart", id: `chart-${spec.id}` },
+    el("figcaption", {}, el("b", {}, spec.title), el("span", { class: "values" }, time, ...keys)), plot);
+  const chart = { spec, figure, plot, end: 0 };
+
+  const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif", ticks: { show: false }, grid: { stroke: colour("--grid"), width: 1 } };
+  chart.uplot = new uPlot({
+    width: plot.clientWidth || 320,
+    height: 150,
+    padding: [8, 6, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, sync: { key: "status" }, points: { size: 6 } },
+    scales: {
+      x: { range: () => [chart.end - WINDOW, chart.end] },
+      y: { range: (u, min, max) => [0, spec.max || niceTop(max)] },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, space: 70, size: 26, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB").slice(0, 5)), incrs: [60, 120, 300] },
+      { ...axis, size: 56, space: 34, values: (u, ticks) => ticks.map((t) => spec.write(t).replace(/\.0+(?=\D|$)/, "")) },
+    ],
+    series: [{}, ...spec.series.map(([name], i) => ({
+      label: name, stroke: colour(COLOURS[i]), width: 1.6, points: { show: false }, spanGaps: false,
+      fill: i === 0 && spec.series.length === 1 ? colour(COLOURS[i]) + "22" : undefined,
+    }))],
+    hooks: { setCursor: [() => chart.caption?.()] },
+  }, [[], ...spec.series.map(() => [])], plot);
+
+  chart.caption = () => {
+    const u = chart.uplot;
+    if (!u) return;
+    const under = u.cursor.idx !== null && u.cursor.idx !== undefined && u.cursor.left >= 0;
+    const at = under ? u.cursor.idx : u.data[0].length - 1;
+    text(time, under ? new Date(u.data[0][at] * 1000).toLocaleTimeString("en-GB") : "");
+    values.forEach((v, i) => text(v, at < 0 ? "–" : spec.write(u.data[i + 1][at])));
+  };
+  return chart;
+}
+
+/** niceTop is a round number above max, so that the axis does not jump with every reading. */
+function niceTop(max) {
+  if (!max || max <= 0) return 1;
+  const unit = 10 ** Math.floor(Math.log10(max));
+  for (const step of [1, 2, 4, 5, 8, 10]) if (max * 1.08 <= step * unit) return step * unit;
+  return 20 * unit;
+}

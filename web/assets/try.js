@@ -1,0 +1,170 @@
+// The form: it asks for a version's signatures, fills in an example, sends it to the API as any client would, and shows the
+// curl command that does the same.
+
+import { $, el, text, duration, phasesBar, phasesText } from "./dom.js";
+
+const SHOWN = 20000; // characters of an answer
+const INLINE = 2000; // characters of a body in the curl command
+
+export class Try {
+  constructor() {
+    this.models = [];
+    this.details = null;
+    this.asked = 0;
+    $("try-model").addEventListener("change", () => this.fillVersions());
+    $("try-version").addEventListener("change", () => this.load());
+    $("try-signature").addEventListener("change", () => this.example());
+    $("try-reset").addEventListener("click", () => this.example());
+    $("try-body").addEventListener("input", () => this.curl());
+    $("try-copy").addEventListener("click", () => this.copy());
+    $("try-form").addEventListener("submit", (e) => {
+      e.preventDefault();
+      this.send();
+    });
+    this.enable();
+  }
+
+  /** state keeps what was chosen and typed as long as it is still there. */
+  state(state) {
+    this.models = state.models.filter((m) => m.versions.some((v) => v.state === "AVAILABLE"));
+    const before = $("try-model").value;
+    setOptions($("try-model"), this.models.map((m) => [m.name, m.name]));
+    if (before !== $("try-model").value || !this.details) this.fillVersions();
+    else this.fillVersions(true);
+    this.enable();
+  }
+
+  enable() {
+    const some = this.models.length > 0;
+    for (const e of $("try-form").elements) e.disabled = !some;
+    if (!some) text($("try-hint"), "No model is available.");
+  }
+
+  /** choose is for the table's buttons. */
+  async choose(name, version) {
+    $("try-model").value = name;
+    this.fillVersions(true);
+    $("try-version").value = `version=${version}`;
+    $("try").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    $("try-body").focus({ preventScroll: true });
+    await this.load();
+  }
+
+  fillVersions(quietly = false) {
+    const m = this.models.find((x) => x.name === $("try-model").value);
+    if (!m) return;
+    const available = m.versions.filter((v) => v.state === "AVAILABLE");
+    const before = $("try-version").value;
+    setOptions($("try-version"), [["", `newest (${available[0].version})`],
+      ...Object.entries(m.labels || {}).filter(([, n]) => available.some((v) => v.version === n)).map(([l, n]) => [`label=${l}`, `${l} (${n})`]),
+      ...available.map((v) => [`version=${v.version}`, String(v.version)])]);
+    if (!quietly || before !== $("try-version").value) this.load();
+  }
+
+  async load() {
+    const ask = ++this.asked;
+    const name = $("try-model").value;
+    const [kind, value] = $("try-version").value.split(/=(.*)/s);
+    const query = new URLSearchParams({ name });
+    if (kind) query.set(kind, value);
+    let details;
+    try {
+      const answer = await fetch(`status/model?${query}`);
+      details = await answer.json();
+      if (!answer.ok) throw new Error(details.error);
+    } catch (e) {
+      if (ask === this.asked) text($("try-hint"), `The signatures could not be read: ${e.message}`);
+      return;
+    }
+    if (ask !== this.asked) return; // something else was chosen meanwhile
+    this.details = details;
+    setOptions($("try-signature"), details.signatures.map((s) => [s.name, s.name]));
+    this.example();
+  }
+
+  signature() {
+    return this.details?.signatures.find((s) => s.name === $("try-signature").value);
+  }
+
+  example() {
+    const s = this.signature();
+    if (!s) return;
+    const list = (tensors) => tensors.map((t) => `${t.name}: ${t.type} ${t.shape}`).join(", ");
+    text($("try-tensors"), `Takes ${list(s.inputs) || "nothing"}. Gives ${list(s.outputs) || "nothing"}.`);
+    text($("try-hint"), s.example ? "" : "No short example can be made for this signature: its inputs are large or of a type that JSON does not have.");
+    $("try-body").value = s.example;
+    $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(s.example.length / 90)));
+    this.curl();
+  }
+
+  path() {
+    const [kind, value] = $("try-version").value.split(/=(.*)/s);
+    const place = kind === "label" ? `/labels/${encodeURIComponent(value)}` : kind ? `/versions/${value}` : "";
+    return `v1/models/${encodeURIComponent($("try-model").value)}${place}:${this.signature()?.verb || "predict"}`;
+  }
+
+  curl() {
+    const url = new URL(this.path(), document.baseURI).href;
+    const body = $("try-body").value;
+    const quoted = body.length > INLINE ? "@request.json" : `'${body.replaceAll("'", `'\\''`)}'`;
+    text($("try-curl"), `curl -d ${quoted} '${url}'`);
+  }
+
+  async copy() {
+    const button = $("try-copy");
+    try {
+      await navigator.clipboard.writeText($("try-curl").textContent);
+      text(button, "Copied");
+    } catch {
+      // A page over plain HTTP may not write to the clipboard: the text is marked, for the keyboard.
+      getSelection().selectAllChildren($("try-curl"));
+      $("try-curl").focus();
+      text(button, "Marked: press Ctrl+C");
+    }
+    setTimeout(() => text(button, "Copy"), 2500);
+  }
+
+  async send() {
+    const button = $("try-form").querySelector("[type=submit]");
+    button.disabled = true;
+    const start = performance.now();
+    try {
+      const answer = await fetch(this.path(), { method: "POST", headers: { "Content-Type": "application/json" }, body: $("try-body").value });
+      const body = await answer.text();
+      this.show(answer, body, performance.now() - start);
+    } catch (e) {
+      this.show(null, `The request could not be sent: ${e.message}`, performance.now() - start);
+    }
+    button.disabled = false;
+  }
+
+  show(answer, body, took) {
+    const ok = answer?.ok;
+    $("try-answer").hidden = false;
+    $("try-code").className = `pill ${ok ? "good" : "bad"}`;
+    text($("try-code"), answer ? `${answer.status}` : "no answer");
+    const phases = timing(answer?.headers.get("Server-Timing"));
+    const batch = answer?.headers.get("Shoal-Batch-Size");
+    const version = answer?.headers.get("Shoal-Model-Version");
+    text($("try-took"), [`${duration(took)} in the browser`, phases && phasesText(phases), version && `version ${version}`, batch && `in a batch of ${batch}`].filter(Boolean).join(" · "));
+    $("try-bar").replaceChildren(...(phases ? [phasesBar({ ...phases, total: 0 }, Object.values(phases).reduce((a, b) => a + b, 0) || 1)] : []));
+    text($("try-output"), body.length > SHOWN ? `${body.slice(0, SHOWN)}\n… ${body.length - SHOWN} characters more` : body);
+  }
+}
+
+/** timing reads the Server-Timing header: "decode;dur=0.1, run;dur=2". */
+function timing(header) {
+  if (!header) return null;
+  const phases = {};
+  for (const [, name, ms] of header.matchAll(/(\w+);dur=([\d.]+)/g)) phases[name] = Number(ms);
+  return phases;
+}
+
+/** setOptions changes a list only where it differs, and keeps the choice where it can. */
+function setOptions(select, options) {
+  const same = select.options.length === options.length && options.every(([value, label], i) => select.options[i].value === value && select.options[i].label === label);
+  if (same) return;
+  const before = select.value;
+  select.replaceChildren(...options.map(([value, label]) => el("option", { value }, label)));
+  if (options.some(([value]) => value === before)) select.value = before;
+}
