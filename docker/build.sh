@@ -38,5 +38,5 @@ choose BASE_IMAGE run shoal-base:bookworm
 choose BUILD_IMAGE build shoal-build:bookworm
 version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo unknown)}
 echo "build: shoal:$kind $version from $BASE_IMAGE, built in $BUILD_IMAGE"
-exec docker build --file "$dockerfile" --tag "shoal:$kind" --build-arg "BASE_IMAGE=$BASE_IMAGE" --build-arg "BUILD_IMAGE=$BUILD_IMAGE" \
-    --build-arg "VERSION=$version" --build-arg "BASE_DIGEST=$(docker image inspect --format '{{.Id}}' "$BASE_IMAGE")" "$@" .
+exec docker build --file "$dockerfile" --tag "shoal:$kind" --build-arg "BASE_IMAGE=$BASE_IMAGE" \
+    --build-arg "BUILD_IMAGE=$BUILD_IMAGE" --build-arg "VERSION=$version" "$@" .

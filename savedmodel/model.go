@@ -38,6 +38,8 @@ type Options struct {
 	Device       string       // for the ops that name none, "/device:CPU:1"; empty: TensorFlow chooses
 	ScratchDir   string       // where rewritten graphs lie while they are loaded; empty: the system's temporary directory
 	Logger       *slog.Logger // nil: nothing is logged
+
+	keepGraphs bool // a run can be asked for the graph that it executes; for tests
 }
 
 func (o Options) withDefaults() Options {

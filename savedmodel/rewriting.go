@@ -172,7 +172,7 @@ func (o Options) forRewritten() Options {
 	}
 	// No copies of the graph for a later change of it, or for somebody who asks how it was partitioned: neither happens here.
 	c.Experimental.OptimizeForStaticGraph = true
-	c.Experimental.DisableOutputPartitionGraphs = false
+	c.Experimental.DisableOutputPartitionGraphs = !o.keepGraphs
 	if o.Device != "" {
 		c.AllowSoftPlacement = true // not every op has a kernel for every device
 	}

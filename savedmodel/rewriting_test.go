@@ -83,16 +83,20 @@ func TestAutoFreezesConvolutions(t *testing.T) {
 	}
 }
 
+func randomBatch(r runner, signature string, rows int64) *tensor.Batch {
+	sig := r.model.Signatures[signature]
+	b := &tensor.Batch{Signature: sig, Parts: [][]tensor.Tensor{randomInputs(sig, rows, rand.New(rand.NewPCG(1, 2)))}}
+	for _, in := range b.Parts[0] {
+		b.Shapes = append(b.Shapes, in.Shape)
+	}
+	return b
+}
+
 // traced lists what the model's serving_default executes for a random batch of two.
 func traced(t *testing.T, dir string, o Options) []Executed {
 	t.Helper()
 	r := newRunner(t, dir, o)
-	sig := r.model.Signatures["serving_default"]
-	b := &tensor.Batch{Signature: sig, Parts: [][]tensor.Tensor{randomInputs(sig, 2, rand.New(rand.NewPCG(1, 2)))}}
-	for _, in := range b.Parts[0] {
-		b.Shapes = append(b.Shapes, in.Shape)
-	}
-	list, err := r.instance.Trace(b)
+	list, err := r.instance.Trace(randomBatch(r, "serving_default", 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,21 +112,31 @@ func countOps(list []Executed, is func(op string) bool) (n int) {
 	return n
 }
 
-func TestZZ(t *testing.T) {
-	r := newRunner(t, rewriteModels(t)["test/mlp/1"], Options{Freeze: rewrite.Always})
-	sig := r.model.Signatures["serving_default"]
-	b := &tensor.Batch{Signature: sig, Parts: [][]tensor.Tensor{randomInputs(sig, 2, rand.New(rand.NewPCG(1, 2)))}}
-	b.Shapes = append(b.Shapes, b.Parts[0][0].Shape)
-	m, err := r.instance.record(b, &pb.RunOptions{OutputPartitionGraphs: true, InterOpThreadPool: -1})
+// TestProductsDoNotSeeConstants: oneDNN must not take the weights of matrix products for constants, or it lays them out again
+// for every other batch size, in every run. That hangs on TensorFlow's optimisers leaving a placeholder with a default alone: a
+// newer TensorFlow may fold it, and then this fails.
+func TestProductsDoNotSeeConstants(t *testing.T) {
+	r := newRunner(t, rewriteModels(t)["test/mlp/1"], Options{Freeze: rewrite.Always, keepGraphs: true})
+	meta, err := r.instance.record(randomBatch(r, "serving_default", 2), &pb.RunOptions{OutputPartitionGraphs: true, InterOpThreadPool: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, g := range m.PartitionGraphs {
+	products, variables := 0, 0
+	for _, g := range meta.PartitionGraphs {
 		for _, n := range g.Node {
-			if n.Op != "Const" {
-				t.Log(n)
+			if strings.HasSuffix(n.Op, "MatMul") {
+				products++
+				if n.Attr["is_filter_const"].GetB() {
+					t.Errorf("%s %s takes its weights for a constant", n.Op, n.Name)
+				}
+			}
+			if n.Op == "VarHandleOp" || n.Op == "ReadVariableOp" {
+				variables++
 			}
 		}
+	}
+	if products != 4 || variables != 0 {
+		t.Errorf("%d products and %d variables, want 4 and 0", products, variables)
 	}
 }
 
@@ -178,9 +192,6 @@ func TestFallsBackToTheOriginal(t *testing.T) {
 			scratch := o.ScratchDir
 			damage(t, dir, &o)
 			m, err := Load(dir, o)
-			if name == "in pieces" && err != nil {
-				t.Skip("TensorFlow reads the pieces first: ", err)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}

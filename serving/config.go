@@ -133,7 +133,7 @@ func (m *Manager) configure(c ModelConfig) {
 
 // remove ends a model; its versions go, their states are kept. Call with mu held.
 func (m *Manager) remove(mod *model) {
-	mod.configured = false
+	mod.configured, mod.settledOnce = false, false
 	mod.config.Labels = nil
 	mod.forgetLook()
 	m.aspire(mod, nil)

@@ -45,6 +45,8 @@ type model struct {
 	configured bool
 	versions   map[place]*version
 
+	settledOnce bool // since it was configured: its versions have all been available or failed at one moment
+
 	// what the last look found; looked is false until one has used the present configuration
 	looked  bool
 	problem error  // why the look failed

@@ -92,11 +92,18 @@ func (m *Manager) Ready() (bool, []string) {
 		reasons = append(reasons, "no configuration yet")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.models)) {
-		if mod := m.models[name]; mod.configured && !mod.serves() {
+		if mod := m.models[name]; mod.configured && !m.isReady(mod) {
 			reasons = append(reasons, fmt.Sprintf("model %s: %s", name, m.whyNot(mod)))
 		}
 	}
 	return len(reasons) == 0, reasons
+}
+
+// isReady says whether the model can be used: a version is available, and the first versions have all settled, so that a
+// server that has just started does not get traffic for one that is still loading. Call with mu held.
+func (m *Manager) isReady(mod *model) bool {
+	mod.settledOnce = mod.settledOnce || m.settled(mod)
+	return mod.settledOnce && mod.serves()
 }
 
 func (mod *model) serves() bool {
@@ -108,7 +115,7 @@ func (mod *model) serves() bool {
 	return false
 }
 
-// whyNot says why a model has no available version: the version that came furthest speaks for it.
+// whyNot says why a model is not ready: of the versions that are not available, the one that came furthest speaks for it.
 func (m *Manager) whyNot(mod *model) string {
 	if m.opts.PollWait < 0 {
 		return "versions are never looked for: --file_system_poll_wait_seconds is negative"
@@ -118,7 +125,7 @@ func (m *Manager) whyNot(mod *model) string {
 	}
 	for _, v := range mod.newestFirst() {
 		switch {
-		case !v.aspired:
+		case !v.aspired, v.state == Available:
 		case v.err != nil && v.state == Loading:
 			return fmt.Sprintf("version %d failed to load and will be tried again: %s", v.number, describe(v.err))
 		case v.err != nil:

@@ -33,7 +33,7 @@ type figures struct {
 // modelFigures are a model's, and its versions' by number.
 type modelFigures struct {
 	figures
-	Versions map[string]figures `json:"versions,omitempty"`
+	Versions map[string]figures `json:"versions,omitempty"` // -1: not known
 }
 
 // tick is one reading. Models that are idle are left out.
@@ -113,6 +113,9 @@ func (p *Page) tick(now time.Time, models []serving.ModelStatus) tick {
 		k := key{m.Name, anyVersion}
 		wanted[k] = true
 		model.count(p.series.get(k))
+		if f := model.figures(seconds); !f.idle() {
+			mf.Versions[strconv.FormatInt(anyVersion, 10)] = f
+		}
 		for _, v := range m.Versions {
 			if !live(v.State) {
 				continue

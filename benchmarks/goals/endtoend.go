@@ -11,6 +11,7 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/benchmarks/raw"
+	"shoal/benchmarks/servers"
 )
 
 // suite measures the goals one after the other, each with what it is held against close by in time.
@@ -33,11 +34,11 @@ const rounds = 3
 // endToEnd measures goals 7, 12, 3 and 11 with the MLP.
 func (s *suite) endToEnd(ctx context.Context) error {
 	dir := filepath.Join(s.models, "test", "mlp")
-	shoal, err := startShoal(ctx, s.binary, "mlp", dir)
+	shoal, err := servers.Shoal(ctx, s.binary, "mlp", dir)
 	if err != nil {
 		return err
 	}
-	defer shoal.stop()
+	defer shoal.Stop()
 	loop, err := raw.Load(filepath.Join(dir, "1"), runtime.NumCPU())
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (s *suite) endToEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer echo.stop()
+	defer echo.Stop()
 	if err := s.composite(ctx, shoal, echo, one, loop); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (s *suite) endToEnd(ctx context.Context) error {
 }
 
 // composite is goal 7: what is left when reading and writing HTTP and running the model have taken their share.
-func (s *suite) composite(ctx context.Context, shoal, echo *process, one *work, loop *raw.Loop) error {
+func (s *suite) composite(ctx context.Context, shoal, echo *servers.Process, one *work, loop *raw.Loop) error {
 	var got, bare, model, ratio, cpu []float64
 	var batch, p99 float64
 	for range rounds {
@@ -101,7 +102,7 @@ func (s *suite) composite(ctx context.Context, shoal, echo *process, one *work, 
 }
 
 // oneConnection is goal 12: the mean, as the median of so short a time is a matter of microseconds.
-func (s *suite) oneConnection(ctx context.Context, shoal, echo *process, one *work, loop *raw.Loop) error {
+func (s *suite) oneConnection(ctx context.Context, shoal, echo *servers.Process, one *work, loop *raw.Loop) error {
 	var got, bare, ratio []float64
 	var run float64
 	for range rounds {
@@ -129,7 +130,7 @@ func (s *suite) oneConnection(ctx context.Context, shoal, echo *process, one *wo
 }
 
 // offline is the second half of goal 3: gRPC with 32 instances a request against the session loop at its best batch.
-func (s *suite) offline(ctx context.Context, shoal *process, loop *raw.Loop) error {
+func (s *suite) offline(ctx context.Context, shoal *servers.Process, loop *raw.Loop) error {
 	many, err := newWork(shoal, "mlp", 32, 32)
 	if err != nil {
 		return err
@@ -153,7 +154,7 @@ func (s *suite) offline(ctx context.Context, shoal *process, loop *raw.Loop) err
 }
 
 // manyInstances is goal 11: 64 instances of JSON against the echo of the same bodies.
-func (s *suite) manyInstances(ctx context.Context, shoal *process) error {
+func (s *suite) manyInstances(ctx context.Context, shoal *servers.Process) error {
 	many, err := newWork(shoal, "mlp", 64, 16)
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (s *suite) manyInstances(ctx context.Context, shoal *process) error {
 	if err != nil {
 		return err
 	}
-	defer echo.stop()
+	defer echo.Stop()
 	m, err := many.overREST(ctx, shoal, 8, s.length)
 	if err != nil {
 		return err
@@ -184,11 +185,11 @@ func (s *suite) images(ctx context.Context) error {
 		s.add(g)
 		return nil
 	}
-	shoal, err := startShoal(ctx, s.binary, "mobilenet_v2", dir)
+	shoal, err := servers.Shoal(ctx, s.binary, "mobilenet_v2", dir)
 	if err != nil {
 		return err
 	}
-	defer shoal.stop()
+	defer shoal.Stop()
 	w, err := newWork(shoal, "mobilenet_v2", 1, 4)
 	if err != nil {
 		return err
@@ -217,11 +218,11 @@ func (s *suite) images(ctx context.Context) error {
 
 // processorTime is goal 6: what a request costs with a model that does next to nothing, against a loop around a socket.
 func (s *suite) processorTime(ctx context.Context) error {
-	shoal, err := startShoal(ctx, s.binary, "half_plus_two", filepath.Join(s.models, "test", "half_plus_two"))
+	shoal, err := servers.Shoal(ctx, s.binary, "half_plus_two", filepath.Join(s.models, "test", "half_plus_two"))
 	if err != nil {
 		return err
 	}
-	defer shoal.stop()
+	defer shoal.Stop()
 	w, err := newWork(shoal, "half_plus_two", 1, 16)
 	if err != nil {
 		return err
@@ -230,7 +231,7 @@ func (s *suite) processorTime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer floor.stop()
+	defer floor.Stop()
 	var rest, grpc, bare []float64
 	for range rounds {
 		for _, one := range []struct {

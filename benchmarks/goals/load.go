@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"io"
-
 	"shoal/benchmarks/bodies"
 	"shoal/benchmarks/load"
+	"shoal/benchmarks/servers"
 	"shoal/tensor"
 )
 
@@ -22,9 +22,9 @@ type measured struct {
 
 // drive runs a closed loop and reads the server's processor time around it. Anything but good answers is an error: a server
 // that refuses is fast.
-func drive(ctx context.Context, p *process, t load.Target, clients int, d time.Duration) (*measured, error) {
+func drive(ctx context.Context, p *servers.Process, t load.Target, clients int, d time.Duration) (*measured, error) {
 	o := load.Options{Clients: clients, Duration: d + d/4, Warmup: d / 4, Timeout: time.Minute}
-	before, err := p.cpu()
+	before, err := p.CPU()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func drive(ctx context.Context, p *process, t load.Target, clients int, d time.D
 		rec.Add(block)
 	}
 	s := rec.Summary(a.Totals())
-	after, err := p.cpu()
+	after, err := p.CPU()
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ type work struct {
 }
 
 // newWork asks the server for the model's metadata and for one answer, whose bytes the echo will send.
-func newWork(p *process, model string, rows, count int) (*work, error) {
-	doc, err := get(http.Get("http://" + p.rest + "/v1/models/" + model + "/metadata"))
+func newWork(p *servers.Process, model string, rows, count int) (*work, error) {
+	doc, err := get(http.Get("http://" + p.REST + "/v1/models/" + model + "/metadata"))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func newWork(p *process, model string, rows, count int) (*work, error) {
 	if err := w.make(sig, rows, count); err != nil {
 		return nil, err
 	}
-	w.answer, err = get(http.Post(w.url(p.rest), "application/json", strings.NewReader(string(w.rest[0].Data))))
+	w.answer, err = get(http.Post(w.url(p.REST), "application/json", strings.NewReader(string(w.rest[0].Data))))
 	return w, err
 }
 
@@ -108,16 +108,16 @@ func (w *work) url(address string) string {
 }
 
 // overREST drives any server with the REST bodies.
-func (w *work) overREST(ctx context.Context, p *process, clients int, d time.Duration) (*measured, error) {
-	t, err := load.NewREST(w.url(p.rest), w.rest, nil, nil)
+func (w *work) overREST(ctx context.Context, p *servers.Process, clients int, d time.Duration) (*measured, error) {
+	t, err := load.NewREST(w.url(p.REST), w.rest, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	return drive(ctx, p, t, clients, d)
 }
 
-func (w *work) overGRPC(ctx context.Context, p *process, clients int, d time.Duration) (*measured, error) {
-	t, err := load.NewGRPC(p.grpc, w.grpc, nil, nil)
+func (w *work) overGRPC(ctx context.Context, p *servers.Process, clients int, d time.Duration) (*measured, error) {
+	t, err := load.NewGRPC(p.GRPC, w.grpc, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func exampleRequest(sig *tensor.Signature) (verb, body string) {
 	}
 	switch sig.Method {
 	case "tensorflow/serving/classify", "tensorflow/serving/regress":
-		doc["examples"] = []any{map[string]any{"feature": 1.0}}
+		doc["examples"] = []any{map[string]any{"FEATURE": 1.0}} // what the model parses out of an example is not in the signature
 		return strings.TrimPrefix(sig.Method, "tensorflow/serving/"), marshal(doc)
 	}
 	if len(sig.Inputs) == 0 {

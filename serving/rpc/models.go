@@ -87,7 +87,7 @@ func (s *Server) reloadConfig(ctx context.Context, req *apis_go_proto.ReloadConf
 		before[name] = s.opts.Counter(name)
 	}
 	if err := s.reload(ctx, req.GetConfig()); err != nil {
-		s.opts.Logger.Error("new configuration refused", slog.Any("error", err))
+		s.opts.Logger.Error("new configuration refused", slog.String("reason", status.Convert(err).Message()))
 		return nil, err
 	}
 	resp := &apis_go_proto.ReloadConfigResponse{Status: statusProto(nil)}

@@ -1,23 +1,24 @@
-// The charts: six of them over the last five minutes, of everything or of one model. They are drawn by uPlot; the caption of
+// The charts: six of them over the last minutes, of everything or of one model. They are drawn by uPlot; the caption of
 // each tells the newest values, or those under the pointer, in words that a screen reader reads too.
 
-import { $, el, text, number, duration, share } from "./dom.js";
+import { $, el, text, number, duration, share, clock } from "./dom.js";
 
-const WINDOW = 300; // seconds
+const SHORTEST = 60; // seconds that the charts show at least; they grow with what is known
 const COLOURS = ["--one", "--two", "--three", "--four"];
 
+// Each chart: whole numbers only (whole), a fixed top (max), figures of the machine and not of a model (machine).
 const FIGURES = [
   { id: "requests", title: "Requests/s", write: number, series: [["answered", (f) => Math.max((f.rps || 0) - (f.eps || 0), 0)], ["errors", (f) => f.eps || 0]] },
   { id: "latency", title: "Latency", write: duration, series: [["p50", (f) => f.p50], ["p99", (f) => f.p99]] },
-  { id: "queue", title: "Requests waiting", write: number, series: [["waiting", (f) => f.queue || 0]] },
+  { id: "queue", title: "Requests waiting", write: number, whole: true, series: [["waiting", (f) => f.queue || 0]] },
   { id: "batch", title: "Batch size", write: number, series: [["rows", (f) => f.rows], ["with padding", (f) => f.padded]] },
   { id: "run", title: "Run of a batch", write: duration, series: [["p50", (f) => f.run50], ["p99", (f) => f.run99]] },
 ];
-const BUSY = { id: "busy", title: "Instances busy", write: number, series: [["busy", (f) => f.busy || 0]] };
+const BUSY = { id: "busy", title: "Instances busy", write: number, whole: true, series: [["busy", (f) => f.busy || 0]] };
 
 export class Charts {
   constructor() {
-    this.keep = WINDOW;
+    this.keep = 300;
     this.ticks = [];
     this.devices = null; // names; null: not known yet
     this.charts = [];
@@ -69,7 +70,7 @@ export class Charts {
       c.uplot.destroy();
     }
     const last = this.devices?.length
-      ? { id: "devices", title: "Device use", write: share, max: 1, whole: true,
+      ? { id: "devices", title: "Device use", write: share, max: 1, machine: true,
           series: this.devices.slice(0, COLOURS.length).map((d) => [d, (t) => t.devices?.[d]?.use]) }
       : BUSY;
     this.charts = [...FIGURES, last].map((spec) => makeChart(spec));
@@ -81,10 +82,13 @@ export class Charts {
   draw() {
     const end = this.ticks.length ? this.ticks[this.ticks.length - 1].at / 1000 : 0;
     const times = this.ticks.map((t) => t.at / 1000);
+    const span = Math.max(SHORTEST, end - (times[0] ?? end));
+    const minutes = Math.round(span / 60);
+    text($("charts-title"), minutes > 1 ? `The last ${minutes} minutes` : "The last minute");
     const figures = this.selected ? this.ticks.map((t) => t.models?.[this.selected] || {}) : this.ticks;
     for (const c of this.charts) {
-      const source = c.spec.whole ? this.ticks : figures;
-      c.end = end;
+      const source = c.spec.machine ? this.ticks : figures;
+      [c.start, c.end] = [end - span, end];
       c.uplot.setData([times, ...c.spec.series.map(([, value]) => source.map((f) => value(f) ?? null))]);
       c.caption();
     }
@@ -100,7 +104,7 @@ function makeChart(spec) {
   const keys = spec.series.map(([name], i) => el("span", {}, el("i", { class: `c${i + 1}` }), `${name} `, values[i]));
   const figure = el("figure", { class: "chart", id: `chart-${spec.id}` },
     el("figcaption", {}, el("b", {}, spec.title), el("span", { class: "values" }, time, ...keys)), plot);
-  const chart = { spec, figure, plot, end: 0 };
+  const chart = { spec, figure, plot, start: 0, end: SHORTEST };
 
   const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif", ticks: { show: false }, grid: { stroke: colour("--grid"), width: 1 } };
   chart.uplot = new uPlot({
@@ -110,12 +114,14 @@ function makeChart(spec) {
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "status" }, points: { size: 6 } },
     scales: {
-      x: { range: () => [chart.end - WINDOW, chart.end] },
-      y: { range: (u, min, max) => [0, spec.max || niceTop(max)] },
+      x: { range: () => [chart.start, chart.end] },
+      y: { range: (u, min, max) => [0, spec.max || niceTop(max, spec.whole)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 26, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB").slice(0, 5)), incrs: [60, 120, 300] },
-      { ...axis, size: 56, space: 34, values: (u, ticks) => ticks.map((t) => spec.write(t).replace(/\.0+(?=\D|$)/, "")) },
+      { ...axis, grid: { show: false }, space: 80, size: 26, incrs: [15, 30, 60, 120, 300],
+        values: (u, ticks, i, space, step) => ticks.map((t) => clock(t * 1000).slice(0, step < 60 ? 8 : 5)) },
+      { ...axis, size: 56, space: 34, incrs: spec.whole ? [1, 2, 4, 5, 8].flatMap((n) => [n, 10 * n, 100 * n, 1000 * n]).sort((a, b) => a - b) : undefined,
+        values: (u, ticks) => ticks.map((t) => spec.write(t).replace(/\.0+(?=\D|$)/, "")) },
     ],
     series: [{}, ...spec.series.map(([name], i) => ({
       label: name, stroke: colour(COLOURS[i]), width: 1.6, points: { show: false }, spanGaps: false,
@@ -129,15 +135,15 @@ function makeChart(spec) {
     if (!u) return;
     const under = u.cursor.idx !== null && u.cursor.idx !== undefined && u.cursor.left >= 0;
     const at = under ? u.cursor.idx : u.data[0].length - 1;
-    text(time, under ? new Date(u.data[0][at] * 1000).toLocaleTimeString("en-GB") : "");
+    text(time, under ? clock(u.data[0][at] * 1000) : "");
     values.forEach((v, i) => text(v, at < 0 ? "–" : spec.write(u.data[i + 1][at])));
   };
   return chart;
 }
 
 /** niceTop is a round number above max, so that the axis does not jump with every reading. */
-function niceTop(max) {
-  if (!max || max <= 0) return 1;
+function niceTop(max, whole) {
+  if (!max || max <= 0) return whole ? 4 : 1;
   const unit = 10 ** Math.floor(Math.log10(max));
   for (const step of [1, 2, 4, 5, 8, 10]) if (max * 1.08 <= step * unit) return step * unit;
   return 20 * unit;

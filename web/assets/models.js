@@ -38,6 +38,7 @@ export class Models {
         rows.push(this.row(m, v, i === 0));
         if (v.failed) rows.push(el("tr", { role: "row", class: "why" }, el("td", { role: "cell", class: "reason", colspan: 11 }, v.reason)));
       });
+      if (m.versions.length > 1) rows.push(this.unknownRow(m));
     }
     this.body.replaceChildren(...rows);
     if (focused) this.body.querySelector(`[data-try="${CSS.escape(focused)}"]`)?.focus();
@@ -74,12 +75,24 @@ export class Models {
     return el("tr", { role: "row", class: first ? null : "more" }, ...cells);
   }
 
+  /** unknownRow is for requests of which no version is known; it shows while there are any. */
+  unknownRow(m) {
+    const values = FIGURES.map(([label]) => cell(label, "–", "number"));
+    const row = el("tr", { role: "row", class: "more" },
+      el("th", { scope: "row", role: "rowheader" }, el("span", { class: "hidden" }, m.name)),
+      cell("Version", "not known", "quiet"), el("td", { role: "cell" }), ...values, el("td", { role: "cell" }));
+    row.hidden = true;
+    this.cells.push({ model: m.name, version: "-1", values, row });
+    return row;
+  }
+
   tick(tick) {
     this.last = tick;
     for (const c of this.cells) {
       const model = tick.models?.[c.model];
       // Requests whose version is not known are the only version's.
       const figures = (c.only ? model : model?.versions?.[c.version]) || {};
+      if (c.row) c.row.hidden = !figures.rps;
       FIGURES.forEach(([, value], i) => text(c.values[i], value(figures)));
     }
   }

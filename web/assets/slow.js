@@ -30,11 +30,11 @@ export class Slow {
 }
 
 function row(c, full) {
-  const version = c.version === undefined ? "" : ` ${c.version}`;
+  const version = c.version === undefined ? "" : `version ${c.version} · `;
   const signature = c.signature && c.signature !== "serving_default" ? ` · ${c.signature}` : "";
   const item = el("li", {},
     el("time", { datetime: new Date(c.at).toISOString() }, clock(c.at)),
-    el("span", { class: "what" }, `${c.model}${version} `, el("span", { class: "quiet small" }, `${c.api} ${c.method}${signature}`)),
+    el("span", { class: "what" }, `${c.model || "no model"} `, el("span", { class: "quiet small" }, `${version}${c.api} ${c.method}${signature}`)),
     el("span", { class: "total" }, duration(c.total)),
     phasesBar(c, full),
     el("span", { class: "phases" }, phasesText(c), c.trace ? el("span", { class: "mono" }, ` · trace ${c.trace}`) : null));

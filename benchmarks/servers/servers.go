@@ -1,4 +1,5 @@
-package main
+// Package servers starts servers as processes of their own for benchmarks, and reads what they use.
+package servers
 
 import (
 	"bytes"
@@ -9,65 +10,41 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
-
-	"shoal/benchmarks/echo"
 )
 
-// process is a server under measurement: a process of its own, whose processor time can be read.
-type process struct {
+// Process is a server under measurement: a process of its own, whose processor time can be read.
+type Process struct {
 	cmd  *exec.Cmd
-	rest string // host:port
-	grpc string
+	REST string // host:port
+	GRPC string // empty where it has none
 	log  bytes.Buffer
 	done chan struct{}
 }
 
-// startShoal serves one model.
-func startShoal(ctx context.Context, binary, model, dir string, more ...string) (*process, error) {
-	p := &process{rest: freeAddress(), grpc: freeAddress()}
-	args := []string{"serve", "--rest_api_port=" + port(p.rest), "--port=" + port(p.grpc), "--model_name=" + model, "--model_base_path=" + dir}
+// Shoal serves one model.
+func Shoal(ctx context.Context, binary, model, dir string, more ...string) (*Process, error) {
+	p := &Process{REST: FreeAddress(), GRPC: FreeAddress()}
+	args := []string{"serve", "--rest_api_port=" + port(p.REST), "--port=" + port(p.GRPC), "--model_name=" + model, "--model_base_path=" + dir}
 	p.cmd = exec.Command(binary, append(args, more...)...)
 	return p, p.start(ctx, "/readyz", http.StatusOK)
 }
 
-// The comparison servers are this program again, called with one of these words.
-const (
-	roleEcho  = "serve-echo"
-	roleFloor = "serve-floor"
-)
-
-// startOther runs this program as a comparison server that answers with as many bytes as answer has.
-func startOther(ctx context.Context, role string, answer []byte) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p := &process{rest: freeAddress()}
-	p.cmd = exec.Command(self, role, p.rest)
-	p.cmd.Stdin = bytes.NewReader(answer)
+// Start runs any server that listens on address. It is ready when it accepts connections.
+func Start(ctx context.Context, cmd *exec.Cmd, address string) (*Process, error) {
+	p := &Process{cmd: cmd, REST: address}
 	return p, p.start(ctx, "", 0)
 }
 
-// serveOther is the other side of startOther.
-func serveOther(role, address string, answer []byte) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	if role == roleFloor {
-		return echo.Floor(l, answer)
-	}
-	return echo.New(answer, 64<<20).Serve(l)
-}
-
 // start waits until the server answers at path with the code, or accepts connections where there is no path.
-func (p *process) start(ctx context.Context, path string, code int) error {
+func (p *Process) start(ctx context.Context, path string, code int) error {
 	p.done = make(chan struct{})
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that Stop reaches its workers
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
@@ -77,12 +54,12 @@ func (p *process) start(ctx context.Context, path string, code int) error {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for !answers(p.rest, path, code) {
+	for !answers(p.REST, path, code) {
 		select {
 		case <-p.done:
 			return fmt.Errorf("%s ended at once:\n%s", p.cmd.Path, p.log.String())
 		case <-ctx.Done():
-			p.stop()
+			p.Stop()
 			return fmt.Errorf("%s is not ready: %w\n%s", p.cmd.Path, ctx.Err(), p.log.String())
 		case <-time.After(50 * time.Millisecond):
 		}
@@ -106,19 +83,19 @@ func answers(address, path string, code int) bool {
 	return resp.StatusCode == code
 }
 
-// stop asks the process to end and waits for it.
-func (p *process) stop() {
+// Stop asks the process to end and waits for it.
+func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
-		_ = p.cmd.Process.Kill()
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		<-p.done
 	}
 }
 
-// cpu is the processor time used so far.
-func (p *process) cpu() (time.Duration, error) {
+// CPU is the processor time used so far.
+func (p *Process) CPU() (time.Duration, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
@@ -134,7 +111,8 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / ticksPerSecond, errors.Join(err1, err2)
 }
 
-func freeAddress() string {
+// FreeAddress is one that nobody listens on.
+func FreeAddress() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "127.0.0.1:0"
@@ -146,4 +124,32 @@ func freeAddress() string {
 func port(address string) string {
 	_, p, _ := net.SplitHostPort(address)
 	return p
+}
+
+// Memory is what the process and those it started hold now, in bytes; what they share counts once for each.
+func (p *Process) Memory() int64 {
+	total := int64(0)
+	for _, pid := range family(p.cmd.Process.Pid) {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if fields := strings.Fields(string(raw)); err == nil && len(fields) > 1 {
+			pages, _ := strconv.ParseInt(fields[1], 10, 64)
+			total += pages * int64(os.Getpagesize())
+		}
+	}
+	return total
+}
+
+// family is a process and its descendants.
+func family(pid int) []int {
+	all := []int{pid}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range tasks {
+		raw, _ := os.ReadFile(file)
+		for _, f := range strings.Fields(string(raw)) {
+			if child, err := strconv.Atoi(f); err == nil {
+				all = append(all, family(child)...)
+			}
+		}
+	}
+	return all
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+
+	"shoal/benchmarks/echo"
+	"shoal/benchmarks/servers"
+)
+
+// The comparison servers are this program again, called with one of these words.
+const (
+	roleEcho  = "serve-echo"
+	roleFloor = "serve-floor"
+)
+
+// startOther runs this program as a comparison server that answers with as many bytes as answer has.
+func startOther(ctx context.Context, role string, answer []byte) (*servers.Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	address := servers.FreeAddress()
+	cmd := exec.Command(self, role, address)
+	cmd.Stdin = bytes.NewReader(answer)
+	return servers.Start(ctx, cmd, address)
+}
+
+// serveOther is the other side of startOther.
+func serveOther(role, address string, answer []byte) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	if role == roleFloor {
+		return echo.Floor(l, answer)
+	}
+	return echo.New(answer, 64<<20).Serve(l)
+}

@@ -1,0 +1,288 @@
+package web
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+var screenshots = flag.String("screenshots", "", "directory for pictures of the page, of desktop and phone, light and dark")
+
+// browser is a headless Chromium with one page. Whatever its console complains of fails the test.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string
+}
+
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes seconds")
+	}
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "headless-shell"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no Chromium is installed (apt-get install chromium)")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.WindowSize(1280, 900))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(allocator)
+	b := &browser{t: t, ctx: ctx}
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		chromedp.FromContext(ctx).Allocator.Wait()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, f := range b.faults {
+			t.Errorf("in the browser's console: %s", f)
+		}
+	})
+	err := chromedp.Listen(ctx, func(event any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.faults = append(b.faults, fmt.Sprintf("%+v", e.ExceptionDetails))
+		case *cdplog.EventEntryAdded:
+			if e.Entry.Level == cdplog.EntryLevelError {
+				b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// run is a part of the test.
+func (b *browser) run(name string, test func(*testing.T)) {
+	whole := b.t
+	whole.Run(name, func(t *testing.T) {
+		b.t = t
+		defer func() { b.t = whole }()
+		test(t)
+	})
+}
+
+// write replaces what is in a field, key by key.
+func (b *browser) write(selector, text string) {
+	b.t.Helper()
+	b.is(fmt.Sprintf("document.querySelector(%q).select()", selector))
+	b.do(chromedp.SendKeys(selector, text))
+}
+
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// is evaluates a condition in the page.
+func (b *browser) is(condition string) bool {
+	b.t.Helper()
+	yes, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+	if err != nil {
+		b.t.Fatalf("%s: %v", condition, err)
+	}
+	return yes
+}
+
+// until waits for a condition. It is asked from outside: the page's policy lets nothing inside evaluate text.
+func (b *browser) until(condition string) {
+	b.t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-ticker.C {
+		if b.is(condition) {
+			return
+		}
+	}
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	b.t.Fatalf("never happened: %s\nthe page says:\n%s", condition, text)
+}
+
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q).innerText", selector)))
+	if err != nil {
+		b.t.Fatalf("%s: %v", selector, err)
+	}
+	return text
+}
+
+// TestBrowser is the page as people use it, while requests run.
+func TestBrowser(t *testing.T) {
+	s := newSite(t)
+	b := newBrowser(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var traffic sync.WaitGroup
+	traffic.Go(func() { s.traffic(ctx, t) })
+	defer traffic.Wait()
+	defer stop()
+
+	b.do(chromedp.Navigate(s.url + "/"))
+	b.until(`document.querySelectorAll("#model-table tbody tr").length === 4 && document.getElementById("live").textContent === "live"`)
+
+	b.run("models", func(t *testing.T) {
+		table := b.text("#model-table")
+		for _, want := range []string{"half", "stable", "canary", "available", "broken", "failed", "there is no saved_model.pb"} {
+			if !strings.Contains(table, want) {
+				t.Errorf("the table does not say %q:\n%s", want, table)
+			}
+		}
+		b.until(`document.querySelector("#model-table tbody tr td:nth-child(4)").textContent > "0"`)
+	})
+	b.run("charts", func(*testing.T) {
+		const drawn = `[...document.querySelectorAll(".chart canvas")].map((c) => c.toDataURL()).join()`
+		b.until(`document.querySelectorAll(".chart canvas").length === 6`)
+		b.until(`document.querySelector("#chart-requests .values").textContent.match(/answered [1-9]/)`)
+		b.until(`document.querySelector("#chart-batch .values").textContent.match(/rows [1-9]/)`)
+		b.until(`document.querySelector("#chart-devices .values").textContent.includes("50 %")`)
+		b.is(`window.before = ` + drawn)
+		b.until(drawn + ` !== window.before`)
+	})
+	b.run("slow requests", func(t *testing.T) {
+		b.until(`document.querySelectorAll("#slow li svg rect.run").length > 0`)
+		if text := b.text("#slow li"); !strings.Contains(text, "half") || !strings.Contains(text, "run ") {
+			t.Errorf("a slow request says %q", text)
+		}
+	})
+	b.run("form", func(t *testing.T) {
+		b.do(chromedp.Click(`[data-try="half/1"]`))
+		b.until(`document.getElementById("try-version").value === "version=1" && document.getElementById("try-body").value === '{"instances":[0.0]}'`)
+		b.write("#try-body", `{"instances": [5.0, 7.0]}`)
+		if curl := b.text("#try-curl"); curl != `curl -d '{"instances": [5.0, 7.0]}' '`+s.url+`/v1/models/half/versions/1:predict'` {
+			t.Errorf("curl: %s", curl)
+		}
+		b.do(chromedp.Click("#try-form [type=submit]"))
+		b.until(`document.getElementById("try-output").textContent.replace(/\s/g, "") === '{"predictions":[2.5,3.5]}'`)
+		if code := b.text("#try-code"); code != "200" {
+			t.Errorf("code %q", code)
+		}
+		b.write("#try-body", "{")
+		b.do(chromedp.Click("#try-form [type=submit]"))
+		b.until(`document.getElementById("try-code").textContent === "400" && document.getElementById("try-output").textContent.includes("error")`)
+		b.forgive("400")
+	})
+	b.run("a new version appears", func(*testing.T) {
+		s.core.load(t, "half", 3, s.BatchObserver(nil)("half", 3))
+		b.until(`[...document.querySelectorAll("#model-table tbody tr")].some((r) => r.innerText.includes("3") && r.innerText.includes("available") && r.cells[1].textContent === "3")`)
+		b.until(`document.getElementById("announce").textContent.includes("half version 3 is available")`)
+		if v := b.is(`document.getElementById("try-body").value === "{" && document.getElementById("try-version").value === "version=1"`); !v {
+			b.t.Error("what was typed into the form is lost")
+		}
+	})
+	b.run("pause", func(*testing.T) {
+		b.do(chromedp.Click("#pause"))
+		b.until(`document.getElementById("live").textContent === "paused"`)
+		b.do(chromedp.Click("#pause"))
+		b.until(`document.getElementById("live").textContent === "live"`)
+	})
+	b.run("configuration", func(t *testing.T) {
+		if text := b.text("#config"); !strings.Contains(text, "models.config") || strings.Contains(text, "enable_batching") {
+			t.Errorf("at first the configuration shows what was set:\n%s", text)
+		}
+		b.do(chromedp.Click("#config-all"))
+		b.until(`document.getElementById("config").textContent.includes("enable_batching")`)
+		b.do(chromedp.Click("#config-all"))
+	})
+	b.run("not ready", func(*testing.T) {
+		s.core.mu.Lock()
+		s.core.reasons = []string{"model broken: version 7 failed to load"}
+		s.core.mu.Unlock()
+		b.until(`document.getElementById("ready").textContent === "not ready" && document.getElementById("reasons").innerText.includes("version 7")`)
+		s.core.mu.Lock()
+		s.core.reasons = nil
+		s.core.mu.Unlock()
+		b.until(`document.getElementById("ready").textContent === "ready" && document.getElementById("reasons").hidden`)
+	})
+	b.run("phone", func(*testing.T) {
+		b.do(chromedp.EmulateViewport(390, 844))
+		b.until(`document.documentElement.scrollWidth <= 390`)
+	})
+	b.picture()
+	b.run("connection lost", func(*testing.T) {
+		s.Close()
+		b.until(`document.getElementById("live").textContent === "connection lost"`)
+		s.hub.mu.Lock()
+		s.hub.closed = false
+		s.hub.mu.Unlock()
+		b.until(`document.getElementById("live").textContent === "live"`)
+		s.hub.close()
+		b.forgive("503")
+	})
+}
+
+// forgive takes a fault back that the test has made on purpose.
+func (b *browser) forgive(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept := b.faults[:0]
+	for _, f := range b.faults {
+		if !strings.Contains(f, text) {
+			kept = append(kept, f)
+		}
+	}
+	b.faults = kept
+}
+
+// picture takes the pictures that -screenshots asks for.
+func (b *browser) picture() {
+	if *screenshots == "" {
+		return
+	}
+	for _, size := range []struct {
+		name   string
+		width  int64
+		height int64
+	}{{"desktop", 1280, 900}, {"phone", 390, 844}} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.do(chromedp.EmulateViewport(size.width, size.height), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+				_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+				})
+				return err
+			}))
+			b.until(fmt.Sprintf(`matchMedia("(prefers-color-scheme: %s)").matches`, scheme))
+			count, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector("#slow time").textContent`))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			b.until(fmt.Sprintf(`document.querySelector("#slow time").textContent !== %q`, count))
+			image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			file := filepath.Join(*screenshots, size.name+"-"+scheme+".png")
+			if err := os.WriteFile(file, image, 0o644); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+}
