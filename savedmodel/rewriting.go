@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
@@ -107,6 +108,7 @@ func loadRewritten(dir string, o Options) (*Model, error) {
 
 // rewritten makes a shadow of the model in dir; nil where the original is as good.
 func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
+	start := time.Now()
 	p, err := plan(dir, o)
 	if err != nil {
 		return nil, nil, err
@@ -126,6 +128,7 @@ func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 		c.Tensor.TensorContent = data
 	}
 	s, err := newShadow(dir, o.ScratchDir, p.meta, p.result.Report)
+	p.result.Took = time.Since(start)
 	return s, p.result.Report, err
 }
 

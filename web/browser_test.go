@@ -147,7 +147,7 @@ func TestBrowser(t *testing.T) {
 	defer stop()
 
 	b.do(chromedp.Navigate(s.url + "/"))
-	b.until(`document.querySelectorAll("#model-table tbody tr").length === 4 && document.getElementById("live").textContent === "live"`)
+	b.until(`document.querySelectorAll("#model-table tbody tr:not([hidden])").length === 4 && document.getElementById("live").textContent === "live"`)
 
 	b.run("models", func(t *testing.T) {
 		table := b.text("#model-table")
@@ -227,6 +227,14 @@ func TestBrowser(t *testing.T) {
 		b.until(`document.documentElement.scrollWidth <= 390`)
 	})
 	b.picture()
+	stop()
+	traffic.Wait()
+	b.run("no models", func(*testing.T) {
+		s.core.mu.Lock()
+		s.core.models = nil
+		s.core.mu.Unlock()
+		b.until(`!document.getElementById("no-models").hidden && document.querySelector("#try-form [type=submit]").disabled`)
+	})
 	b.run("connection lost", func(*testing.T) {
 		s.Close()
 		b.until(`document.getElementById("live").textContent === "connection lost"`)

@@ -185,3 +185,19 @@ func BenchmarkRESTCall(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkLook is what a second costs, however many watch.
+func BenchmarkLook(b *testing.B) {
+	core := newFakeCore()
+	for i := range 10 {
+		core.load(b, string(rune('a'+i)), 1, nil)
+	}
+	p := New(Options{Core: core})
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range 10 {
+			p.RESTCall(predict(string(rune('a'+i)), 1, time.Millisecond, nil))
+		}
+		p.look(p.read.Add(time.Second))
+	}
+}

@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/attr_value_go_proto"
@@ -56,30 +55,6 @@ func stringVector(list []string) *tensorProto {
 
 func int64Vector(list []int64) *tensorProto {
 	return &tensorProto{Dtype: types_go_proto.DataType_DT_INT64, TensorShape: shapeOf(int64(len(list))), Int64Val: list}
-}
-
-// intsOf reads a Const that is a vector of integers; the last value stands for all that follow.
-func intsOf(n *node) (list []int64, ok bool) {
-	t := n.Attr["value"].GetTensor()
-	if len(t.GetTensorShape().GetDim()) != 1 || t.TensorShape.Dim[0].Size > 32 {
-		return nil, false
-	}
-	list = make([]int64, t.TensorShape.Dim[0].Size)
-	for i := range list {
-		switch {
-		case t.Dtype == types_go_proto.DataType_DT_INT32 && len(t.TensorContent) == 4*len(list):
-			list[i] = int64(int32(binary.LittleEndian.Uint32(t.TensorContent[4*i:])))
-		case t.Dtype == types_go_proto.DataType_DT_INT64 && len(t.TensorContent) == 8*len(list):
-			list[i] = int64(binary.LittleEndian.Uint64(t.TensorContent[8*i:]))
-		case len(t.IntVal) > 0:
-			list[i] = int64(t.IntVal[min(i, len(t.IntVal)-1)])
-		case len(t.Int64Val) > 0:
-			list[i] = t.Int64Val[min(i, len(t.Int64Val)-1)]
-		default:
-			return nil, false
-		}
-	}
-	return list, true
 }
 
 // stringsOf reads the strings of a Const; the last value stands for all that follow.

@@ -21,13 +21,6 @@ type folder struct {
 	gone      map[string]bool     // nodes that nothing reads any more
 }
 
-// constant is what is known of a tensor that is the same in every run.
-type constant struct {
-	dims  []int64
-	known bool // dims
-	ok    bool // it is a constant
-}
-
 // newFolder looks at the nodes of g that are live (nil: all).
 func newFolder(g *graph, live map[string]bool, args map[string]*variable) *folder {
 	f := &folder{g: g, readers: make(map[string]int), constants: make(map[string]constant), renamed: make(map[string]string), gone: make(map[string]bool)}
@@ -270,73 +263,4 @@ func (f *folder) onlyFirstOutput(name string) bool {
 func nhwc(n *node) bool {
 	format := string(n.Attr["data_format"].GetS())
 	return format == "" || format == "NHWC"
-}
-
-// constant says whether a tensor is computed from constants alone, by ops whose results are constants for TensorFlow too.
-func (f *folder) constant(ref string) constant {
-	ref = f.g.canonical(ref)
-	if c, ok := f.constants[ref]; ok {
-		return c
-	}
-	f.constants[ref] = constant{} // a loop is none
-	c := f.compute(f.producer(ref))
-	f.constants[ref] = c
-	return c
-}
-
-func (f *folder) compute(n *node) constant {
-	if n == nil || len(controlInputs(n)) > 0 {
-		return constant{}
-	}
-	switch n.Op {
-	case "Const":
-		t := n.Attr["value"].GetTensor()
-		c := constant{known: t.GetTensorShape() != nil && !t.GetTensorShape().UnknownRank, ok: t != nil}
-		for _, d := range t.GetTensorShape().GetDim() {
-			c.dims = append(c.dims, d.Size)
-		}
-		return c
-	case "Identity", "Rsqrt", "Sqrt", "Neg", "Square":
-		return f.constant(n.Input[0])
-	case "Squeeze":
-		c := f.constant(n.Input[0])
-		if len(n.Attr["squeeze_dims"].GetList().GetI()) > 0 {
-			c.known = false
-		}
-		c.dims = slices.DeleteFunc(slices.Clone(c.dims), func(d int64) bool { return d == 1 })
-		return c
-	case "Reshape":
-		c, shape := f.constant(n.Input[0]), f.producer(n.Input[1])
-		c.known = false
-		if shape == nil || shape.Op != "Const" {
-			return constant{}
-		}
-		if c.dims, c.known = intsOf(shape); slices.Contains(c.dims, -1) {
-			c.known = false
-		}
-		return c
-	case "Add", "AddV2", "Sub", "Mul", "RealDiv":
-		return broadcast(f.constant(n.Input[0]), f.constant(n.Input[1]))
-	}
-	return constant{}
-}
-
-// broadcast is the result of an elementwise op.
-func broadcast(a, b constant) constant {
-	c := constant{ok: a.ok && b.ok, known: a.known && b.known}
-	if !c.ok || !c.known {
-		return c
-	}
-	if len(a.dims) < len(b.dims) {
-		a, b = b, a
-	}
-	c.dims = slices.Clone(a.dims)
-	for i := range b.dims {
-		at := len(a.dims) - len(b.dims) + i
-		c.dims[at] = max(a.dims[at], b.dims[i])
-		if a.dims[at] != b.dims[i] && a.dims[at] != 1 && b.dims[i] != 1 {
-			return constant{}
-		}
-	}
-	return c
 }

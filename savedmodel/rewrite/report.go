@@ -25,12 +25,12 @@ type Report struct {
 	KeptBytes        int64
 	Dropped          int // variables that nothing uses
 	DroppedBytes     int64
-	Folded           int      // batch norms that became part of a convolution
-	Pinned           int      // nodes placed on the device
-	NotFrozen        string   // why nothing was frozen though it could be
-	Notes            []string // what else was left as it is, and why
-	NoCheckpoint     bool     // variables/ is no longer needed
-	Took             time.Duration
+	Folded           int           // batch norms that became part of a convolution
+	Pinned           int           // nodes placed on the device
+	NotFrozen        string        // why nothing was frozen though it could be
+	Notes            []string      // what else was left as it is, and why
+	NoCheckpoint     bool          // variables/ is no longer needed
+	Took             time.Duration // to read, rewrite and write the graph, before TensorFlow loads it
 }
 
 // Change is a number before and after.

@@ -29,11 +29,12 @@ export function number(n) {
   return n >= 10 ? n.toFixed(1).replace(/\.0$/, "") : n.toFixed(n < 0.095 ? 2 : 1).replace(/\.0$/, "");
 }
 
-/** duration writes milliseconds: 0.35 ms, 12.4 ms, 1.20 s. */
+/** duration writes milliseconds: 35 µs, 0.35 ms, 12.4 ms, 1.20 s. */
 export function duration(ms) {
   if (ms === undefined || ms === null) return "–";
   if (ms >= 1000) return (ms / 1000).toFixed(ms >= 10000 ? 1 : 2) + " s";
   if (ms >= 100) return ms.toFixed(0) + " ms";
+  if (ms > 0 && ms < 0.1) return Math.round(ms * 1000) + " µs";
   return ms.toFixed(ms >= 10 ? 1 : 2) + " ms";
 }
 

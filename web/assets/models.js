@@ -57,7 +57,7 @@ export class Models {
     if (!v) {
       cells.push(cell("Version", "–"), el("td", { role: "cell", "data-label": "State" }, el("span", { class: "pill warn" }, "no version")));
       cells.push(...FIGURES.map(([label]) => cell(label, "–", "number")), el("td", { role: "cell" }));
-      return el("tr", { role: "row" }, ...cells);
+      return el("tr", { role: "row", class: "still" }, ...cells);
     }
     const [kind, words] = v.failed ? ["bad", v.state === "LOADING" ? "failed, trying again" : "failed"] : STATES[v.state] || ["", v.state.toLowerCase()];
     const id = `${m.name}/${v.version}`;
@@ -72,7 +72,7 @@ export class Models {
       ? el("button", { type: "button", "data-try": id, "aria-label": `Try ${m.name} version ${v.version}`, onclick: () => this.onTry(m.name, v.version) }, "Try")
       : null));
     if (available) this.cells.push({ model: m.name, version: String(v.version), values, only: m.versions.length === 1 });
-    return el("tr", { role: "row", class: first ? null : "more" }, ...cells);
+    return el("tr", { role: "row", class: [first ? "" : "more", available ? "" : "still"].join(" ") }, ...cells);
   }
 
   /** unknownRow is for requests of which no version is known; it shows while there are any. */

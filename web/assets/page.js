@@ -30,6 +30,7 @@ const handlers = {
   },
   state(state) {
     badge($("ready"), state.ready ? "good" : "bad", state.ready ? "ready" : "not ready");
+    document.title = state.ready ? "Shoal" : "Not ready · Shoal";
     const reasons = state.reasons || [];
     $("reasons").hidden = state.ready || reasons.length === 0;
     $("reasons").replaceChildren(...reasons.map((r) => el("div", {}, r)));
