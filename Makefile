@@ -15,7 +15,7 @@ export PYTHON
 
 SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
 
-.PHONY: help build run test test-deps deps fmt lint fuzz bench bench-go bench-compare bench-peers clean distclean
+.PHONY: help build run test test-deps deps fmt lint fuzz bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -67,6 +67,15 @@ deps: ## fetch libtensorflow and the example model, once
 
 test-deps: deps ## fetch TensorFlow for Python and make the test models, once
 	@$(PYTHON) scripts/deps.py python test-models rewrite-models
+
+docker: ## the container image shoal:cpu (docker/README.md)
+	@docker/build.sh cpu
+
+docker-gpu: docker ## the container image shoal:gpu: CUDA 12; without a GPU it serves on the CPU
+	@docker/build.sh gpu
+
+docker-test: docker test-deps ## run the images in the Docker engine and test them
+	$(GO) test -count=1 -v ./docker/...
 
 clean: ## remove what was built
 	rm -rf bin

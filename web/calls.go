@@ -11,7 +11,7 @@ import (
 	"shoal/serving/rpc"
 )
 
-// call is a finished request of either API. Phases of 0 were not measured.
+// call is a finished request of either API that may be a slow one. Phases of 0 were not measured.
 type call struct {
 	ctx       context.Context // nil: none
 	api       string
@@ -28,17 +28,21 @@ type call struct {
 
 // RESTCall counts a finished request; it fits rest.Options.Observe.
 func (p *Page) RESTCall(c rest.Call) {
-	p.finished(&call{
-		ctx: c.Context, api: "REST", method: c.Method, model: c.Model, version: c.Version, signature: c.Signature, err: c.Err,
-		start: c.Start, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
-	})
+	if p.slow.exceeded(p.count(c.Method, c.Model, c.Version, c.Duration, c.Err)) {
+		p.slow.offer(&call{
+			ctx: c.Context, api: "REST", method: c.Method, model: c.Model, version: c.Version, signature: c.Signature, err: c.Err,
+			start: c.Start, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
+		})
+	}
 }
 
 // RPCCall counts a finished call; it fits rpc.Options.Observe.
 func (p *Page) RPCCall(c rpc.Call) {
-	p.finished(&call{
-		api: "gRPC", method: c.Method, model: c.Model, version: anyVersion, err: c.Err, start: c.Start, duration: c.Duration,
-	})
+	if p.slow.exceeded(p.count(c.Method, c.Model, anyVersion, c.Duration, c.Err)) {
+		p.slow.offer(&call{
+			api: "gRPC", method: c.Method, model: c.Model, version: anyVersion, err: c.Err, start: c.Start, duration: c.Duration,
+		})
+	}
 }
 
 // inference tells the requests that run a model from questions about it, which would distort the latencies.
@@ -50,25 +54,23 @@ func inference(method string) bool {
 	return false
 }
 
-// finished counts a call. It allocates nothing unless the call is a slow one, or the first of its version.
-func (p *Page) finished(c *call) {
-	if !inference(c.method) {
-		return
+// count counts a request and gives its duration, or 0 where it is none that counts. It allocates nothing, but for the first
+// request of a version.
+func (p *Page) count(method, model string, version int64, d time.Duration, err error) time.Duration {
+	if !inference(method) {
+		return 0
 	}
-	s := p.seriesOf(c)
-	s.latency.record(c.duration)
-	if c.err != nil {
+	s := p.seriesOf(key{model, version})
+	s.latency.record(d)
+	if err != nil {
 		s.errors.Add(1)
 	}
-	if c.duration > p.slow.limit() {
-		p.slow.offer(c)
-	}
+	return d
 }
 
 // seriesOf makes a series for a version that answered only: a client can name any model, and none of those count alone.
-func (p *Page) seriesOf(c *call) *series {
-	k := key{c.model, c.version}
-	if c.version != anyVersion {
+func (p *Page) seriesOf(k key) *series {
+	if k.version != anyVersion {
 		return p.series.get(k)
 	}
 	if s := p.series.all()[k]; s != nil {

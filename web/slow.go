@@ -39,14 +39,14 @@ type slowBoard struct {
 	board   []slowCall
 }
 
-// limit is the duration that a request must exceed to be offered.
-func (b *slowBoard) limit() time.Duration { return time.Duration(b.threshold.Load()) }
+// exceeded says that a request took long enough to be offered.
+func (b *slowBoard) exceeded(d time.Duration) bool { return int64(d) > b.threshold.Load() }
 
 // offer takes the call where it is the slowest of its second.
 func (b *slowBoard) offer(c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.duration <= b.limit() {
+	if !b.exceeded(c.duration) {
 		return // another one has raised it meanwhile
 	}
 	b.slowest, b.any = c.describe(), true
