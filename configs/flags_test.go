@@ -65,6 +65,7 @@ var known = []knownFlag{
 	{"instances", "0", "3", false},
 	{"max_batch_size", "0", "64", false},
 	{"max_queued_rows", "16384", "100", false},
+	{"status_page", "true", "false", false},
 	{"log_format", "text", "json", false},
 	{"log_level", "info", "debug", false},
 	{"rest_address", "", "127.0.0.1", false},

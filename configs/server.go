@@ -114,6 +114,7 @@ type LifecycleOptions struct {
 // MonitoringOptions is metrics and the log.
 type MonitoringOptions struct {
 	ConfigFile string // text proto MonitoringConfig
+	StatusPage bool
 	LogFormat  string // text or json
 	LogLevel   slog.Level
 }
@@ -151,7 +152,7 @@ func Default() *Server {
 			SyntheticWarmup:   true,
 			DrainTimeout:      30 * time.Second,
 		},
-		Monitoring: MonitoringOptions{LogFormat: "text"},
+		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text"},
 		Noted: NotedOptions{
 			FlushFilesystemCaches:     true,
 			RemoveUnusedFields:        true,

@@ -47,7 +47,7 @@ func (p *Page) model(c *fiber.Ctx) error {
 		}
 		spec.Version = &n
 	}
-	h, err := p.opt.Core.Handle(spec)
+	h, err := p.handle(spec)
 	if err != nil {
 		return fault(c, err)
 	}

@@ -100,6 +100,12 @@ func (f *fakeCore) Ready() (bool, []string) {
 	return len(f.reasons) == 0, slices.Clone(f.reasons)
 }
 
+func newPage(core serving.Core, o Options) *Page {
+	p := New(o)
+	p.Watch(core)
+	return p
+}
+
 // half is y = x/2 behind a real batcher.
 type half struct {
 	*batcher.Batcher

@@ -28,7 +28,7 @@ func predict(model string, version int64, took time.Duration, err error) rest.Ca
 // readTick is the page's next reading, as the browser gets it.
 func readTick(t *testing.T, p *Page) (got tick) {
 	t.Helper()
-	text, err := json.Marshal(p.tick(p.read.Add(time.Second), p.opt.Core.Models()))
+	text, err := json.Marshal(p.tick(p.read.Add(time.Second), p.models()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestTick(t *testing.T) {
 	core.load(t, "m", 1, nil)
 	core.load(t, "m", 2, nil)
 	core.load(t, "idle", 1, nil)
-	p := New(Options{Core: core})
+	p := newPage(core, Options{})
 	p.tick(p.read.Add(time.Second), core.Models())
 
 	for range 30 {
@@ -90,7 +90,7 @@ func near(got, want float64) bool { return got > want*0.93 && got < want*1.07 }
 func TestSeriesEnd(t *testing.T) {
 	core := newFakeCore()
 	core.load(t, "m", 1, nil)
-	p := New(Options{Core: core})
+	p := newPage(core, Options{})
 	for i := range 1000 {
 		p.RESTCall(predict(string(rune('a'+i)), rest.NoVersion, time.Millisecond, nil))
 		p.RPCCall(rpc.Call{Method: "Predict", Model: string(rune('a' + i)), Duration: time.Millisecond})
@@ -139,7 +139,7 @@ func TestQuantiles(t *testing.T) {
 }
 
 func TestSlowBoard(t *testing.T) {
-	p := New(Options{Core: newFakeCore()})
+	p := newPage(newFakeCore(), Options{})
 	ms := time.Millisecond
 	for _, d := range []time.Duration{3 * ms, 9 * ms, 5 * ms} {
 		p.RESTCall(predict("m", 1, d, nil))
@@ -165,7 +165,7 @@ func TestSlowBoard(t *testing.T) {
 func TestOrdinaryCallsAllocateNothing(t *testing.T) {
 	core := newFakeCore()
 	core.load(t, "m", 1, nil)
-	p := New(Options{Core: core})
+	p := newPage(core, Options{})
 	p.RESTCall(predict("m", 1, time.Second, nil))
 	call, batch := predict("m", 1, time.Millisecond, nil), batcher.BatchInfo{Signature: sig, Rows: 3, Size: 4, Run: time.Millisecond}
 	o := p.BatchObserver(nil)("m", 1)
@@ -175,7 +175,7 @@ func TestOrdinaryCallsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkRESTCall(b *testing.B) {
-	p := New(Options{Core: newFakeCore()})
+	p := newPage(newFakeCore(), Options{})
 	p.RESTCall(predict("m", 1, time.Second, nil))
 	call := predict("m", 1, time.Millisecond, nil)
 	b.ReportAllocs()
@@ -192,7 +192,7 @@ func BenchmarkLook(b *testing.B) {
 	for i := range 10 {
 		core.load(b, string(rune('a'+i)), 1, nil)
 	}
-	p := New(Options{Core: core})
+	p := newPage(core, Options{})
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 10 {

@@ -41,8 +41,8 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{core: core, http: &http.Client{Transport: &http.Transport{}}, Page: New(Options{
-		Core: core, Version: "1.2.3", TensorFlow: "2.21.0", Devices: watched{devices.Observe(gpus, list, nil)},
+	s := &site{core: core, http: &http.Client{Transport: &http.Transport{}}, Page: newPage(core, Options{
+		Version: "1.2.3", TensorFlow: "2.21.0", Devices: watched{devices.Observe(gpus, list, nil)},
 		Settings: []Setting{
 			{Group: "Batching", Name: "enable_batching", Value: "true", Help: "Batch requests."},
 			{Group: "Models", Name: "model_config_file", Value: "models.config", Help: "The models to serve.", Changed: true},

@@ -54,7 +54,10 @@ const maxReason = 2000
 
 func (p *Page) state(models []serving.ModelStatus) state {
 	s := state{Models: []modelState{}, Devices: []deviceState{}}
-	s.Ready, s.Reasons = p.opt.Core.Ready()
+	s.Reasons = []string{status.Convert(errStarting).Message()}
+	if core := p.core.Load(); core != nil {
+		s.Ready, s.Reasons = (*core).Ready()
+	}
 	for _, m := range models {
 		if shown(&m) {
 			s.Models = append(s.Models, stateOf(&m))

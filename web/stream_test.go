@@ -16,10 +16,10 @@ import (
 )
 
 // running runs a page in a bubble of fake time; the bubble ends when its goroutine has.
-func running(t *testing.T, o Options, test func(*Page)) {
+func running(t *testing.T, core serving.Core, o Options, test func(*Page)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(o)
+		p := newPage(core, o)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -66,7 +66,7 @@ func decode[T any](t *testing.T, text string) (v T) {
 func TestStream(t *testing.T) {
 	core := newFakeCore()
 	core.put("m", serving.VersionStatus{Version: 1, State: serving.Start})
-	running(t, Options{Core: core, Version: "1.2.3", Settings: []Setting{{Name: "port", Value: "8500"}}}, func(p *Page) {
+	running(t, core, Options{Version: "1.2.3", Settings: []Setting{{Name: "port", Value: "8500"}}}, func(p *Page) {
 		time.Sleep(3*interval + interval/2)
 		w := p.hub.watch()
 		first := drain(t, w)
@@ -101,7 +101,7 @@ func TestStream(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	running(t, Options{Core: newFakeCore()}, func(p *Page) {
+	running(t, newFakeCore(), Options{}, func(p *Page) {
 		time.Sleep((keepTicks + 100) * interval)
 		if n := len(p.hub.ticks); n != keepTicks {
 			t.Errorf("%d readings are kept, want %d", n, keepTicks)
@@ -125,7 +125,7 @@ func TestStreamsEnd(t *testing.T) {
 		}
 	}
 	t.Run("with the page", func(t *testing.T) {
-		running(t, Options{Core: newFakeCore()}, func(p *Page) {
+		running(t, newFakeCore(), Options{}, func(p *Page) {
 			w := p.hub.watch()
 			p.Close()
 			ended(t, w)
@@ -135,14 +135,14 @@ func TestStreamsEnd(t *testing.T) {
 		})
 	})
 	t.Run("when it is slow", func(t *testing.T) {
-		running(t, Options{Core: newFakeCore()}, func(p *Page) {
+		running(t, newFakeCore(), Options{}, func(p *Page) {
 			w := p.hub.watch()
 			time.Sleep((watcherQueue + 2) * interval)
 			ended(t, w)
 		})
 	})
 	t.Run("after a while", func(t *testing.T) {
-		running(t, Options{Core: newFakeCore()}, func(p *Page) {
+		running(t, newFakeCore(), Options{}, func(p *Page) {
 			w, start := p.hub.watch(), time.Now()
 			ended(t, w)
 			if took := time.Since(start); took < streamTime || took > streamTime+2*interval {
@@ -155,7 +155,7 @@ func TestStreamsEnd(t *testing.T) {
 		})
 	})
 	t.Run("with the client", func(t *testing.T) {
-		running(t, Options{Core: newFakeCore()}, func(p *Page) {
+		running(t, newFakeCore(), Options{}, func(p *Page) {
 			w := p.hub.watch()
 			_ = w.Close()
 			_ = w.Close()
@@ -168,7 +168,7 @@ func TestStreamsEnd(t *testing.T) {
 }
 
 func TestWatchersAreBounded(t *testing.T) {
-	p := New(Options{Core: newFakeCore()})
+	p := newPage(newFakeCore(), Options{})
 	for range maxWatchers {
 		if p.hub.watch() == nil {
 			t.Fatal("too few may watch")
@@ -182,5 +182,17 @@ func TestWatchersAreBounded(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	New(Options{Core: newFakeCore()}).Run(ctx)
+	newPage(newFakeCore(), Options{}).Run(ctx)
+}
+
+// TestBeforeWatch checks that a page may be asked before the server has its models.
+func TestBeforeWatch(t *testing.T) {
+	p := New(Options{})
+	p.look(p.read.Add(interval))
+	if s := p.state(p.models()); s.Ready || len(s.Reasons) != 1 || len(s.Models) != 0 {
+		t.Errorf("state: %+v", s)
+	}
+	if _, err := p.handle(serving.Spec{Model: "m"}); status.Code(err) != codes.Unavailable {
+		t.Errorf("error: %v", err)
+	}
 }

@@ -10,10 +10,13 @@ package web
 
 import (
 	"context"
-	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"shoal/devices"
 	"shoal/serving"
@@ -23,9 +26,10 @@ import (
 // interval is how often readings are taken.
 const interval = time.Second
 
-// Options are what a Page is made of. Core is required.
+var errStarting = status.Error(codes.Unavailable, "the server is starting")
+
+// Options are what a Page is made of; all of them may be left out.
 type Options struct {
-	Core       serving.Core
 	Devices    devices.Reader // nil: no device is shown
 	Version    string         // the server's own
 	TensorFlow string         // the library's version
@@ -34,7 +38,6 @@ type Options struct {
 	// Example makes a request that a signature accepts: the URL's verb and the body, "" where there is none to make. nil: the
 	// form begins empty.
 	Example func(*tensor.Signature) (verb, body string)
-	Logger  *slog.Logger // nil: silent
 }
 
 // Setting is one line of the effective configuration.
@@ -55,8 +58,8 @@ type Link struct {
 // Page holds the figures and those who watch them. Its methods are safe for concurrent use.
 type Page struct {
 	opt   Options
-	log   *slog.Logger
 	since time.Time
+	core  atomic.Pointer[serving.Core]
 
 	series  table     // what is counted, by model and version
 	unknown series    // requests for no known model
@@ -72,14 +75,31 @@ type Page struct {
 	closed  chan struct{}
 }
 
-// New makes a page that counts from now on. It shows nothing new until Run.
+// New makes a page that counts from now on. It shows models from Watch on, and anything new while Run runs.
 func New(o Options) *Page {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	p := &Page{opt: o, log: o.Logger, since: time.Now(), read: time.Now(), hub: newHub(), closed: make(chan struct{})}
+	p := &Page{opt: o, since: time.Now(), read: time.Now(), hub: newHub(), closed: make(chan struct{})}
 	p.hub.greet(message("hello", p.hello()))
 	return p
+}
+
+// Watch lets the page show the models of core. It is not among the options since the models' loader is given the page's hooks
+// before there is a core.
+func (p *Page) Watch(core serving.Core) { p.core.Store(&core) }
+
+// models are none before Watch.
+func (p *Page) models() []serving.ModelStatus {
+	if core := p.core.Load(); core != nil {
+		return (*core).Models()
+	}
+	return nil
+}
+
+// handle pins a version.
+func (p *Page) handle(spec serving.Spec) (*serving.Handle, error) {
+	if core := p.core.Load(); core != nil {
+		return (*core).Handle(spec)
+	}
+	return nil, errStarting
 }
 
 // Run takes readings and sends them, until ctx ends or Close is called. It may be called once.
@@ -87,7 +107,7 @@ func (p *Page) Run(ctx context.Context) {
 	defer p.Close()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	p.hub.state(message("state", p.state(p.opt.Core.Models())))
+	p.hub.state(message("state", p.state(p.models())))
 	for {
 		select {
 		case now := <-ticker.C:
@@ -111,7 +131,7 @@ func (p *Page) Close() {
 
 // look takes one reading of everything and tells it.
 func (p *Page) look(now time.Time) {
-	models := p.opt.Core.Models()
+	models := p.models()
 	p.hub.state(message("state", p.state(models)))
 	p.hub.tick(p.tick(now, models))
 	if list, changed := p.slow.collect(p.usual.quantile(0.99)); changed {

@@ -15,6 +15,7 @@ import (
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
+	"shoal/web"
 )
 
 // app is the server's parts, wired.
@@ -25,6 +26,7 @@ type app struct {
 	telemetry *telemetry.Telemetry
 	manager   *serving.Manager
 	logs      *predictionlog.Logs
+	page      *web.Page    // nil: no status page
 	rest      *rest.Server // nil: no REST
 	rpc       *rpc.Server  // nil: no gRPC
 }
@@ -46,6 +48,9 @@ func (a *app) run(ctx context.Context) (err error) {
 	if a.rpc != nil {
 		parts.Go(func() { failed <- a.rpc.Serve(rpcOn...) })
 	}
+	if a.page != nil {
+		parts.Go(func() { a.page.Run(background) })
+	}
 	if err = a.loadModels(ctx, background, &parts); err == nil {
 		select {
 		case <-ctx.Done():
@@ -64,6 +69,9 @@ func (a *app) shutdown() error {
 	defer cancel()
 	start := time.Now()
 	a.manager.Drain()
+	if a.page != nil {
+		a.page.Close() // whoever watches would hold a connection
+	}
 	var servers sync.WaitGroup
 	var errRest, errRPC error
 	if a.rest != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -16,6 +17,7 @@ import (
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
+	"shoal/web"
 )
 
 // newApp makes the parts; nothing runs and nothing listens before run.
@@ -31,6 +33,9 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Monitoring.StatusPage && cfg.RESTListen() != "" {
+		a.page = newPage(cfg)
+	}
 	a.manager = serving.New(serving.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
 		PollWait:                  cfg.Lifecycle.VersionPoll,
@@ -43,6 +48,9 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		Hooks:                     a.telemetry.ServingHooks(),
 	})
 	a.telemetry.Watch(a.manager)
+	if a.page != nil {
+		a.page.Watch(a.manager)
+	}
 	if cfg.RESTListen() != "" {
 		if a.rest, err = a.newREST(); err != nil {
 			return nil, err
@@ -65,6 +73,14 @@ func (a *app) newREST() (*rest.Server, error) {
 	if m := a.files.Metrics; m.Enabled {
 		pages[m.Path] = a.telemetry.TFServingHandler(m.Path)
 	}
+	observe := a.telemetry.RESTCall
+	if a.page != nil {
+		maps.Copy(pages, a.page.Paths())
+		observe = func(c rest.Call) {
+			a.telemetry.RESTCall(c)
+			a.page.RESTCall(c)
+		}
+	}
 	return rest.New(rest.Options{
 		Core:            a.manager,
 		Logger:          a.log,
@@ -76,7 +92,7 @@ func (a *app) newREST() (*rest.Server, error) {
 		CheckMethodName: a.cfg.TensorFlow.CheckMethodNames,
 		TLS:             tls,
 		Logs:            a.logs,
-		Observe:         a.telemetry.RESTCall,
+		Observe:         observe,
 		Paths:           pages,
 	}), nil
 }
@@ -86,19 +102,40 @@ func (a *app) newRPC() (*rpc.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	observe := a.telemetry.RPCCall
+	if a.page != nil {
+		observe = func(c rpc.Call) {
+			a.telemetry.RPCCall(c)
+			a.page.RPCCall(c)
+		}
+	}
 	return rpc.New(rpc.Options{
 		Core:                     a.manager,
 		Logger:                   a.log,
 		Logs:                     a.logs,
 		Reload:                   a.reload,
 		Counter:                  a.telemetry.Counter,
-		Observe:                  a.telemetry.RPCCall,
+		Observe:                  observe,
 		TLS:                      a.files.SSL,
 		MaxRequestBytes:          a.cfg.REST.MaxRequestBytes,
 		MaxConcurrentStreams:     uint32(a.cfg.GRPC.MaxThreads),
 		ChannelArguments:         args,
 		SerializeAsTensorContent: a.cfg.GRPC.SerializeAsTensorContent,
 		CheckMethodName:          a.cfg.TensorFlow.CheckMethodNames,
+	})
+}
+
+// newPage is the status page, with the effective configuration on it.
+func newPage(cfg *configs.Server) *web.Page {
+	var settings []web.Setting
+	for f := range configs.Flags() {
+		if f.Noted == "" && f.Name != "version" {
+			settings = append(settings, web.Setting{Group: f.Group, Name: f.Name, Value: f.Value(cfg), Help: f.Help, Changed: cfg.IsSet(f.Name)})
+		}
+	}
+	return web.New(web.Options{
+		Version: version, TensorFlow: savedmodel.Version(), Settings: settings, Example: exampleRequest,
+		Links: []web.Link{{Text: "metrics", Href: "metrics"}, {Text: "models", Href: "v1/models"}, {Text: "readiness", Href: "readyz"}},
 	})
 }
 
@@ -137,6 +174,9 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	if n := a.cfg.Batching.Instances; n > 0 {
 		o.Instances = n
 		atOnce = max(atOnce, n)
+	}
+	if a.page != nil {
+		o.Observer = a.page.BatchObserver(a.telemetry.BatchObserver)
 	}
 	o.Batching.Logger = a.log
 	o.Limiter = batcher.NewLimiter(atOnce)
