@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
@@ -227,5 +228,35 @@ func TestAssetsStayUntilClose(t *testing.T) {
 		if files, _ = filepath.Glob(filepath.Join(scratch, "*")); len(files) > 0 {
 			t.Errorf("%s: %v after Close", name, files)
 		}
+	}
+}
+
+// TestLeftShadowsAreSwept: those of killed processes go when the next model is loaded, those in use stay.
+func TestLeftShadowsAreSwept(t *testing.T) {
+	dir := rewriteModels(t)["rewrite/lookup/1"]
+	scratch := t.TempDir()
+	m, err := Load(dir, Options{ScratchDir: scratch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	used, _ := filepath.Glob(filepath.Join(scratch, "*"))
+	left := filepath.Join(scratch, shadowPrefix+"left")
+	if err := os.Mkdir(left, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-time.Hour)
+	for _, d := range append(used, left) {
+		if err := os.Chtimes(d, before, before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := Load(rewriteModels(t)["rewrite/convnet/1"], Options{ScratchDir: scratch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Close()
+	if now, _ := filepath.Glob(filepath.Join(scratch, "*")); !slices.Equal(now, used) {
+		t.Errorf("%v, want %v", now, used)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
@@ -15,8 +17,11 @@ import (
 // from directories only.
 type shadow struct {
 	dir    string
-	assets bool // a graph may read them while it runs
+	lock   *os.File // the open directory, locked while it is used
+	assets bool     // a graph may read them while it runs
 }
+
+const shadowPrefix = "shoal-model-"
 
 // newShadow makes a shadow of the model in dir, below scratch (empty: the system's directory for temporary files).
 func newShadow(dir, scratch string, mg *pb.MetaGraphDef, report *rewrite.Report) (_ *shadow, err error) {
@@ -28,8 +33,9 @@ func newShadow(dir, scratch string, mg *pb.MetaGraphDef, report *rewrite.Report)
 	if err != nil {
 		return nil, err
 	}
+	sweepShadows(scratch)
 	s := new(shadow)
-	if s.dir, err = os.MkdirTemp(scratch, "shoal-model-"); err != nil {
+	if s.dir, err = os.MkdirTemp(scratch, shadowPrefix); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -37,6 +43,9 @@ func newShadow(dir, scratch string, mg *pb.MetaGraphDef, report *rewrite.Report)
 			s.remove()
 		}
 	}()
+	if s.lock, err = lockShadow(s.dir); err != nil {
+		return nil, err
+	}
 	for _, e := range entries {
 		name := e.Name()
 		if strings.HasPrefix(name, "saved_model.") || name == "fingerprint.pb" || name == "variables" && report.NoCheckpoint {
@@ -47,7 +56,10 @@ func newShadow(dir, scratch string, mg *pb.MetaGraphDef, report *rewrite.Report)
 			return nil, err
 		}
 	}
-	return s, s.write(mg)
+	if err = s.write(mg); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *shadow) write(mg *pb.MetaGraphDef) error {
@@ -79,6 +91,40 @@ func (s *shadow) remove() {
 	if s != nil && s.dir != "" {
 		os.RemoveAll(s.dir)
 		s.dir = ""
+		s.lock.Close()
+	}
+}
+
+// lockShadow locks the directory for as long as the returned file is open, and no longer than this process lives. It fails
+// where somebody else has the lock.
+func lockShadow(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sweepShadows removes what processes that were killed left behind. A directory is locked right after it is made: only older
+// ones are touched.
+func sweepShadows(scratch string) {
+	if scratch == "" {
+		scratch = os.TempDir()
+	}
+	left, _ := filepath.Glob(filepath.Join(scratch, shadowPrefix+"*"))
+	for _, dir := range left {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		if f, err := lockShadow(dir); err == nil {
+			os.RemoveAll(dir)
+			f.Close()
+		}
 	}
 }
 

@@ -38,9 +38,10 @@ func (p *Page) RESTCall(c rest.Call) {
 
 // RPCCall counts a finished call; it fits rpc.Options.Observe.
 func (p *Page) RPCCall(c rpc.Call) {
-	if p.slow.exceeded(p.count(c.Method, c.Model, anyVersion, c.Duration, c.Err)) {
+	if p.slow.exceeded(p.count(c.Method, c.Model, c.Version, c.Duration, c.Err)) {
 		p.slow.offer(&call{
-			api: "gRPC", method: c.Method, model: c.Model, version: anyVersion, err: c.Err, start: c.Start, duration: c.Duration,
+			ctx: c.Context, api: "gRPC", method: c.Method, model: c.Model, version: c.Version, signature: c.Signature, err: c.Err,
+			start: c.Start, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
 		})
 	}
 }

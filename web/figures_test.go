@@ -52,7 +52,7 @@ func TestTick(t *testing.T) {
 	for range 10 {
 		p.RESTCall(predict("m", 2, 8*time.Millisecond, status.Error(codes.Internal, "no")))
 	}
-	p.RPCCall(rpc.Call{Method: "Predict", Model: "m", Duration: time.Millisecond})
+	p.RPCCall(rpc.Call{Method: "Predict", Model: "m", Version: rpc.NoVersion, Duration: time.Millisecond})
 	p.RESTCall(predict("stranger", rest.NoVersion, time.Millisecond, status.Error(codes.NotFound, "no such model")))
 	p.RESTCall(rest.Call{Method: "GetModelStatus", Model: "m", Version: rest.NoVersion, Duration: time.Hour})
 	o := p.BatchObserver(nil)("m", 1)
@@ -93,7 +93,7 @@ func TestSeriesEnd(t *testing.T) {
 	p := newPage(core, Options{})
 	for i := range 1000 {
 		p.RESTCall(predict(string(rune('a'+i)), rest.NoVersion, time.Millisecond, nil))
-		p.RPCCall(rpc.Call{Method: "Predict", Model: string(rune('a' + i)), Duration: time.Millisecond})
+		p.RPCCall(rpc.Call{Method: "Predict", Model: string(rune('a' + i)), Version: rpc.NoVersion, Duration: time.Millisecond})
 	}
 	p.RESTCall(predict("m", 1, time.Millisecond, nil))
 	readTick(t, p)

@@ -42,7 +42,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s := &site{core: core, http: &http.Client{Transport: &http.Transport{}}, Page: newPage(core, Options{
-		Version: "1.2.3", TensorFlow: "2.21.0", Devices: watched{devices.Observe(gpus, list, nil)},
+		Version: "1.2.3", TensorFlow: "2.21.0", Devices: fixed{devices.Observe(gpus, list, nil)},
 		Settings: []Setting{
 			{Group: "Batching", Name: "enable_batching", Value: "true", Help: "Batch requests."},
 			{Group: "Models", Name: "model_config_file", Value: "models.config", Help: "The models to serve.", Changed: true},
@@ -82,9 +82,16 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-type watched struct{ latest *devices.Snapshot }
+// watched is how many streams there are.
+func (s *site) watched() int {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return len(s.hub.watchers)
+}
 
-func (w watched) Snapshot() *devices.Snapshot { return w.latest }
+type fixed struct{ latest *devices.Snapshot }
+
+func (f fixed) Snapshot() *devices.Snapshot { return f.latest }
 
 // traffic sends a few hundred requests a second, some of them wrong, until ctx ends, and waits for the last answers.
 func (s *site) traffic(ctx context.Context, t *testing.T) {

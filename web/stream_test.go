@@ -102,7 +102,9 @@ func TestStream(t *testing.T) {
 
 func TestHistoryIsBounded(t *testing.T) {
 	running(t, newFakeCore(), Options{}, func(p *Page) {
-		time.Sleep((keepTicks + 100) * interval)
+		time.Sleep((keepTicks+100)*interval + interval/2)
+		p.hub.mu.Lock()
+		defer p.hub.mu.Unlock()
 		if n := len(p.hub.ticks); n != keepTicks {
 			t.Errorf("%d readings are kept, want %d", n, keepTicks)
 		}
@@ -137,7 +139,7 @@ func TestStreamsEnd(t *testing.T) {
 	t.Run("when it is slow", func(t *testing.T) {
 		running(t, newFakeCore(), Options{}, func(p *Page) {
 			w := p.hub.watch()
-			time.Sleep((watcherQueue + 2) * interval)
+			time.Sleep((watcherQueue+2)*interval + interval/2)
 			ended(t, w)
 		})
 	})
@@ -159,7 +161,7 @@ func TestStreamsEnd(t *testing.T) {
 			w := p.hub.watch()
 			_ = w.Close()
 			_ = w.Close()
-			time.Sleep(interval)
+			time.Sleep(interval + interval/2)
 			if len(p.hub.watchers) != 0 {
 				t.Error("it is still known")
 			}

@@ -99,7 +99,7 @@ func askREST(ctx context.Context, address string, secure bool) error {
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: ownServer}} // no proxy
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: ownServer, DisableKeepAlives: true}} // and no proxy
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

@@ -82,4 +82,5 @@ func (b *Bundle) Close() {
 		in.Close()
 	}
 	b.model.Close()
+	savedmodel.ReleaseMemory()
 }

@@ -84,7 +84,11 @@ func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
 	if b.batcher, err = batcher.New(batching, execs, l.Limiter, obs); err != nil {
 		return nil, err
 	}
-	return b, l.warmUp(ctx, b, log)
+	if err := l.warmUp(ctx, b, log); err != nil {
+		return nil, err
+	}
+	savedmodel.ReleaseMemory() // loading takes several times what stays
+	return b, nil
 }
 
 // probe decides for each signature whether it is batched, makes its first runs, and chooses the batch size where nobody did.

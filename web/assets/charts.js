@@ -95,6 +95,9 @@ export class Charts {
   }
 }
 
+/** plain leaves out zeros after the point: 5.00 ms is 5 ms on an axis. */
+const plain = (value) => value.replace(/(\.\d*?)0+(?=\D*$)/, (_, kept) => (kept === "." ? "" : kept));
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function makeChart(spec) {
@@ -121,7 +124,7 @@ function makeChart(spec) {
       { ...axis, grid: { show: false }, space: 80, size: 26, incrs: [15, 30, 60, 120, 300],
         values: (u, ticks, i, space, step) => ticks.map((t) => clock(t * 1000).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 56, space: 34, incrs: spec.whole ? [1, 2, 4, 5, 8].flatMap((n) => [n, 10 * n, 100 * n, 1000 * n]).sort((a, b) => a - b) : undefined,
-        values: (u, ticks) => ticks.map((t) => spec.write(t).replace(/\.0+(?=\D|$)/, "")) },
+        values: (u, ticks) => ticks.map((t) => plain(spec.write(t))) },
     ],
     series: [{}, ...spec.series.map(([name], i) => ({
       label: name, stroke: colour(COLOURS[i]), width: 1.6, points: { show: false }, spanGaps: false,

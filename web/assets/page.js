@@ -1,5 +1,5 @@
 // The page: it listens to the server's events and hands them to its parts. The stream is asked for again when it ends, with
-// growing pauses; the server then tells the last five minutes anew, so that nothing is missing.
+// growing pauses; the server then tells the last minutes anew, so that nothing is missing.
 
 import { $, el, text, number, duration } from "./dom.js";
 import { Charts } from "./charts.js";
@@ -113,8 +113,11 @@ function badge(e, kind, words) {
 let source = null;
 let pause = 1000;
 let lostTimer = 0;
+let retryTimer = 0;
 
 function connect() {
+  disconnect();
+  if (document.hidden) return;
   source = new EventSource("status/events");
   source.onopen = () => {
     pause = 1000;
@@ -129,8 +132,8 @@ function connect() {
       badge($("live"), "bad", "connection lost");
       announce("The connection to the server is lost. Trying again.");
     }, 2500);
-    if (source.readyState === EventSource.CLOSED) {
-      setTimeout(connect, pause);
+    if (source?.readyState === EventSource.CLOSED) {
+      retryTimer = setTimeout(connect, pause);
       pause = Math.min(pause * 2, 15000);
     }
   };
@@ -161,6 +164,14 @@ $("pause").addEventListener("click", () => {
   if (!lostTimer) badge($("live"), paused ? "warn" : "good", paused ? "paused" : "live");
 });
 
-addEventListener("pagehide", () => source.close());
+function disconnect() {
+  clearTimeout(retryTimer);
+  source?.close();
+  source = null;
+}
+
+// Nobody looks at a hidden page, and a browser has few connections to one server: several pages would use them up.
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+addEventListener("pagehide", disconnect);
 addEventListener("pageshow", (e) => e.persisted && connect());
 connect();

@@ -1,0 +1,87 @@
+package docker
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestMetricsExist holds the dashboard and the alerts against the list of metrics: a panel of a metric that was renamed is
+// empty, and an alert on it never fires, without anybody noticing.
+func TestMetricsExist(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`shoal_[a-z_]+`)
+	part := regexp.MustCompile(`_(bucket|sum|count)$`)
+	for _, file := range []string{"grafana/dashboards/shoal.json", "prometheus/alerts.yml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := name.FindAllString(string(text), -1)
+		if len(used) == 0 {
+			t.Errorf("%s uses no metrics", file)
+		}
+		for _, metric := range used {
+			if !strings.Contains(string(list), "`"+part.ReplaceAllString(metric, "")+"`") {
+				t.Errorf("%s: there is no metric %s", file, metric)
+			}
+		}
+	}
+}
+
+// TestDashboard reads the dashboard as Grafana does: panels have different numbers and do not overlap.
+func TestDashboard(t *testing.T) {
+	text, err := os.ReadFile("grafana/dashboards/shoal.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	taken, ids := map[[2]int]string{}, map[int]bool{}
+	for _, p := range dashboard.Panels {
+		if ids[p.ID] {
+			t.Errorf("panel %q has the number %d of another", p.Title, p.ID)
+		}
+		ids[p.ID] = true
+		if len(p.Targets) == 0 {
+			t.Errorf("panel %q shows nothing", p.Title)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other, ok := taken[[2]int{x, y}]; ok && other != p.Title {
+					t.Fatalf("panels %q and %q overlap", p.Title, other)
+				}
+				taken[[2]int{x, y}] = p.Title
+			}
+		}
+	}
+}
+
+// TestAlerts has Prometheus' own tool check its configuration, and the alerts against made-up series.
+func TestAlerts(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed (Debian: apt-get install prometheus)")
+	}
+	for _, args := range [][]string{{"check", "config", "prometheus/prometheus.yml"}, {"test", "rules", "prometheus/alerts_test.yml"}} {
+		if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
