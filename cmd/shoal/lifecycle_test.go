@@ -86,7 +86,8 @@ func TestVersionsChangeUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	before := s.memory()
+	s.eventually("all clients are at work", func() bool { return answered.Load() > 1000 })
+	before, goroutines := s.memory(), s.goroutines()
 	for v := 2; v <= 21; v++ {
 		copyVersion(t, fmt.Sprintf("%s/half_plus_two/%d", models, 2-v%2), base, v)
 		s.eventually(fmt.Sprintf("version %d is available and the one before has ended", v), func() bool {
@@ -104,11 +105,18 @@ func TestVersionsChangeUnderLoad(t *testing.T) {
 			t.Errorf("version %d never answered", v)
 		}
 	}
+	http.DefaultClient.CloseIdleConnections()
+	s.eventually("goroutines are back", func() bool { return s.goroutines() <= goroutines })
 	s.eventually("memory is back", func() bool { return s.memory() < before+150<<20 })
 	t.Logf("%d requests; resident memory %d MiB before, %d MiB after", answered.Load(), before>>20, s.memory()>>20)
 	if code := s.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// goroutines is how many the server has, by its own metrics.
+func (s *server) goroutines() float64 {
+	return s.page("/metrics")["go_goroutines"].GetMetric()[0].GetGauge().GetValue()
 }
 
 // memory is the process's resident set, in bytes.

@@ -42,6 +42,9 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 		Every:  a.cfg.Models.ConfigPoll,
 		Logger: a.log.With(slog.String("file", a.cfg.Models.ConfigFile)),
 	}
+	if err := file.Apply(ctx); err != nil { // what it says now is in force; that is noted, or what changed meanwhile applied
+		a.log.Error("configuration file not applied, the old configuration stays", slog.String("reason", plain(err).Error()))
+	}
 	parts.Go(func() { file.Watch(background) })
 	return nil
 }
