@@ -1,4 +1,6 @@
 """GetModelMetadata, GetModelStatus and HandleReloadConfigRequest: models, policies and labels changed by calls."""
+import time
+
 import grpc
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,8 @@ from run import PATIENCE, equal, refused
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2
 
 StatusCode = grpc.StatusCode
-AVAILABLE, END = get_model_status_pb2.ModelVersionStatus.AVAILABLE, get_model_status_pb2.ModelVersionStatus.END
+State = get_model_status_pb2.ModelVersionStatus
+AVAILABLE, UNLOADING, END = State.AVAILABLE, State.UNLOADING, State.END
 
 
 def states(server, model, version=None):
@@ -43,6 +46,14 @@ def y(server, **spec):
     return tf.make_ndarray(predict(server, request("half_plus_two", {"x": floats(1)}, **spec)).outputs["y"]).tolist()
 
 
+def settled(server, model):
+    """The states once no version is being unloaded any more: a reload does not wait for that."""
+    end = time.monotonic() + PATIENCE
+    while UNLOADING in (found := states(server, model)).values() and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
 def check_metadata(server):
     r = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     r.model_spec.name = "multi"
@@ -73,7 +84,7 @@ def check_reload(server):
     server = type(server)(dict(vars(server), grpc=server.changing))
     one, two = np.float32(2.5), np.float32(3.5)
     reload(server, half(server, "model_version_policy { specific { versions: 1 } }"))
-    equal((states(server, "half_plus_two"), y(server)), ({1: AVAILABLE, 2: END}, [one]))
+    equal((settled(server, "half_plus_two"), y(server)), ({1: AVAILABLE, 2: END}, [one]))
 
     reload(server, half(server, BOTH))
     equal((states(server, "half_plus_two"), y(server)), ({1: AVAILABLE, 2: AVAILABLE}, [two]))
@@ -87,7 +98,7 @@ def check_reload(server):
     equal(states(server, "other"), {2: AVAILABLE}, "a model that was added")
     reload(server, half(server, BOTH))
     refused(lambda: predict(server, request("other", {"x": floats(1)})), StatusCode.NOT_FOUND, "Latest(other)")
-    equal(states(server, "other"), {2: END}, "a model that was removed")
+    equal(settled(server, "other"), {2: END}, "a model that was removed")
 
 
 def check_bad_configurations_change_nothing(server):
