@@ -116,12 +116,6 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// WriteVersion prints what --version asks for.
-func WriteVersion(w io.Writer, shoal, tensorflow string) error {
-	_, err := fmt.Fprintf(w, "Shoal: %s\nTensorFlow Library: %s\n", shoal, tensorflow)
-	return err
-}
-
 // Effective is every flag with an effect and its value, for the log at the start: a group of those that were set, and a
 // group of the defaults.
 func (s *Server) Effective() []slog.Attr {

@@ -53,13 +53,6 @@ func TestHelpIsReadable(t *testing.T) {
 	}
 }
 
-func TestVersion(t *testing.T) {
-	var out strings.Builder
-	if err := WriteVersion(&out, "1.2.3", "2.21.0"); err != nil || out.String() != "Shoal: 1.2.3\nTensorFlow Library: 2.21.0\n" {
-		t.Errorf("%q, %v", out.String(), err)
-	}
-}
-
 func TestEffective(t *testing.T) {
 	s, err := Parse([]string{"--port=9", "--enable_profiler=false"}, nil)
 	if err != nil {

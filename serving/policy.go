@@ -2,10 +2,10 @@ package serving
 
 import "slices"
 
-// choose says which of the versions found should be served, newest first. It keeps no state: the same versions give the
+// Choose says which of the versions found should be served, newest first. It keeps no state: the same versions give the
 // same choice. found is sorted newest first; eligible is asked only about versions that the policy would take, so that
 // a directory nobody wants is never opened. A newest version that is not eligible (yet) leaves its place to the next.
-func (p Policy) choose(found []int64, eligible func(version int64) bool) []int64 {
+func (p Policy) Choose(found []int64, eligible func(version int64) bool) []int64 {
 	limit := max(p.Latest, 1)
 	switch {
 	case p.All:
@@ -26,8 +26,8 @@ func (p Policy) choose(found []int64, eligible func(version int64) bool) []int64
 	return chosen
 }
 
-// absent lists the versions that the policy names and that are not among those found.
-func (p Policy) absent(found []int64) []int64 {
+// Absent lists the versions that the policy names and that are not among those found.
+func (p Policy) Absent(found []int64) []int64 {
 	if p.All {
 		return nil
 	}

@@ -27,7 +27,7 @@ func TestPolicyChooses(t *testing.T) {
 		{"specific and incomplete", Policy{Specific: []int64{1, 9}}, []int64{9, 7, 1}, not(1), []int64{9}},
 	} {
 		before := slices.Clone(c.found)
-		if got := c.policy.choose(c.found, c.eligible); !slices.Equal(got, c.want) {
+		if got := c.policy.Choose(c.found, c.eligible); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 		if !slices.Equal(before, c.found) {
@@ -46,7 +46,7 @@ func TestPolicyAsksOnlyAboutWhatItWants(t *testing.T) {
 		{Policy{All: true}, []int64{9, 8, 5, 1}},
 	} {
 		var asked []int64
-		c.policy.choose([]int64{9, 8, 5, 1}, func(v int64) bool { asked = append(asked, v); return true })
+		c.policy.Choose([]int64{9, 8, 5, 1}, func(v int64) bool { asked = append(asked, v); return true })
 		if !slices.Equal(asked, c.want) {
 			t.Errorf("%v asked about %v, want %v", c.policy, asked, c.want)
 		}
@@ -54,10 +54,10 @@ func TestPolicyAsksOnlyAboutWhatItWants(t *testing.T) {
 }
 
 func TestPolicyNamesWhatIsAbsent(t *testing.T) {
-	if got := (Policy{Specific: []int64{1, 4, 9}}).absent([]int64{9, 7, 1}); !slices.Equal(got, []int64{4}) {
+	if got := (Policy{Specific: []int64{1, 4, 9}}).Absent([]int64{9, 7, 1}); !slices.Equal(got, []int64{4}) {
 		t.Errorf("absent: %v", got)
 	}
-	if got := (Policy{Latest: 3}).absent(nil); got != nil {
+	if got := (Policy{Latest: 3}).Absent(nil); got != nil {
 		t.Errorf("absent of latest: %v", got)
 	}
 }

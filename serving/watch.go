@@ -107,7 +107,7 @@ func (m *Manager) find(p plan, marks *arrivals) (f finding) {
 	numbers := slices.Sorted(maps.Keys(dirs))
 	slices.Reverse(numbers)
 	prints := make(map[int64]uint64)
-	chosen := p.config.Policy.choose(numbers, func(number int64) bool {
+	chosen := p.config.Policy.Choose(numbers, func(number int64) bool {
 		v, print := m.judge(p, place{number, dirs[number]}, marks)
 		prints[number] = print
 		switch {
@@ -122,7 +122,7 @@ func (m *Manager) find(p plan, marks *arrivals) (f finding) {
 	for _, number := range chosen {
 		f.wanted = append(f.wanted, candidate{place{number, dirs[number]}, prints[number]})
 	}
-	if absent := p.config.Policy.absent(numbers); len(absent) > 0 {
+	if absent := p.config.Policy.Absent(numbers); len(absent) > 0 {
 		f.note = fmt.Sprintf("no directory for version %d under %s", absent[0], p.config.BasePath)
 	} else if len(numbers) == 0 {
 		f.note = fmt.Sprintf("no version under %s: a version is a directory named by a number, such as %s/1",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"shoal/savedmodel"
+	"shoal/serving"
 	"shoal/tensor"
 )
 
@@ -164,15 +164,9 @@ func newestVersion(dir string) (versionDir, model string) {
 			model = filepath.Base(abs)
 		}
 	}
-	entries, _ := os.ReadDir(dir)
-	newest := int64(-1)
-	for _, e := range entries {
-		if v, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && v > newest && e.IsDir() {
-			newest, versionDir = v, filepath.Join(dir, e.Name())
-		}
-	}
-	if newest < 0 {
+	versions, err := new(serving.FileSource).Versions(dir)
+	if err != nil || len(versions) == 0 {
 		return dir, model
 	}
-	return versionDir, model
+	return versions[slices.Max(slices.Collect(maps.Keys(versions)))], model
 }

@@ -120,6 +120,7 @@ func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config,
 	}
 	if l.SyntheticWarmup && len(batched) > 0 {
 		l.chooseBatch(first, batched, batching, log)
+		batching.EnsureDefaults() // the sizes that follow from it
 		for _, sig := range batched {
 			probe(first, sig, warmSizes(*batching), log)
 		}

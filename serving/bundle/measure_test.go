@@ -1,8 +1,11 @@
 package bundle
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"shoal/batcher"
 )
 
 func TestChooseBatch(t *testing.T) {
@@ -22,6 +25,22 @@ func TestChooseBatch(t *testing.T) {
 	} {
 		if got := chooseBatch(c.timings); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestWarmSizes(t *testing.T) {
+	for _, c := range []struct {
+		config batcher.Config
+		want   []int64
+	}{
+		{batcher.Config{MaxBatchSize: 64}, []int64{8, 32, 64}},
+		{batcher.Config{MaxBatchSize: 2}, nil},
+		{batcher.Config{MaxBatchSize: 16, AllowedBatchSizes: []int{2, 4, 16}}, []int64{4, 16}},
+	} {
+		c.config.EnsureDefaults()
+		if got := warmSizes(c.config); !slices.Equal(got, c.want) {
+			t.Errorf("max_batch_size %d, allowed %v: %v, want %v", c.config.MaxBatchSize, c.config.AllowedBatchSizes, got, c.want)
 		}
 	}
 }
