@@ -42,6 +42,7 @@ func (b *Batcher) onAlarm() {
 	now := time.Now()
 	var w *worker
 	b.mu.Lock()
+	b.backlog.late.observe(float64(now.Sub(b.alarm.at)))
 	b.alarm.at = time.Time{}
 	if !b.closing && len(b.idle) > 0 && b.waking == 0 {
 		q, _, until := b.backlog.next(now)

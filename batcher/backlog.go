@@ -16,6 +16,9 @@ type backlog struct {
 	cfg       *Config
 	policy    policy
 	speed     *speed
+	instances *int // in service
+	pace      pace
+	late      tail // of the alarm, in nanoseconds
 	closing   bool
 	queues    map[queueKey]*queue
 	active    []*queue // those with entries, in no order
@@ -26,11 +29,15 @@ type backlog struct {
 	arrivals  uint64
 }
 
-func (bl *backlog) init(cfg *Config, s *speed) {
-	bl.cfg, bl.speed = cfg, s
-	bl.policy = whenIdle
-	if cfg.BatchTimeout > 0 {
+func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
+	bl.cfg, bl.speed, bl.instances = cfg, s, instances
+	switch {
+	case cfg.Objective > 0:
+		bl.policy = withinObjective(cfg.Objective, cfg)
+	case cfg.BatchTimeout > 0:
 		bl.policy = afterTimeout(cfg.BatchTimeout)
+	default:
+		bl.policy = whenIdle
 	}
 	bl.queues = make(map[queueKey]*queue)
 	bl.unbatched = make(map[*tensor.Signature]struct{})
@@ -44,6 +51,9 @@ func (bl *backlog) admit(t *task, shape []byte) (q *queue, opened bool, err erro
 		return nil, false, &QueueFullError{Reason: fmt.Sprintf(
 			"currently %d rows are waiting and max_queued_rows is %d", bl.rows, bl.cfg.MaxQueuedRows)}
 	}
+	if err := bl.cfg.Memory.admit(); err != nil {
+		return nil, false, err
+	}
 	q = bl.find(t, shape)
 	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.alone && t.rows > limit {
 		return nil, false, bl.cfg.tooLarge(t.rows)
@@ -53,6 +63,7 @@ func (bl *backlog) admit(t *task, shape []byte) (q *queue, opened bool, err erro
 	}
 	bl.arrivals++
 	t.order = bl.arrivals
+	bl.pace.observe(t.arrived, t.rows)
 	return q, bl.push(q, t), nil
 }
 
@@ -124,6 +135,7 @@ func (bl *backlog) push(q *queue, t *task) (opened bool) {
 	}
 	bl.entries++
 	bl.rows += t.rows - t.taken
+	bl.cfg.Memory.add(t.bytes)
 	return q.push(t, bl.cfg)
 }
 
@@ -137,6 +149,7 @@ func (bl *backlog) unlink(t *task) {
 	q := t.queue
 	bl.entries--
 	bl.rows -= t.rows - t.taken
+	bl.cfg.Memory.add(-t.bytes)
 	q.unlink(t)
 	if q.entries == 0 {
 		last := len(bl.active) - 1
@@ -147,18 +160,27 @@ func (bl *backlog) unlink(t *task) {
 	}
 }
 
-// decide asks the policy about one queue that is not empty.
+// decide asks the policy about one queue that is not empty. Entries that it gives up are ended here, so that the queue
+// may be empty afterwards.
 func (bl *backlog) decide(q *queue, now time.Time) decision {
 	if q.alone {
 		return decision{rows: 1, reason: ReasonAlone}
 	}
-	return bl.policy(q.view(now, bl))
+	d := bl.policy(q.view(now, bl))
+	if d.shed > 0 {
+		late := &LateError{Objective: bl.cfg.Objective, After: bl.speed.drain(bl.rows, bl.cfg.MaxExecutionBatchSize, *bl.instances)}
+		for range d.shed {
+			bl.end(q.head, late)
+		}
+	}
+	return d
 }
 
 // next finds the queue that gives the next batch: of those that may, the one with the oldest entry. Where none may yet,
 // q is nil and until the first time at which one may (zero: all are empty).
 func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
-	for _, c := range bl.active {
+	for i := len(bl.active) - 1; i >= 0; i-- { // backwards: a queue that decide empties is replaced by the last one
+		c := bl.active[i]
 		if q != nil && c.head.order > q.head.order {
 			continue
 		}
@@ -166,7 +188,7 @@ func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
 		switch {
 		case cd.rows > 0:
 			q, d = c, cd
-		case until.IsZero() || cd.until.Before(until):
+		case !cd.until.IsZero() && (until.IsZero() || cd.until.Before(until)):
 			until = cd.until
 		}
 	}

@@ -48,7 +48,7 @@ func TestBatchesAreCounted(t *testing.T) {
 		cfg := Config{MaxBatchSize: 8, Split: seed%2 == 0, MaxQueuedRows: 1 << 30}
 		cfg.EnsureDefaults()
 		var bl backlog
-		bl.init(&cfg, &speed{})
+		bl.init(&cfg, &speed{}, new(1))
 		var waiting []*task
 		now := time.Now()
 		for range 300 {

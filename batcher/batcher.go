@@ -10,6 +10,7 @@ package batcher
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ type Batcher struct {
 	waking   int // workers that were started and have not looked at the backlog yet
 	alarm    alarm
 	speed    speed
+	service  service
 	closing  bool
 	shutdown sync.Once
 	workers  sync.WaitGroup // those not idle
@@ -69,11 +71,15 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 		// longer than the number of workers, holds it for that moment.
 		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
 	}
-	b.backlog.init(&b.cfg, &b.speed)
+	b.backlog.init(&b.cfg, &b.speed, &b.service.left)
+	for _, m := range cfg.Measured {
+		b.speed.observe(m.Rows, m.Took)
+	}
 	b.alarm.ring = b.onAlarm
 	for _, x := range execs {
 		b.idle = append(b.idle, newWorker(b, x))
 	}
+	b.service.init(b.idle)
 	return b, nil
 }
 
@@ -95,6 +101,10 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	if b.closing {
 		b.mu.Unlock()
 		return nil, b.reject(t, ErrClosed)
+	}
+	if e := b.service.stranded.Load(); e != nil {
+		b.mu.Unlock()
+		return nil, b.reject(t, e)
 	}
 	q, opened, err := b.backlog.admit(t, shape)
 	if err != nil {
@@ -136,6 +146,9 @@ func (b *Batcher) Close() {
 		// Everything is due now, so no worker becomes idle before all is run. The pool needs no stop of its own: its
 		// goroutines end with the workers.
 		b.workers.Wait()
+		for _, w := range slices.Concat(b.idle, b.service.parked) {
+			w.turnstile.close()
+		}
 	})
 }
 
@@ -147,6 +160,7 @@ type Stats struct {
 	Oldest    time.Duration // how long the oldest entry has waited
 	Busy      int           // instances at work, or woken to be
 	Instances int
+	InService int // instances that take batches: all, unless a device is out of service
 }
 
 // Stats reports the state, for status pages and metrics.
@@ -156,7 +170,8 @@ func (b *Batcher) Stats() Stats {
 	defer b.mu.Unlock()
 	s := Stats{
 		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
-		Busy: b.instances - len(b.idle), Instances: b.instances,
+		Busy: b.instances - len(b.idle) - len(b.service.parked), Instances: b.instances,
+		InService: b.service.left,
 	}
 	if t := b.backlog.oldest(); t != nil {
 		s.Oldest = now.Sub(t.arrived)

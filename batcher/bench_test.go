@@ -40,7 +40,7 @@ func BenchmarkDecision(b *testing.B) {
 			cfg := Config{BatchTimeout: time.Nanosecond}
 			cfg.EnsureDefaults()
 			var bl backlog
-			bl.init(&cfg, &speed{})
+			bl.init(&cfg, &speed{}, new(1))
 			tasks := make([]task, queues)
 			var buf [keySize]byte
 			admit := func(i int, now time.Time) {

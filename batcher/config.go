@@ -30,15 +30,37 @@ type Config struct {
 	PadVariableLength     bool          // entries differing in other dimensions share a batch, padded to the largest
 	Split                 bool          // entries are cut wherever a batch ends, to fill it
 
+	// EfficientRows is the size from which on a batch gains little by growing. On a busy machine a smaller one gives way to
+	// the requests that have arrived but are not queued yet. 0: MaxExecutionBatchSize.
+	EfficientRows int
+
+	// Objective is the time from an entry's arrival within which it is to be answered. Entries that cannot be are given up
+	// with a *LateError, and batches leave when that serves the objective best; BatchTimeout has no effect then. 0: none.
+	Objective time.Duration
+	// Measured are runs that are known already, for the estimates that the objective needs.
+	Measured []Timing
+
 	// MaxTaskRows is the largest entry accepted (MaxBatchSize, for TensorFlow Serving's rule). 0: any is, and one larger
 	// than MaxExecutionBatchSize is divided over several batches; its answer is joined.
 	MaxTaskRows int
 	// MaxQueuedRows bounds the rows waiting in all queues together. An entry is accepted while there are fewer.
 	MaxQueuedRows int
+	// Memory bounds the bytes of the inputs that wait; batchers share it. nil: they are not bounded.
+	Memory *Memory
 	// MaxQueues bounds the queues kept. Beyond it, entries of yet other shapes run alone.
 	MaxQueues int
 
+	// DeviceFault tells whether a failed run was the fault of its device, which then takes no more batches until Restore; the
+	// batch runs again on another one. It is called outside every lock. nil: no device is ever to blame.
+	DeviceFault func(device string, err error) bool
+
 	Logger *slog.Logger // nil: silent
+}
+
+// Timing is how long a batch of that many rows runs.
+type Timing struct {
+	Rows int
+	Took time.Duration
 }
 
 // EnsureDefaults fills in what is zero.
@@ -47,6 +69,7 @@ func (c *Config) EnsureDefaults() {
 	setDefault(&c.MaxExecutionBatchSize, c.MaxBatchSize)
 	setDefault(&c.MaxQueuedRows, DefaultMaxQueuedRows)
 	setDefault(&c.MaxEnqueuedBatches, max(1, c.MaxQueuedRows/max(1, c.MaxExecutionBatchSize)))
+	setDefault(&c.EfficientRows, c.MaxExecutionBatchSize)
 	setDefault(&c.MaxQueues, DefaultMaxQueues)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -71,6 +94,8 @@ func (c *Config) Validate() error {
 		{"max_batch_size", c.MaxBatchSize, 1},
 		{"max_execution_batch_size", c.MaxExecutionBatchSize, 1},
 		{"batch_timeout_micros", int(c.BatchTimeout.Microseconds()), 0},
+		{"efficient_rows", c.EfficientRows, 1},
+		{"latency_objective", int(c.Objective), 0},
 		{"max_enqueued_batches", c.MaxEnqueuedBatches, 1},
 		{"max_task_rows", c.MaxTaskRows, 0},
 		{"max_queued_rows", c.MaxQueuedRows, 1},

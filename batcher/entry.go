@@ -14,6 +14,7 @@ type Entry struct {
 	Arena     *tensor.Arena     // may be nil; the batcher retains it for as long as it reads the inputs
 	Deadline  time.Time         // zero: none
 	Unbatched bool              // run alone, exactly as it is
+	Trace     any               // handed to the observer with the entry and with its batches; nil: none
 }
 
 // Answer is what an entry gets back. Free it once the outputs are encoded.

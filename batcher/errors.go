@@ -41,6 +41,31 @@ func (e *QueueFullError) GRPCStatus() *status.Status { return status.New(codes.U
 // RetryAfter is After, for servers that give their clients a hint.
 func (e *QueueFullError) RetryAfter() time.Duration { return e.After }
 
+// ErrLate is what every *LateError is, for errors.Is.
+var ErrLate = errors.New("the latency objective cannot be met")
+
+// LateError is returned for an entry that was given up unrun, since its answer would have missed the latency objective.
+// It is UNAVAILABLE and not DEADLINE_EXCEEDED: the client's own time is not up, nothing was run, and another replica may
+// have room, which is what load balancers and retry policies take UNAVAILABLE (and HTTP's 503) to mean.
+type LateError struct {
+	Objective time.Duration
+	After     time.Duration // when trying again may help, estimated from recent runs
+}
+
+func (e *LateError) Error() string {
+	return fmt.Sprintf("the server is too busy to answer within its latency objective of %v; the request was not run "+
+		"(--latency_objective)", e.Objective)
+}
+
+// Is makes errors.Is(err, ErrLate) true.
+func (e *LateError) Is(target error) bool { return target == ErrLate }
+
+// GRPCStatus is the error as gRPC sends it.
+func (e *LateError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, e.Error()) }
+
+// RetryAfter is After, for servers that give their clients a hint.
+func (e *LateError) RetryAfter() time.Duration { return e.After }
+
 func (c *Config) tooLarge(rows int) error {
 	knob := "raise max_batch_size"
 	if !c.Split {

@@ -68,17 +68,20 @@ func (bl *backlog) take(t *task, n int, now time.Time) item {
 }
 
 // expire ends a queued task whose deadline has passed. Where some of it is being run, the last of these runs does.
-func (bl *backlog) expire(t *task) {
+func (bl *backlog) expire(t *task) { bl.end(t, errDeadlineQueued) }
+
+// end takes a queued task out and gives it this error, with the last of its runs where some of it is being run.
+func (bl *backlog) end(t *task, err error) {
 	bl.remove(t)
 	if s := t.split; s != nil {
-		s.err = errDeadlineQueued
+		s.err = err
 		if s.running > 0 {
 			return
 		}
 		s.drop()
 		t.arena.Free()
 	}
-	t.deliver(nil, errDeadlineQueued)
+	t.deliver(nil, err)
 }
 
 // markUnbatched makes all entries of a signature run alone from now on, those that wait included, and reports whether

@@ -27,7 +27,7 @@ func TestQueueFull(t *testing.T) {
 		const text = "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and max_enqueued_batches is 2"
 		var full *QueueFullError
 		if !errors.As(gone.err, &full) || !errors.Is(gone.err, ErrQueueFull) || status.Code(gone.err) != codes.Unavailable ||
-			!strings.HasPrefix(gone.err.Error(), text) || full.RetryAfter() != 20*ms {
+			!strings.HasPrefix(gone.err.Error(), text) || full.RetryAfter() != 40*ms {
 			t.Errorf("%v, retry after %v", gone.err, full.RetryAfter())
 		}
 		other := column(1)

@@ -9,11 +9,12 @@ import (
 // Reason is why a batch left its queue.
 type Reason string
 
-// The reasons. Retry marks the runs that find out which entries made a batch fail.
+// The reasons. Retry marks the runs that find out which entries made a batch fail, and those of a batch whose device failed.
 const (
 	ReasonFull    Reason = "full"
 	ReasonIdle    Reason = "idle"
 	ReasonTimeout Reason = "timeout"
+	ReasonDue     Reason = "due" // waiting for more would make an entry miss the objective
 	ReasonClosing Reason = "closing"
 	ReasonAlone   Reason = "alone"
 	ReasonRetry   Reason = "retry"
@@ -22,21 +23,26 @@ const (
 // BatchInfo describes one call of an executor.
 type BatchInfo struct {
 	Signature *tensor.Signature
+	Executor  Executor // that was called
 	Reason    Reason
 	Entries   int
 	Rows      int           // 0: one entry as it is, without rows
 	Size      int           // with padding
+	Start     time.Time     // the batch was taken
 	Run       time.Duration // gather and Executor.Run
 	Err       error
+	Traces    []any // of the entries that have one; they are not answered before BatchDone returns
 }
 
 // EntryInfo describes one accepted entry at its end.
 type EntryInfo struct {
 	Signature *tensor.Signature
 	Rows      int
+	Arrived   time.Time
 	Queue     time.Duration // of an entry without an answer: all the time it was here
 	Run       time.Duration
 	Err       error // nil where it was answered
+	Trace     any   // the entry's own
 }
 
 // Observer is told what happens, so that metrics stay out of the core. Its methods are called outside every lock and

@@ -6,15 +6,22 @@ import "time"
 type view struct {
 	now     time.Time
 	oldest  time.Time // arrival of the entry at the head
+	head    *task     // the entries in order of arrival, only to be read
 	rows    int       // waiting
 	full    bool      // the batch at the head cannot grow: it has maxRows, or what came next did not fit
 	maxRows int       // of a batch
 	closing bool
-	speed   *speed // estimates of how long batches run, only to be read
+
+	instances int
+	rate      float64       // rows arriving per second, over all queues
+	late      time.Duration // by which the alarm goes off after its time, 99 times of 100 less
+	speed     *speed        // estimates of how long batches run, only to be read
 }
 
-// decision is how many rows may leave now, or, where that is 0, when to ask again if nothing happens before.
+// decision is what becomes of a queue now: how many entries at its head are given up, how many rows may leave, and, where
+// that is 0, when to ask again if nothing happens before (zero: nothing is left).
 type decision struct {
+	shed   int
 	rows   int
 	reason Reason
 	until  time.Time

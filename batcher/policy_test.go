@@ -45,17 +45,22 @@ func TestSpeed(t *testing.T) {
 	}
 	s.observe(8, 16*ms)
 	s.observe(128, 100*ms)
-	for rows, want := range map[int]time.Duration{1: 16 * ms, 5: 16 * ms, 8: 16 * ms, 9: 16 * ms, 100: 100 * ms, 5000: 100 * ms} {
+	for rows, want := range map[int]time.Duration{8: 16 * ms, 68: 58 * ms, 128: 100 * ms, 248: 184 * ms} {
 		if got := s.latency(rows); got != want {
 			t.Errorf("%d rows: %v, want %v", rows, got, want)
 		}
 	}
-	s.observe(7, 8*ms)
-	if got := s.latency(8); got != 15*ms {
-		t.Errorf("moving average %v", got)
+	if got := s.latency(1); got <= 2*ms || got >= 16*ms {
+		t.Errorf("one row: %v", got)
 	}
 	if got := s.drain(257, 128, 2); got != 150*ms {
 		t.Errorf("drain %v", got)
+	}
+	for range 100 {
+		s.observe(8, 8*ms)
+	}
+	if got := s.latency(8); got < 8*ms || got > 8*ms+ms/100 {
+		t.Errorf("moving average %v", got)
 	}
 }
 

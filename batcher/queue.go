@@ -137,8 +137,8 @@ func (q *queue) unlink(t *task) {
 func (q *queue) view(now time.Time, bl *backlog) view {
 	q.recount(bl.cfg)
 	return view{
-		now: now, oldest: q.head.arrived, rows: q.rows, maxRows: bl.cfg.MaxExecutionBatchSize,
+		now: now, oldest: q.head.arrived, head: q.head, rows: q.rows, maxRows: bl.cfg.MaxExecutionBatchSize,
 		full:    q.batches > 1 || q.open >= bl.cfg.MaxExecutionBatchSize,
-		closing: bl.closing, speed: bl.speed,
+		closing: bl.closing, instances: *bl.instances, rate: bl.pace.rate(), late: time.Duration(bl.late.at), speed: bl.speed,
 	}
 }

@@ -80,7 +80,7 @@ func (w *worker) living(items []item) []item {
 	return kept
 }
 
-// try runs the items as one batch. Without an error all of them are ended; with one, none is.
+// try runs the items as one batch. Without an error all of them are ended, or handed to another device; with one, none is.
 func (w *worker) try(items []item, reason Reason) error {
 	start := w.taken
 	if reason == ReasonRetry {
@@ -92,10 +92,11 @@ func (w *worker) try(items []item, reason Reason) error {
 	// Ending the last piece of a divided task may run it again: the scratch batch is not ours for long.
 	sig, rows, size := batch.Signature, batch.Rows, batch.Size
 	w.b.obs.BatchDone(BatchInfo{
-		Signature: sig, Reason: reason, Entries: len(items), Rows: rows, Size: size, Run: end.Sub(start), Err: err,
+		Signature: sig, Executor: w.exec, Reason: reason, Entries: len(items), Rows: rows, Size: size,
+		Start: start, Run: end.Sub(start), Err: err, Traces: traces(items),
 	})
 	if err != nil {
-		return err
+		return w.surrender(items, err)
 	}
 	w.lastOK.rows, w.lastOK.run = max(size, 1), end.Sub(start)
 
@@ -122,6 +123,16 @@ func (w *worker) try(items []item, reason Reason) error {
 		w.finish(it, a, nil)
 	}
 	return nil
+}
+
+// traces are those of the items that have one.
+func traces(items []item) (all []any) {
+	for _, it := range items {
+		if t := it.task.trace; t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // call is Executor.Run, with a panic made an error.

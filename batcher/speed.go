@@ -5,36 +5,93 @@ import (
 	"time"
 )
 
-// speed keeps estimates of how long a batch runs, by size: a moving average for each power of two. Batcher.mu guards it.
+// speed estimates how long batches run: for each power of two a moving average of rows and time, straight lines between
+// these points, and how far the slowest per cent of runs lies above them. Batcher.mu guards it.
 type speed struct {
-	mean [32]time.Duration // mean[i]: batches of (2^(i-1), 2^i] rows
+	seen   [32]point // seen[i]: batches of (2^(i-1), 2^i] rows
+	line   []point   // those that were seen, rising
+	spread tail      // of what a run took to what the line said
 }
 
-func sizeClass(rows int) int { return min(bits.Len(uint(max(rows, 1)-1)), 31) }
+// point is a batch size and the time it takes.
+type point struct{ rows, took float64 }
+
+func sizeClass(rows int) int { return min(bits.Len(uint(max(rows, 1)-1)), len(speed{}.seen)-1) }
 
 // observe takes a measured run in, with a weight of one eighth.
 func (s *speed) observe(rows int, run time.Duration) {
-	m := &s.mean[sizeClass(rows)]
-	if *m == 0 {
-		*m = run
+	if expected := s.latency(rows); expected > 0 {
+		s.spread.at = s.worst() // one disturbed run at the beginning must not stand for all
+		s.spread.observe(float64(run) / float64(expected))
+	}
+	p := &s.seen[sizeClass(rows)]
+	if p.took == 0 {
+		*p = point{float64(rows), float64(run)}
 	} else {
-		*m += (run - *m) / 8
+		p.rows += (float64(rows) - p.rows) / 8
+		p.took += (float64(run) - p.took) / 8
+	}
+	s.draw()
+}
+
+// slowdown bounds what a larger batch is believed to take, to the time of the next smaller one seen for as many rows. An
+// estimate that was spoilt, by a disturbed first run, would else keep that size from ever being run and measured again.
+const slowdown = 2
+
+func (s *speed) draw() {
+	s.line = s.line[:0]
+	for _, p := range s.seen {
+		if p.took == 0 {
+			continue
+		}
+		if n := len(s.line); n > 0 {
+			last := s.line[n-1]
+			p.rows = max(p.rows, last.rows+1e-6)
+			p.took = min(max(p.took, last.took), slowdown*last.took*p.rows/last.rows)
+		}
+		s.line = append(s.line, p)
 	}
 }
 
-// latency is the estimate for a batch of that many rows: that of its class, or of the nearest class that has one, the
-// larger first. 0 means that nothing has run yet.
+// latency is the estimate for a batch of that many rows. 0 means that nothing has run yet.
 func (s *speed) latency(rows int) time.Duration {
-	c := sizeClass(rows)
-	for d := range len(s.mean) {
-		if i := c + d; i < len(s.mean) && s.mean[i] > 0 {
-			return s.mean[i]
-		}
-		if i := c - d; i >= 0 && s.mean[i] > 0 {
-			return s.mean[i]
+	n, x := len(s.line), float64(rows)
+	switch {
+	case n == 0:
+		return 0
+	case n == 1 && x <= s.line[0].rows: // part of it is the same for any size; how much is not known
+		return time.Duration(s.line[0].took)
+	case n == 1:
+		return time.Duration(s.line[0].took * x / s.line[0].rows)
+	}
+	i := 1
+	for i < n-1 && x > s.line[i].rows {
+		i++
+	}
+	a, b := s.line[i-1], s.line[i]
+	took := a.took + (x-a.rows)*(b.took-a.took)/(b.rows-a.rows)
+	return time.Duration(max(took, a.took*min(1, x/a.rows)))
+}
+
+// worst is the margin over the estimate within which 99% of the batches run.
+func (s *speed) worst() float64 { return s.spread.above(1) }
+
+// fit is the largest batch of at most that many rows that runs within the time, if it takes margin times the estimate; 0
+// where none does.
+func (s *speed) fit(within time.Duration, most int, margin float64) int {
+	within = time.Duration(float64(within) / margin)
+	if s.latency(most) <= within {
+		return most
+	}
+	fits := 0
+	for most-fits > 1 {
+		if half := (most + fits) / 2; s.latency(half) <= within {
+			fits = half
+		} else {
+			most = half
 		}
 	}
-	return 0
+	return fits
 }
 
 // drain estimates how long the rows that wait keep all instances busy.
@@ -42,3 +99,24 @@ func (s *speed) drain(rows, batch, instances int) time.Duration {
 	batches := (rows + batch - 1) / batch
 	return s.latency(batch) * time.Duration(batches) / time.Duration(instances)
 }
+
+// tail follows the 99th percentile of a series of positive numbers, in constant memory: it rises by 99 steps where a
+// number lies above it and falls by one where not, so that it rests where one in a hundred does (stochastic
+// approximation, H. Robbins and S. Monro 1951).
+type tail struct{ at float64 }
+
+const tailStep = 0.0005
+
+func (t *tail) observe(x float64) {
+	switch {
+	case t.at == 0:
+		t.at = x
+	case x > t.at:
+		t.at = min(t.at*(1+99*tailStep), x)
+	default:
+		t.at *= 1 - tailStep
+	}
+}
+
+// above is the percentile, or least where that is more.
+func (t *tail) above(least float64) float64 { return max(t.at, least) }

@@ -18,10 +18,12 @@ type task struct {
 	sig      *tensor.Signature
 	inputs   []tensor.Tensor
 	arena    *tensor.Arena
+	trace    any
 	arrived  time.Time
 	deadline time.Time // the earlier of the entry's and the context's; zero: none
 	timed    bool      // the deadline is the entry's own: ctx does not end at it
 	rows     int       // 1 for an entry without rows
+	bytes    int64     // of the inputs; 0 where they are not bounded
 	alone    bool      // to be run exactly as it is
 
 	// Guarded by Batcher.mu, as is split.
@@ -52,8 +54,9 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 	if t == nil {
 		t = &task{done: make(chan outcome, 1)}
 	}
-	t.sig, t.inputs, t.arena, t.arrived = e.Signature, e.Inputs, e.Arena, now
+	t.sig, t.inputs, t.arena, t.trace, t.arrived = e.Signature, e.Inputs, e.Arena, e.Trace, now
 	t.rows, t.alone = measure(e, b.cfg.PadVariableLength)
+	t.bytes = b.cfg.Memory.measure(e.Inputs)
 	t.deadline, t.timed = e.Deadline, !e.Deadline.IsZero()
 	if d, ok := ctx.Deadline(); ok && (!t.timed || !d.After(t.deadline)) {
 		t.deadline, t.timed = d, false
@@ -66,7 +69,7 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 // recycle gives the task back. Nobody else may know it any more: it was never admitted, left its queue before any of it
 // was taken, or its outcome was received.
 func (b *Batcher) recycle(t *task) {
-	t.sig, t.inputs, t.arena, t.split = nil, nil, nil, nil
+	t.sig, t.inputs, t.arena, t.trace, t.split = nil, nil, nil, nil, nil
 	b.tasks.Put(t)
 }
 
@@ -117,7 +120,7 @@ func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 		late = t.timer.C
 	}
 	var o outcome
-	var info = EntryInfo{Signature: t.sig, Rows: t.rows}
+	var info = EntryInfo{Signature: t.sig, Rows: t.rows, Arrived: t.arrived, Trace: t.trace}
 	var again bool // whether the task may be used again
 	select {
 	case o = <-t.done:

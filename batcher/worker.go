@@ -1,7 +1,6 @@
 package batcher
 
 import (
-	"runtime"
 	"time"
 
 	"shoal/tensor"
@@ -12,7 +11,11 @@ import (
 type worker struct {
 	b     *Batcher
 	exec  Executor
+	limit *Limiter
 	start func() // work, made once
+
+	device string // "": all instances are alike
+	again  bool   // the batch at hand failed on another device before
 
 	items  []item // the batch at hand
 	reason Reason
@@ -22,13 +25,21 @@ type worker struct {
 		run  time.Duration
 	}
 
+	turnstile *turnstile
+
 	batch  tensor.Batch // scratch memory of build
 	shapes []tensor.Shape
 	dims   tensor.Shape
 }
 
 func newWorker(b *Batcher, x Executor) *worker {
-	w := &worker{b: b, exec: x}
+	w := &worker{b: b, exec: x, limit: b.limit, turnstile: newTurnstile()}
+	if p, ok := x.(Placed); ok {
+		w.device = p.Device()
+		if p.Unlimited() {
+			w.limit = nil
+		}
+	}
 	w.start = w.work
 	return w
 }
@@ -59,10 +70,10 @@ func (b *Batcher) start(w *worker) {
 // work takes one batch after the other until none is due. The place among the runs of all batchers comes first, and only
 // then the batch: it goes on growing while the machine is busy.
 func (w *worker) work() {
-	b := w.b
+	b, limit := w.b, w.limit
 	for woken := true; ; woken = false {
-		b.limit.acquire()
-		b.gather()
+		limit.acquire()
+		w.gather()
 		now := time.Now()
 		var next *worker
 		b.mu.Lock()
@@ -73,8 +84,9 @@ func (w *worker) work() {
 			b.speed.observe(w.lastOK.rows, w.lastOK.run)
 			w.lastOK.run = 0
 		}
-		due := w.take(now)
-		if due && len(b.idle) > 0 && b.waking == 0 {
+		serves := b.serves(w)
+		due := serves && w.take(now)
+		if (due || !serves) && len(b.idle) > 0 && b.waking == 0 {
 			q, _, until := b.backlog.next(now)
 			if q != nil {
 				next = b.wake()
@@ -83,36 +95,27 @@ func (w *worker) work() {
 			}
 		}
 		if !due {
-			b.idle = append(b.idle, w)
+			b.rest(w)
 		}
 		b.mu.Unlock()
 		// From here on an idle worker may have been started again elsewhere and must not be touched.
 		if !due {
-			b.limit.release()
+			limit.release()
 			b.workers.Done()
+			b.start(next)
 			return
 		}
 		b.start(next)
 		w.run()
-		b.limit.release()
-	}
-}
-
-// gather lets the goroutines that are ready to run do so first, unless there is a full batch already. Among them are the
-// callers who were just answered and those with a request decoded but for its last bytes; a worker that did not give way
-// would take what little is there, keep its processor through the run, and find as little the next time. Where nobody is
-// ready it costs next to nothing.
-func (b *Batcher) gather() {
-	b.mu.Lock()
-	full := b.backlog.rows >= b.cfg.MaxExecutionBatchSize
-	b.mu.Unlock()
-	if !full {
-		runtime.Gosched()
+		limit.release()
 	}
 }
 
 // take takes the batch that is due, or sets the alarm for the one that will be. Called with mu held.
 func (w *worker) take(now time.Time) bool {
+	if w.takeMoved(now) {
+		return true
+	}
 	for {
 		q, d, until := w.b.backlog.next(now)
 		if q == nil {

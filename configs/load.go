@@ -5,6 +5,8 @@ import (
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+
+	"shoal/devices"
 )
 
 // Files is what the configuration files say, read and checked.
@@ -13,6 +15,7 @@ type Files struct {
 	Batching *Batching // nil: there is no file, and Shoal's own defaults hold
 	Session  *pb.ConfigProto
 	Metrics  Metrics
+	Groups   *devices.Groups            // nil: nothing is said of instances
 	SSL      *config_go_proto.SSLConfig // nil: gRPC is not encrypted
 }
 
@@ -34,6 +37,7 @@ func (s *Server) Load() (*Files, error) {
 	} else {
 		s.loadSession(files, &faults)
 	}
+	files.Groups = s.loadGroups(&faults)
 	if path := s.Monitoring.ConfigFile; path != "" {
 		metrics, err := ReadMetrics(path)
 		faults.take(blame("monitoring_config_file", path, err))

@@ -2,6 +2,17 @@ package configs
 
 import "fmt"
 
+const modelBeaten = "--model_name and --model_base_path have no effect: --model_config_file beats them"
+
+// Remarks are further lines, about nothing that anybody did wrong: in the environment, a container image names a model for
+// everybody.
+func (s *Server) Remarks() (remarks []string) {
+	if s.Models.ConfigFile != "" && (s.IsSet("model_name") || s.IsSet("model_base_path")) && s.origin["model_name"] != fromFlag && s.origin["model_base_path"] != fromFlag {
+		remarks = append(remarks, modelBeaten)
+	}
+	return remarks
+}
+
 // Notes are lines for the start of the log: flags that were set and have no effect, with the reason, and whatever else
 // of the configuration is probably not what was meant. After Load they include the files' notes.
 func (s *Server) Notes() []string {
@@ -14,8 +25,8 @@ func (s *Server) Notes() []string {
 	if s.REST.Port != 0 && s.REST.Port == s.GRPC.Port {
 		notes = append(notes, fmt.Sprintf("no REST API: --rest_api_port and --port are both %d; give REST another port", s.REST.Port))
 	}
-	if s.Models.ConfigFile != "" && (s.IsSet("model_name") || s.IsSet("model_base_path")) {
-		notes = append(notes, "--model_name and --model_base_path have no effect: --model_config_file beats them")
+	if s.Models.ConfigFile != "" && (s.origin["model_name"] == fromFlag || s.origin["model_base_path"] == fromFlag) {
+		notes = append(notes, modelBeaten)
 	}
 	if s.Models.ConfigFile == "" && s.Models.ConfigPoll > 0 {
 		notes = append(notes, "--model_config_file_poll_wait_seconds has no effect: there is no --model_config_file")

@@ -17,6 +17,7 @@ type Server struct {
 	REST       RESTOptions
 	GRPC       GRPCOptions
 	Batching   BatchingOptions
+	Devices    DeviceOptions
 	TensorFlow TensorFlowOptions
 	Lifecycle  LifecycleOptions
 	Monitoring MonitoringOptions
@@ -72,11 +73,13 @@ type GRPCOptions struct {
 // BatchingOptions says how requests are batched, where the parameters file does not.
 type BatchingOptions struct {
 	Enabled        bool
-	ParametersFile string // text proto BatchingParameters
-	PerModel       bool   // batching_params.pbtxt in each version's directory
-	MaxBatchSize   int    // without a file; 0: measured
-	MaxQueuedRows  int    // without a file; of one version
-	Instances      int    // copies of a model that run at once; 0: chosen
+	ParametersFile string        // text proto BatchingParameters
+	PerModel       bool          // batching_params.pbtxt in each version's directory
+	MaxBatchSize   int           // without a file; 0: measured
+	MaxQueuedRows  int           // without a file; of one version
+	MaxQueuedBytes int64         // of all models together; 0: chosen
+	Objective      time.Duration // of a request's time in the batcher; 0: none
+	Instances      int           // copies of a model that run at once; 0: chosen
 }
 
 // TensorFlowOptions reaches the sessions.
@@ -113,10 +116,16 @@ type LifecycleOptions struct {
 
 // MonitoringOptions is metrics and the log.
 type MonitoringOptions struct {
-	ConfigFile string // text proto MonitoringConfig
-	StatusPage bool
-	LogFormat  string // text or json
-	LogLevel   slog.Level
+	ConfigFile   string // text proto MonitoringConfig
+	StatusPage   bool
+	DebugAddress string // loopback; "": no profiles
+	LogFormat    string // text or json
+	LogLevel     slog.Level
+
+	AccessLogRatio  float64       // of requests with a line in the log, 0 to 1
+	SlowBatchBudget time.Duration // 0: no traces of slow batches
+	SlowBatchDir    string        // "": in the system's temporary directory
+	SlowBatchFiles  int
 }
 
 // NotedOptions are accepted and have no effect; Notes says why.
@@ -143,6 +152,7 @@ func Default() *Server {
 		},
 		GRPC:       GRPCOptions{Port: 8500},
 		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
+		Devices:    DeviceOptions{Use: "auto"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto"},
 		Lifecycle: LifecycleOptions{
 			MaxLoadRetries:    5,
@@ -152,7 +162,7 @@ func Default() *Server {
 			SyntheticWarmup:   true,
 			DrainTimeout:      30 * time.Second,
 		},
-		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text"},
+		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", SlowBatchFiles: 10},
 		Noted: NotedOptions{
 			FlushFilesystemCaches:     true,
 			RemoveUnusedFields:        true,

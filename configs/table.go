@@ -28,6 +28,7 @@ const (
 	groupREST       = "REST"
 	groupGRPC       = "gRPC"
 	groupBatching   = "Batching"
+	groupDevices    = "Devices"
 	groupTensorFlow = "TensorFlow"
 	groupLifecycle  = "Life cycle"
 	groupMonitoring = "Monitoring and log"
@@ -38,7 +39,7 @@ const (
 func Flags() iter.Seq[Flag] {
 	return func(yield func(Flag) bool) {
 		for _, group := range [][]Flag{
-			modelFlags, restFlags, grpcFlags, batchingFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
+			modelFlags, restFlags, grpcFlags, batchingFlags, deviceFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
 		} {
 			for _, f := range group {
 				if !yield(f) {

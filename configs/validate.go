@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,14 +17,13 @@ func (s *Server) Validate() error {
 	s.validateModels(&faults)
 	s.validateListeners(&faults)
 	s.validateBatching(&faults)
+	s.validateDevices(&faults)
 	s.validateTensorFlow(&faults)
 	s.validateLifecycle(&faults)
 	if s.Noted.PreferTFLite {
 		faults.addf("--prefer_tflite_model: TensorFlow Lite is not supported: leave it out and serve the SavedModel")
 	}
-	if f := strings.ToLower(s.Monitoring.LogFormat); f != "text" && f != "json" {
-		faults.addf("--log_format: %q is no format: use text or json", s.Monitoring.LogFormat)
-	}
+	s.validateMonitoring(&faults)
 	return faults.err()
 }
 
@@ -95,6 +95,9 @@ func (s *Server) validateBatching(faults *Faults) {
 	atLeast(faults, "max_batch_size", s.Batching.MaxBatchSize, 0)
 	atLeast(faults, "max_queued_rows", s.Batching.MaxQueuedRows, 1)
 	atLeast(faults, "instances", s.Batching.Instances, 0)
+	if d := s.Batching.Objective; d < 0 {
+		faults.addf("--latency_objective: %v must be 0 (none) or more", d)
+	}
 }
 
 // validateTensorFlow refuses the three numbers of threads together, as tensorflow_model_server does: one of them could
@@ -138,5 +141,28 @@ func (s *Server) validateLifecycle(faults *Faults) {
 func atLeast(faults *Faults, flag string, n, least int) {
 	if n < least {
 		faults.addf("--%s: %d must be %d or more", flag, n, least)
+	}
+}
+
+func (s *Server) validateMonitoring(faults *Faults) {
+	m := &s.Monitoring
+	if f := strings.ToLower(m.LogFormat); f != "text" && f != "json" {
+		faults.addf("--log_format: %q is no format: use text or json", m.LogFormat)
+	}
+	if !(m.AccessLogRatio >= 0 && m.AccessLogRatio <= 1) {
+		faults.addf("--access_log_ratio: %v must be 0 (no request) to 1 (all of them)", m.AccessLogRatio)
+	}
+	if m.SlowBatchBudget < 0 {
+		faults.addf("--slow_batch_budget: %v must be 0 (no traces) or more", m.SlowBatchBudget)
+	}
+	atLeast(faults, "slow_batch_files", m.SlowBatchFiles, 1)
+	if m.DebugAddress == "" {
+		return
+	}
+	host, digits, err := net.SplitHostPort(m.DebugAddress)
+	if n, bad := strconv.ParseUint(digits, 10, 16); err != nil || bad != nil || n == 0 {
+		faults.addf("--debug_address: %q is no address with a port, such as 127.0.0.1:6060", m.DebugAddress)
+	} else if host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		faults.addf("--debug_address: %q is not a loopback address: profiles are for people on this machine: use 127.0.0.1:%s", m.DebugAddress, digits)
 	}
 }

@@ -85,7 +85,32 @@ func TestNotes(t *testing.T) {
 			t.Errorf("%s: %q", args, notes)
 		}
 	}
+	s, err := Parse([]string{"--model_config_file=f"}, []string{"SHOAL_MODEL_NAME=m", "SHOAL_MODEL_BASE_PATH=/models/m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes, remarks := s.Notes(), s.Remarks(); len(notes) != 0 || len(remarks) != 1 || s.Models.Name != "m" {
+		t.Errorf("a model of the environment beside a configuration file: %q, %q", notes, remarks)
+	}
 	if notes := Default().Notes(); len(notes) != 0 {
 		t.Errorf("a server told nothing has notes: %q", notes)
+	}
+}
+
+// Profiles are for people on the machine: another address is a fault.
+func TestDebugAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:6060": "", "localhost:6060": "", "[::1]:6060": "",
+		":6060": "not a loopback address", "0.0.0.0:6060": "not a loopback address", "10.0.0.1:6060": "not a loopback address", "example.com:6060": "not a loopback address",
+		"127.0.0.1": "no address with a port", "127.0.0.1:http": "no address with a port", "127.0.0.1:0": "no address with a port",
+	} {
+		s, err := Parse([]string{"--model_base_path=/m", "--debug_address=" + address}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Validate()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -17,6 +18,20 @@ var cudaFaults = []string{
 	"CUDA_ERROR_SYSTEM_NOT_READY", "CUDA_ERROR_UNKNOWN",
 }
 
+// runtimeFaults are the same errors in the words of CUDA's runtime and its libraries: TensorFlow passes on the text of an error when
+// a kernel cannot be launched (cudaGetErrorString), XLA its name, and cuBLAS, cuDNN and streams say only that something failed.
+var runtimeFaults = []string{
+	"no CUDA-capable device is detected", "CUDA-capable device(s) is/are busy or unavailable", "uncorrectable ECC error encountered",
+	"uncorrectable NVLink error", "an illegal memory access was encountered", "the launch timed out and was terminated",
+	"context is destroyed", "device-side assert triggered", "hardware stack error", "an illegal instruction was encountered",
+	"unspecified launch failure", "invalid program counter",
+	"cudaErrorNoDevice", "cudaErrorDevicesUnavailable", "cudaErrorECCUncorrectable", "cudaErrorNvlinkUncorrectable",
+	"cudaErrorIllegalAddress", "cudaErrorLaunchTimeout", "cudaErrorContextIsDestroyed", "cudaErrorAssert", "cudaErrorHardwareStackError",
+	"cudaErrorIllegalInstruction", "cudaErrorMisalignedAddress", "cudaErrorInvalidPc", "cudaErrorLaunchFailure", "cudaErrorUnknown",
+	"CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_MAPPING_ERROR", "CUDNN_STATUS_EXECUTION_FAILED", "CUDNN_STATUS_MAPPING_ERROR",
+	"GPU sync failed", "was already in an error state",
+}
+
 // RunFault tells whether a run's error is its GPU's: then Watcher.Fail takes the GPU out of service and the batch may run
 // elsewhere. An error that the request or the model brought about would come again on any device.
 func RunFault(err error) bool {
@@ -29,7 +44,7 @@ func RunFault(err error) bool {
 	default:
 		return false
 	}
-	for _, name := range cudaFaults {
+	for _, name := range slices.Concat(cudaFaults, runtimeFaults) {
 		if strings.Contains(s.Message(), name) {
 			return true
 		}

@@ -4,37 +4,9 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
-
-// TestMetricsExist holds the dashboard and the alerts against the list of metrics: a panel of a metric that was renamed is
-// empty, and an alert on it never fires, without anybody noticing.
-func TestMetricsExist(t *testing.T) {
-	list, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := regexp.MustCompile(`shoal_[a-z_]+`)
-	part := regexp.MustCompile(`_(bucket|sum|count)$`)
-	for _, file := range []string{"grafana/dashboards/shoal.json", "prometheus/alerts.yml"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		used := name.FindAllString(string(text), -1)
-		if len(used) == 0 {
-			t.Errorf("%s uses no metrics", file)
-		}
-		for _, metric := range used {
-			if !strings.Contains(string(list), "`"+part.ReplaceAllString(metric, "")+"`") {
-				t.Errorf("%s: there is no metric %s", file, metric)
-			}
-		}
-	}
-}
 
 // TestDashboard reads the dashboard as Grafana does: panels have different numbers and do not overlap.
 func TestDashboard(t *testing.T) {

@@ -43,13 +43,19 @@ type call struct {
 
 // callersThread makes TensorFlow run a graph's ops in the calling thread rather than in a pool of its own: no hand-over, and
 // the number of running threads is the number of running instances. A timeout in the options would have no effect.
-var callersThread = sync.OnceValue(func() []byte {
-	raw, err := proto.Marshal(&pb.RunOptions{InterOpThreadPool: -1})
+var callersThread = sync.OnceValue(func() []byte { return marshalled(&pb.RunOptions{InterOpThreadPool: -1}) })
+
+// ownPool lets TensorFlow run the ops in its threads. With a GPU what follows the end of a kernel or a copy would otherwise run
+// in the one thread that waits for the GPU's events. The caller's thread waits.
+var ownPool = sync.OnceValue(func() []byte { return marshalled(&pb.RunOptions{}) })
+
+func marshalled(o *pb.RunOptions) []byte {
+	raw, err := proto.Marshal(o)
 	if err != nil {
 		panic(err)
 	}
 	return raw
-})
+}
 
 // NewInstance makes an instance. Close it before the model.
 func (m *Model) NewInstance() (*Instance, error) {
@@ -60,7 +66,7 @@ func (m *Model) NewInstance() (*Instance, error) {
 			in.Close()
 			return nil, err
 		}
-		in.calls[sig] = c
+		in.calls[m.known(sig)] = c
 	}
 	return in, nil
 }
@@ -75,7 +81,10 @@ func (in *Instance) Close() {
 
 func (m *Model) newCall(sig *tensor.Signature) (*call, error) {
 	options := callersThread()
-	c := &call{c: C.shoal_call_new(m.session, C.int(len(sig.Inputs)), C.int(len(sig.Outputs)), unsafe.Pointer(&options[0]), C.size_t(len(options)))}
+	if m.onGPU() {
+		options = ownPool()
+	}
+	c := &call{c: C.shoal_call_new(m.session, C.int(len(sig.Inputs)), C.int(len(sig.Outputs)), unsafe.Pointer(unsafe.SliceData(options)), C.size_t(len(options)))}
 	for i, s := range sig.Inputs {
 		o, err := m.output(s.TensorName)
 		if err != nil {

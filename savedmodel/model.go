@@ -58,7 +58,11 @@ type Model struct {
 	Skipped    []string // signatures that cannot be served (sparse or composite tensors)
 	// Rewriting says what was pruned and frozen; nil where the model was loaded as it is.
 	Rewriting *rewrite.Report
+	// FellBack is why the model could not be rewritten as the options said, and is loaded as it is; nil: it could be.
+	FellBack error
 
+	device  string // Options.Device
+	primary *Model // whose signatures the instances answer to; nil: its own
 	shadow  *shadow
 	meta    *pb.MetaGraphDef
 	session *C.TF_Session
@@ -75,22 +79,21 @@ func Load(dir string, o Options) (*Model, error) {
 	if err == nil {
 		return m, nil
 	}
-	log := func(failure error) {
-		if failure == nil { // or else the model itself is to blame
-			o.Logger.Warn("the model could not be pruned and frozen", "dir", dir, "error", err)
-		}
-	}
+	var failure error
 	if o.Device == "" {
-		m, failure := loadFrom(dir, o)
-		log(failure)
-		return m, failure
+		m, failure = loadFrom(dir, o)
+	} else {
+		// What is asked for is a device: better none than another one.
+		pinned := o
+		pinned.NoPrune = true
+		m, failure = loadRewritten(dir, pinned)
 	}
-	// What is asked for is a device: better none than another one.
-	pinned := o
-	pinned.NoPrune = true
-	m, failure := loadRewritten(dir, pinned)
-	log(failure)
-	return m, failure
+	if failure != nil {
+		return nil, failure // the model itself is to blame
+	}
+	o.Logger.Warn("the model could not be pruned and frozen", "dir", dir, "error", err)
+	m.FellBack = err
+	return m, nil
 }
 
 // loadFrom makes a session of the SavedModel in dir as it is.
@@ -132,7 +135,7 @@ func loadFrom(dir string, o Options) (*Model, error) {
 		}
 		return nil, err
 	}
-	m := &Model{session: session, graph: graph}
+	m := &Model{session: session, graph: graph, device: o.Device}
 	meta, err := parseMetaGraph(unsafe.Slice((*byte)(metaBuf.data), int(metaBuf.length)))
 	if err == nil {
 		err = checkVariables(dir, meta)

@@ -1,13 +1,9 @@
 package savedmodel
 
-/*
-#include "tensorflow/c/c_api.h"
-*/
-import "C"
-
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +98,7 @@ func loadRewritten(dir string, o Options) (*Model, error) {
 		m.Close()
 		return nil, err
 	}
-	o.Logger.Info("graph rewritten", "dir", dir, "report", report)
+	o.Logger.Debug("graph rewritten", "dir", dir, "report", report)
 	return m, nil
 }
 
@@ -137,20 +133,9 @@ func (m *Model) hasDevice(device string) error {
 	if device == "" {
 		return nil
 	}
-	st := C.TF_NewStatus()
-	defer C.TF_DeleteStatus(st)
-	list := C.TF_SessionListDevices(m.session, st)
-	if err := statusError(st); err != nil {
+	names, err := sessionDevices(m.session)
+	if err != nil || slices.Contains(names, device) {
 		return err
-	}
-	defer C.TF_DeleteDeviceList(list)
-	var names []string
-	for i := range C.TF_DeviceListCount(list) {
-		name := C.GoString(C.TF_DeviceListName(list, i, st))
-		if strings.HasSuffix(name, device) {
-			return nil
-		}
-		names = append(names, name[max(strings.Index(name, "/device:"), 0):])
 	}
 	return status.Errorf(codes.InvalidArgument, "there is no device %q; there are %s", device, strings.Join(names, ", "))
 }

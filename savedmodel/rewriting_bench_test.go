@@ -184,7 +184,7 @@ func TestLoadInChild(t *testing.T) {
 }
 
 // memory reads a figure of this process in /proc, in bytes.
-func memory(t *testing.T, field string) int64 {
+func memory(t testing.TB, field string) int64 {
 	file, err := os.Open("/proc/self/status")
 	if err != nil {
 		t.Skip(err)

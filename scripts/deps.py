@@ -6,6 +6,7 @@ usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow gue
   libtensorflow  .cache/tensorflow           TensorFlow's C library and headers, out of its Python wheel
   guesslang      .cache/models/guesslang/1   a trained model for the examples
   python         .cache/python               TensorFlow for Python and gRPC clients; only tests and trainers use them
+  openapi        .cache/openapi              schemathesis and a validator, which test the API's description
   test-models    .cache/models/test          the models of the tests, made with those
   rewrite-models .cache/models/rewrite       the models that pruning and freezing are tested with
   bench-models   .cache/models/bench         MobileNetV2 and ResNet-50 with random weights, for benchmarks
@@ -45,7 +46,7 @@ GIB = 1 << 30
 
 def main():
     steps = {"tools": tools, "libtensorflow": libtensorflow, "guesslang": guesslang, "python": python,
-             "test-models": test_models, "rewrite-models": rewrite_models, "bench-models": bench_models}
+             "openapi": openapi, "test-models": test_models, "rewrite-models": rewrite_models, "bench-models": bench_models}
     wanted = sys.argv[1:] or ["tools", "libtensorflow", "guesslang"]
     unknown = [name for name in wanted if name not in steps]
     if unknown:
@@ -128,6 +129,16 @@ def python():
     say(f"TensorFlow for Python {here[0]}.{here[1]} (for tests only): fetching about 330 MB")
     with replacing(target, made_from) as new:
         pip("install", "--no-deps", "--no-compile", "--target", new, "-r", REQUIREMENTS / "python.txt")
+
+
+def openapi():
+    made_from = stamp_of(REQUIREMENTS / "openapi.txt", MACHINE, sys.version_info[:2])
+    target = CACHE / "openapi"
+    if fresh(target, made_from):
+        return
+    say("schemathesis and a validator of OpenAPI documents (for tests only): fetching about 20 MB")
+    with replacing(target, made_from) as new:
+        pip("install", "--no-deps", "--no-compile", "--target", new, "-r", REQUIREMENTS / "openapi.txt")
 
 
 def test_models():

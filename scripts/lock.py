@@ -1,6 +1,6 @@
-"""Writes requirements/python.txt: the packages of python.in with the hashes of their wheels.
+"""Writes requirements/NAME.txt: the packages of NAME.in with the hashes of their wheels.
 
-usage: python3 scripts/lock.py
+usage: python3 scripts/lock.py [NAME...]        default: python openapi
 
 pip is asked once for each supported Python and machine what it would install; nothing is installed. The hashes come
 from the package index. TensorFlow itself is named twice in python.in, once for each machine.
@@ -19,18 +19,18 @@ MACHINES = ["x86_64", "aarch64"]
 TAGS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014"]
 
 
-def requirements():
-    """Yields (requirement, machine it is for or None) for each line of python.in."""
-    for line in (HERE / "python.in").read_text().splitlines():
+def requirements(name):
+    """Yields (requirement, machine it is for or None) for each line of NAME.in."""
+    for line in (HERE / f"{name}.in").read_text().splitlines():
         if line and not line.startswith("#"):
             requirement, _, marker = line.partition(";")
             found = re.search(r'"(\w+)"', marker)
             yield requirement.strip(), found and found.group(1)
 
 
-def wheels(python, machine):
+def wheels(name, python, machine):
     """What pip would install there: {name==version as in the wheel's metadata, lower case: sha256}."""
-    wanted = [r for r, only in requirements() if only in (None, machine)]
+    wanted = [r for r, only in requirements(name) if only in (None, machine)]
     with tempfile.TemporaryDirectory() as target:
         report = subprocess.run(
             [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps",
@@ -47,19 +47,20 @@ def canonical(requirement):
     return re.sub(r"[-_.]+", "-", name).lower() + "==" + version
 
 
-def main():
+def lock(name):
     hashes = {}
     for machine in MACHINES:
         for python in PYTHONS:
-            for requirement, digest in wheels(python, machine):
+            for requirement, digest in wheels(name, python, machine):
                 hashes.setdefault(requirement, set()).add(digest)
-    with open(HERE / "python.txt", "w") as out:
-        out.write("# Written by scripts/lock.py from python.in: the wheels for CPython 3.10 to 3.13, x86-64 and aarch64 Linux.\n")
-        for requirement, machine in requirements():
+    with open(HERE / f"{name}.txt", "w") as out:
+        out.write(f"# Written by scripts/lock.py from {name}.in: the wheels for CPython 3.10 to 3.13, x86-64 and aarch64 Linux.\n")
+        for requirement, machine in requirements(name):
             marker = f' ; platform_machine == "{machine}"' if machine else ""
             digests = sorted(hashes[canonical(requirement)])
             out.write(" \\\n    ".join([requirement + marker] + [f"--hash=sha256:{d}" for d in digests]) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    for wanted in sys.argv[1:] or ["python", "openapi"]:
+        lock(wanted)

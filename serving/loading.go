@@ -109,9 +109,19 @@ func (m *Manager) loaded(ctx context.Context, v *version, s Servable, attempt in
 	}
 	v.live = newLive(s, v.number)
 	m.move(v, Available, nil)
-	m.log.Info("version available", v.attrs(slog.Duration("load", took))...)
+	m.sayAvailable(v, s, took)
 	m.reconcile()
 	return true
+}
+
+// sayAvailable is the one line of the log about a load that went well.
+func (m *Manager) sayAvailable(v *version, s Servable, took time.Duration) {
+	line := v.attrs(slog.Duration("load", took.Round(time.Millisecond)))
+	if r, ok := s.(Reporter); ok {
+		line = append(line, r.Report().brief()...)
+		m.log.Debug("load in detail", v.attrs(r.Report().detail()...)...)
+	}
+	m.log.Info("version available", line...)
 }
 
 // loadFailed says whether to try again.
@@ -165,7 +175,7 @@ func (m *Manager) unload(v *version, l *live) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.move(v, End, nil)
-	m.log.Info("version unloaded", v.attrs(slog.Duration("unload", took))...)
+	m.log.Info("version unloaded", v.attrs(slog.Duration("unload", took.Round(time.Millisecond)))...)
 	if v.aspired && !m.closed {
 		m.begin(v)
 	}

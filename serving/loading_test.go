@@ -150,6 +150,7 @@ func TestWhatWaitsForItsLoadIsCancelledToo(t *testing.T) {
 		s.source.put("/m", 1, 2)
 		s.puppet.fails("/failing/1", errTest)
 		letGo := s.puppet.holds("/m/2")
+		s.config(latest("failing", 1)) // before m, whose load holds the only slot
 		s.config(latest("failing", 1), latest("m", 2))
 		s.want("failing", "1 LOADING")
 		s.want("m", "2 LOADING, 1 START")

@@ -15,7 +15,7 @@ import (
 // Manager owns the versions of all models: it decides which of those the source finds should be served, loads them,
 // lets requests pin them, and unloads them when nobody wants or uses them any more. Make one with New, end it with Close.
 //
-// One goroutine looks for versions, one a version loads or unloads it; whatever happens is written down under mu, and
+// One goroutine watches for versions, one a base path looks under it, one a version loads or unloads it; whatever happens is written down under mu, and
 // then reconcile decides what comes next. Requests only read routes. Lock order: mu, then that of slots.
 type Manager struct {
 	opts      Options

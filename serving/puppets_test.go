@@ -25,6 +25,8 @@ type puppetServable struct {
 	dir     string
 	closed  atomic.Bool
 	onClose func()
+
+	stranded atomic.Bool
 }
 
 var errUsedAfterClose = errors.New("run after close")
@@ -153,7 +155,10 @@ type puppetSource struct {
 	bases map[string]map[int64]Contents
 	errs  map[string]error
 	looks []time.Time
-	slow  func() // called in the middle of a look
+	slow  func()                   // called in the middle of a look
+	hangs map[string]chan struct{} // bases that do not answer, until the channel is closed
+	most  int                      // looks at once
+	now   int
 }
 
 func newPuppetSource() *puppetSource {
@@ -191,6 +196,23 @@ func (s *puppetSource) breaks(base string, err error) {
 	s.errs[base] = err
 }
 
+// hang makes a base path that does not answer; the function returned lets it.
+func (s *puppetSource) hang(base string) (answer func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan struct{})
+	if s.hangs == nil {
+		s.hangs = make(map[string]chan struct{})
+	}
+	s.hangs[base] = c
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.hangs, base)
+		close(c)
+	}
+}
+
 func (s *puppetSource) Versions(base string) (map[int64]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,6 +222,14 @@ func (s *puppetSource) Versions(base string) (map[int64]string, error) {
 		slow()
 		s.mu.Lock()
 	}
+	s.now++
+	s.most = max(s.most, s.now)
+	if hang := s.hangs[base]; hang != nil {
+		s.mu.Unlock()
+		<-hang
+		s.mu.Lock()
+	}
+	s.now--
 	if err := s.errs[base]; err != nil {
 		return nil, err
 	}

@@ -7,13 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// Source finds the versions of models. It is called by one goroutine at a time.
+// Source finds the versions of models. It is safe for concurrent use: a base path that does not answer holds up no other.
 type Source interface {
 	// Versions lists the version directories under a base path by their numbers. An error means that nothing is known:
 	// what is served stays.
@@ -33,7 +34,9 @@ type Contents struct {
 // FileSource finds versions in the file system: directories under the base path whose names are decimal numbers.
 type FileSource struct {
 	Logger *slog.Logger // told of two directories for one number; may be nil
-	warned map[string]bool
+
+	mu     sync.Mutex
+	warned map[string]bool // guarded by mu
 }
 
 // Versions implements Source. "007" is version 7, as TensorFlow Serving reads it; of two directories for one number the
@@ -67,6 +70,8 @@ func (s *FileSource) Versions(basePath string) (map[int64]string, error) {
 func (s *FileSource) Inspect(dir string) (Contents, error) { return inspect(dir) }
 
 func (s *FileSource) warnTwice(number int64, taken, ignored string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.Logger == nil || s.warned[ignored] {
 		return
 	}

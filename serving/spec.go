@@ -53,6 +53,7 @@ type VersionStatus struct {
 	State   State
 	Err     error
 	Labels  []string // labels that point at it now
+	Report  *Report  // what its load made of it; nil where that is not known, and while it is not available
 }
 
 // ModelStatus is one configured (or once configured) model, its versions newest first.

@@ -55,7 +55,7 @@ func (mod *model) status() []VersionStatus {
 	var all []VersionStatus
 	available := false
 	for _, v := range mod.newestFirst() {
-		s := VersionStatus{Version: v.number, State: v.state, Err: v.err, Labels: mod.labelsOf(v.number)}
+		s := VersionStatus{Version: v.number, State: v.state, Err: v.err, Labels: mod.labelsOf(v.number), Report: v.report()}
 		switch last := len(all) - 1; {
 		case last < 0 || all[last].Version != v.number:
 			all = append(all, s)
@@ -67,6 +67,16 @@ func (mod *model) status() []VersionStatus {
 		available = v.state == Available
 	}
 	return all
+}
+
+// report is nil where the version is not available, or its servable tells nothing.
+func (v *version) report() *Report {
+	if v.live != nil {
+		if r, ok := v.live.servable.(Reporter); ok {
+			return r.Report()
+		}
+	}
+	return nil
 }
 
 func (mod *model) labelsOf(number int64) []string {
@@ -92,8 +102,14 @@ func (m *Manager) Ready() (bool, []string) {
 		reasons = append(reasons, "no configuration yet")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.models)) {
-		if mod := m.models[name]; mod.configured && !m.isReady(mod) {
+		mod := m.models[name]
+		if !mod.configured {
+			continue
+		}
+		if !m.isReady(mod) {
 			reasons = append(reasons, fmt.Sprintf("model %s: %s", name, m.whyNot(mod)))
+		} else if err := mod.impaired(); err != nil {
+			reasons = append(reasons, fmt.Sprintf("model %s: %s", name, status.Convert(err).Message()))
 		}
 	}
 	return len(reasons) == 0, reasons

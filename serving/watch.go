@@ -1,182 +1,218 @@
 package serving
 
 import (
-	"fmt"
-	"log/slog"
-	"maps"
-	"slices"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
-// watch is the goroutine that looks for versions: at once, every PollWait exactly, when the configuration changes, and
-// soon again while a version is being copied in.
+const (
+	// looksAtOnce bounds the looks under way.
+	looksAtOnce = 16
+	// hungAfter is how long a look is waited for. Nothing can end the reading of a mount that has gone, but it must not keep
+	// other models from being looked for: its base path counts as one that cannot be read, and its place is another's.
+	hungAfter = 10 * time.Second
+)
+
+// watcher looks for versions: at once, every PollWait exactly, when the configuration changes, and soon again where a version is
+// being copied in. Each base path is looked under by a goroutine of its own, once at a time. All but those looks belongs to one
+// goroutine, watch.
+type watcher struct {
+	m       *Manager
+	lookers map[target]*looker
+	waiting []*looker // for a place, in their order
+	running int       // looks under way that are not known to hang
+	ended   chan *looker
+	left    chan struct{} // closed when nobody receives from ended any more
+
+	next time.Time   // when the next regular look is due
+	tick *time.Timer // for it
+	soon *time.Timer // for the versions being copied
+	late *time.Timer // for the looks that take long
+	// armed says that these two run.
+	soonArmed, lateArmed bool
+}
+
+// looker looks for the versions of one model under one base path.
+type looker struct {
+	target
+	state   lookerState
+	again   bool // the configuration changed while it was looking
+	pending bool // its last look found a version that is being copied
+	began   time.Time
+
+	// Of the look under way: its goroutine's until it is sent to ended.
+	plan  plan
+	marks arrivals
+	found finding
+}
+
+type lookerState int
+
+const (
+	idle lookerState = iota
+	waiting
+	looking
+	hung
+)
+
 func (m *Manager) watch() {
-	var marks arrivals
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	next := time.Now() // when the next regular look is due
+	w := &watcher{
+		m: m, lookers: make(map[target]*looker), ended: make(chan *looker), left: make(chan struct{}),
+		next: time.Now(), tick: time.NewTimer(0), soon: time.NewTimer(time.Hour), late: time.NewTimer(time.Hour),
+	}
+	w.soon.Stop()
+	w.late.Stop()
+	defer close(w.left)
 	for {
 		select {
 		case <-m.ctx.Done():
+			w.leave()
 			return
 		case <-m.lookup:
-		case <-timer.C:
+			w.askAll(true)
+		case <-w.tick.C:
+			w.askAll(false)
+			w.setTick()
+		case <-w.soon.C:
+			w.askPending()
+		case <-w.late.C:
+			w.giveUp()
+		case l := <-w.ended:
+			w.end(l)
 		}
-		pending := m.lookAround(&marks)
+		w.start()
+	}
+}
 
-		now := time.Now()
-		for every := m.opts.PollWait; every > 0 && !next.After(now); {
-			next = next.Add(max(every, now.Sub(next).Truncate(every)))
+// leave waits for the looks under way but for those that hang.
+func (w *watcher) leave() {
+	w.tick.Stop()
+	w.soon.Stop()
+	for w.running > 0 {
+		select {
+		case l := <-w.ended:
+			w.end(l)
+		case <-w.late.C:
+			w.giveUp()
 		}
-		switch {
-		case pending && (m.opts.PollWait == 0 || next.Sub(now) > settleTime):
-			timer.Reset(settleTime)
-		case m.opts.PollWait > 0:
-			timer.Reset(next.Sub(now))
-		}
 	}
+	w.late.Stop()
 }
 
-// plan is what a look needs to know of one model, taken down before the slow reading of directories.
-type plan struct {
-	mod    *model
-	config ModelConfig
-	inUse  map[place]bool   // loaded, or loading for the first time: not to be looked into
-	failed map[place]uint64 // the prints of files whose load failed: they have been judged before
-}
-
-// finding is what a look found of one model.
-type finding struct {
-	wanted  []candidate
-	problem error
-	pending string
-	note    string
-}
-
-// candidate is a version that should be served. print is 0 where the directory was not looked into.
-type candidate struct {
-	place
-	print uint64
-}
-
-// lookAround looks for all models once, applies what was found, and says whether to look again soon.
-func (m *Manager) lookAround(marks *arrivals) (pending bool) {
-	marks.begin()
-	defer marks.end()
-	for _, p := range m.plans() {
-		if m.ctx.Err() != nil {
-			return false
-		}
-		f := m.find(p, marks)
-		pending = pending || f.pending != ""
-		m.found(p, f)
-	}
-	return pending
-}
-
-func (m *Manager) plans() []plan {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var plans []plan
-	for _, name := range slices.Sorted(maps.Keys(m.models)) {
-		mod := m.models[name]
-		if !mod.configured {
-			continue
-		}
-		p := plan{mod: mod, config: mod.config, inUse: make(map[place]bool), failed: make(map[place]uint64)}
-		for _, v := range mod.versions {
-			switch {
-			case v.state == Available, v.aspired && v.err == nil && v.state < Available:
-				p.inUse[v.place] = true
-			case v.aspired && v.err != nil:
-				p.failed[v.place] = v.print
-			}
-		}
-		plans = append(plans, p)
-	}
-	return plans
-}
-
-// find reads the directories of one model, without the lock.
-func (m *Manager) find(p plan, marks *arrivals) (f finding) {
-	dirs, err := m.opts.Source.Versions(p.config.BasePath)
-	if err != nil {
-		f.problem = err
-		return f
-	}
-	numbers := slices.Sorted(maps.Keys(dirs))
-	slices.Reverse(numbers)
-	prints := make(map[int64]uint64)
-	chosen := p.config.Policy.Choose(numbers, func(number int64) bool {
-		v, print := m.judge(p, place{number, dirs[number]}, marks)
-		prints[number] = print
-		switch {
-		case v.eligible:
-		case v.pending && f.pending == "":
-			f.pending = fmt.Sprintf("version %d is still being copied: %s", number, v.reason)
-		case !v.pending && f.note == "":
-			f.note = fmt.Sprintf("version %d cannot be loaded: %s", number, v.reason)
-		}
-		return v.eligible
-	})
-	for _, number := range chosen {
-		f.wanted = append(f.wanted, candidate{place{number, dirs[number]}, prints[number]})
-	}
-	if absent := p.config.Policy.Absent(numbers); len(absent) > 0 {
-		f.note = fmt.Sprintf("no directory for version %d under %s", absent[0], p.config.BasePath)
-	} else if len(numbers) == 0 {
-		f.note = fmt.Sprintf("no version under %s: a version is a directory named by a number, such as %s/1",
-			p.config.BasePath, p.config.BasePath)
-	}
-	return f
-}
-
-// judge says whether a version may be loaded. The print is 0 where its directory was not looked into.
-func (m *Manager) judge(p plan, at place, marks *arrivals) (v verdict, print uint64) {
-	if p.inUse[at] {
-		return verdict{eligible: true}, 0
-	}
-	c, err := m.opts.Source.Inspect(at.dir)
-	if err != nil {
-		return marks.missed(at.dir), 0
-	}
-	if failed, known := p.failed[at]; known && failed == c.Print {
-		return verdict{eligible: true}, c.Print
-	}
-	return marks.judge(at.dir, c, time.Now()), c.Print
-}
-
-// found applies a look, unless the configuration changed meanwhile: another look is on its way then.
-func (m *Manager) found(p plan, f finding) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	mod := p.mod
-	if m.closed || !mod.configured || mod.moves(p.config) {
+// setTick sets the time of the next regular look: a look that took long delays none of them.
+func (w *watcher) setTick() {
+	every, now := w.m.opts.PollWait, time.Now()
+	if every <= 0 {
 		return
 	}
-	if mod.looked && f.problem == nil && mod.problem != nil {
-		m.log.Info("base path is there", slog.String("model", mod.name), slog.String("base_path", mod.config.BasePath))
+	for !w.next.After(now) {
+		w.next = w.next.Add(max(every, now.Sub(w.next).Truncate(every)))
 	}
-	changed := !mod.looked || f.problem != nil != (mod.problem != nil) || f.pending != mod.pending || f.note != mod.note
-	mod.looked, mod.problem, mod.pending, mod.note = true, f.problem, f.pending, f.note
-	m.sayFinding(mod)
-	if f.problem == nil {
-		// A base path that cannot be read says nothing about its versions: what is served stays.
-		changed = m.aspire(mod, f.wanted) || changed
+	w.tick.Reset(w.next.Sub(now))
+}
+
+// askAll asks for a look under every base path, and forgets those that are none any more. again: what is found by looks under way is
+// not enough.
+func (w *watcher) askAll(again bool) {
+	current := make(map[target]bool)
+	for _, t := range w.m.targets() {
+		current[t] = true
+		l := w.lookers[t]
+		if l == nil {
+			l = &looker{target: t}
+			w.lookers[t] = l
+		}
+		w.ask(l)
+		l.again = l.again || again && l.state != waiting
 	}
-	if changed {
-		m.reconcile()
+	for t, l := range w.lookers {
+		if !current[t] && (l.state == idle || l.state == hung) {
+			delete(w.lookers, t)
+		}
 	}
 }
 
-// sayFinding logs what keeps versions from being served, once.
-func (m *Manager) sayFinding(mod *model) {
-	say := mod.note
-	if mod.problem != nil {
-		say = describe(mod.problem)
+func (w *watcher) askPending() {
+	w.soonArmed = false
+	for _, l := range w.lookers {
+		if l.pending {
+			w.ask(l)
+		}
 	}
-	if say != "" && say != mod.said {
-		m.log.Warn("version missing", slog.String("model", mod.name), slog.String("reason", say))
+}
+
+func (w *watcher) ask(l *looker) {
+	if l.state == idle {
+		l.state = waiting
+		w.waiting = append(w.waiting, l)
 	}
-	mod.said = say
+}
+
+// start starts the looks that there is room for.
+func (w *watcher) start() {
+	for len(w.waiting) > 0 && w.running < looksAtOnce && w.m.ctx.Err() == nil {
+		l := w.waiting[0]
+		w.waiting = w.waiting[1:]
+		p, ok := w.m.plan(l.target)
+		if !ok {
+			l.state = idle
+			continue
+		}
+		l.state, l.plan, l.pending, l.again, l.began = looking, p, false, false, time.Now()
+		w.running++
+		if !w.lateArmed {
+			w.late.Reset(hungAfter)
+			w.lateArmed = true
+		}
+		go func() {
+			l.marks.begin()
+			l.found = w.m.find(l.plan, &l.marks)
+			l.marks.end()
+			select {
+			case w.ended <- l:
+			case <-w.left:
+			}
+		}()
+	}
+}
+
+// end applies what a look has found.
+func (w *watcher) end(l *looker) {
+	if l.state == looking {
+		w.running--
+	}
+	l.state = idle
+	l.pending = l.found.pending != ""
+	w.m.found(l.plan, l.found)
+	switch {
+	case l.again:
+		w.ask(l)
+	case l.pending && !w.soonArmed && (w.m.opts.PollWait == 0 || time.Until(w.next) > settleTime):
+		w.soon.Reset(settleTime)
+		w.soonArmed = true
+	}
+}
+
+// giveUp no longer waits for the looks that take too long. What they find in the end is applied all the same.
+func (w *watcher) giveUp() {
+	w.lateArmed = false
+	now := time.Now()
+	var oldest time.Time
+	for _, l := range w.lookers {
+		switch {
+		case l.state != looking:
+		case now.Sub(l.began) >= hungAfter:
+			l.state = hung
+			w.running--
+			w.m.found(l.plan, finding{problem: status.Errorf(codes.Unavailable, "base path %s does not answer: it is being read for %v already", l.basePath, hungAfter)})
+		case oldest.IsZero() || l.began.Before(oldest):
+			oldest = l.began
+		}
+	}
+	if !oldest.IsZero() {
+		w.late.Reset(oldest.Add(hungAfter).Sub(now))
+		w.lateArmed = true
+	}
 }

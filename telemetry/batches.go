@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 
 	"shoal/batcher"
@@ -20,11 +21,11 @@ type batchKey struct {
 
 // reasons are those of batches; the label of one that is not among them would be "other".
 var reasons = []batcher.Reason{
-	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, "other",
+	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, "other",
 }
 
 // refusals are the reasons for which an entry is not accepted.
-var refusals = []string{"queue_full", "too_large", "deadline", "cancelled", "closed", "other"}
+var refusals = []string{"queue_full", "late", "too_large", "deadline", "cancelled", "closed", "no_device", "other"}
 
 // batchSeries is what is counted for each key.
 type batchSeries struct {
@@ -80,30 +81,46 @@ func (o *batchObserver) BatchDone(b batcher.BatchInfo) {
 		i = len(reasons) - 1
 	}
 	s.reasons[i].add(1)
-	s.batch.record(int64(b.Run))
+	var span trace.SpanContext
+	if len(b.Traces) > 0 && o.t.tracing != nil {
+		span = o.t.tracing.batch(o.model, o.version, &b)
+	}
+	s.batch.recordTraced(int64(b.Run), span)
 	s.entries.record(int64(b.Entries))
 	s.rows.record(int64(max(b.Rows, 1)))
 	s.padding.add(max(b.Size-b.Rows, 0))
 	if b.Err != nil {
 		s.failures.add(1)
 	}
+	o.t.ranOn(&b)
 	o.t.tf.batchDone(b)
+	o.t.flight.batchDone(o.model, o.version, &b)
 }
 
 // EntryDone implements batcher.Observer.
 func (o *batchObserver) EntryDone(e batcher.EntryInfo) {
+	var span trace.SpanContext
+	if e.Trace != nil && o.t.tracing != nil {
+		span = spanContext(e.Trace)
+		o.t.tracing.waited(&e)
+	}
 	if e.Err != nil {
+		if errors.Is(e.Err, batcher.ErrLate) { // accepted at first
+			o.EntryRejected(e.Signature, e.Err)
+		}
 		return // its times are not those of a run
 	}
 	s := o.series(e.Signature)
-	s.queue.record(int64(e.Queue))
-	s.run.record(int64(e.Run))
+	s.queue.recordTraced(int64(e.Queue), span)
+	s.run.recordTraced(int64(e.Run), span)
 	o.t.tf.entryDone(e)
 }
 
 // EntryRejected implements batcher.Observer.
 func (o *batchObserver) EntryRejected(sig *tensor.Signature, err error) {
-	o.series(sig).rejected[slices.Index(refusals, refusal(err))].add(1)
+	why := refusal(err)
+	o.series(sig).rejected[slices.Index(refusals, why)].add(1)
+	o.t.refused.add(o.model, why, err)
 }
 
 // refusal names why an entry was not accepted; it is one of refusals.
@@ -111,8 +128,12 @@ func refusal(err error) string {
 	switch {
 	case errors.Is(err, batcher.ErrQueueFull):
 		return "queue_full"
+	case errors.Is(err, batcher.ErrLate):
+		return "late"
 	case errors.Is(err, batcher.ErrClosed):
 		return "closed"
+	case errors.Is(err, batcher.ErrNoDevice):
+		return "no_device"
 	}
 	switch codeOf(err) {
 	case codes.InvalidArgument:

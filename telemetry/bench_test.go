@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"shoal/batcher"
 	"shoal/serving/rpc"
 )
@@ -55,6 +57,33 @@ func BenchmarkBatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		o.BatchDone(info)
+	}
+}
+
+// BenchmarkTraced is what a request costs on top where tracing is on, alone in its batch: a sampled one has seven spans, made and
+// queued to be sent, and one that is not has none.
+func BenchmarkTraced(b *testing.B) {
+	for _, sampler := range []string{"always_on", "always_off"} {
+		b.Run(sampler, func(b *testing.B) {
+			send(b, protocolGRPC)
+			b.Setenv("OTEL_TRACES_SAMPLER", sampler)
+			tel := newTelemetry(b)
+			live(tel, "m", 1)
+			call, o := predict("m", 1, nil), tel.BatchObserver("m", 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				var http fasthttp.RequestCtx
+				call.Context, call.HTTP, call.Start = tel.Tracer().REST(b.Context(), "Predict", &http), &http, time.Now()
+				batch := batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonIdle, Entries: 1, Rows: 1, Size: 1, Start: call.Start}
+				trace := TraceOf(call.Context)
+				if trace != nil {
+					batch.Traces = []any{trace}
+				}
+				o.BatchDone(batch)
+				o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 1, Arrived: call.Start, Queue: time.Millisecond, Run: time.Millisecond, Trace: trace})
+				tel.RESTCall(call)
+			}
+		})
 	}
 }
 

@@ -5,26 +5,29 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// HTTPCarrier reads and writes trace context in the headers of a request.
-type HTTPCarrier struct{ Header *fasthttp.RequestHeader }
+// requestHeader reads trace context from the headers of a request. It is written to by nobody.
+type requestHeader struct{ *fasthttp.RequestHeader }
 
 // Get implements propagation.TextMapCarrier.
-func (c HTTPCarrier) Get(key string) string { return string(c.Header.Peek(key)) }
-
-// Set implements propagation.TextMapCarrier.
-func (c HTTPCarrier) Set(key, value string) { c.Header.Set(key, value) }
+func (h requestHeader) Get(key string) string { return string(h.Peek(key)) }
 
 // Keys implements propagation.TextMapCarrier.
-func (c HTTPCarrier) Keys() (keys []string) {
-	c.Header.VisitAll(func(key, _ []byte) { keys = append(keys, string(key)) })
-	return keys
-}
+func (h requestHeader) Keys() []string { return nil }
 
-// RPCCarrier does the same in the metadata of a gRPC call.
-type RPCCarrier metadata.MD
+// responseHeader writes it to those of an answer. It is read by nobody.
+type responseHeader struct{ *fasthttp.ResponseHeader }
 
 // Get implements propagation.TextMapCarrier.
-func (c RPCCarrier) Get(key string) string {
+func (h responseHeader) Get(key string) string { return string(h.Peek(key)) }
+
+// Keys implements propagation.TextMapCarrier.
+func (h responseHeader) Keys() []string { return nil }
+
+// carrier does both in the metadata of a gRPC call.
+type carrier metadata.MD
+
+// Get implements propagation.TextMapCarrier.
+func (c carrier) Get(key string) string {
 	if v := metadata.MD(c).Get(key); len(v) > 0 {
 		return v[0]
 	}
@@ -32,10 +35,10 @@ func (c RPCCarrier) Get(key string) string {
 }
 
 // Set implements propagation.TextMapCarrier.
-func (c RPCCarrier) Set(key, value string) { metadata.MD(c).Set(key, value) }
+func (c carrier) Set(key, value string) { metadata.MD(c).Set(key, value) }
 
 // Keys implements propagation.TextMapCarrier.
-func (c RPCCarrier) Keys() (keys []string) {
+func (c carrier) Keys() (keys []string) {
 	for k := range c {
 		keys = append(keys, k)
 	}

@@ -25,6 +25,7 @@ func (t *Telemetry) coreSamples(e *emitter) {
 			states[v.State]++
 			if v.State == serving.Available {
 				t.versionSamples(e, *core, m.Name, v.Version)
+				t.reportSamples(e, m.Name, &v)
 			}
 		}
 		for _, s := range []serving.State{serving.Start, serving.Loading, serving.Available, serving.Unloading} {
@@ -40,6 +41,7 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 		return // it went meanwhile
 	}
 	defer h.Release()
+	t.useSamples(e, h, model, versionLabel(version))
 	b, ok := h.Servable.(busy)
 	if !ok {
 		return
@@ -50,6 +52,25 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 	e.number(&queueOldest, t.since, s.Oldest.Seconds(), model, v)
 	e.number(&instancesBusy, t.since, float64(s.Busy), model, v)
 	e.number(&instances, t.since, float64(s.Instances), model, v)
+}
+
+// reportSamples tell what a load made of a version. What is not known is left out.
+func (t *Telemetry) reportSamples(e *emitter, model string, s *serving.VersionStatus) {
+	r, v := s.Report, versionLabel(s.Version)
+	if r == nil {
+		return
+	}
+	for _, p := range r.Phases {
+		e.number(&loadPhase, t.since, p.Took.Seconds(), model, v, p.Name)
+	}
+	if r.Memory > 0 {
+		e.number(&modelMemory, t.since, float64(r.Memory), model, v)
+	}
+	if r.Weights > 0 {
+		e.number(&modelWeights, t.since, float64(r.Weights), model, v)
+	}
+	e.number(&maxBatchSize, t.since, float64(r.MaxBatchSize), model, v, r.BatchSizeFrom)
+	e.number(&fellBack, t.since, oneIf(r.FellBack != ""), model, v)
 }
 
 func oneIf(b bool) float64 {

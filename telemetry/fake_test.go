@@ -81,6 +81,8 @@ func exercise(tel *Telemetry) {
 	tel.SavedModelLoaded("m", 3, "/models/m/3", time.Second, status.Error(codes.NotFound, "x"))
 	tel.WarmedUp("m", 2, "/models/m/2", 3, time.Second, nil)
 
+	tel.RequestLogged("m", codes.OK)
+	tel.RequestLogged("m", codes.ResourceExhausted)
 	tel.RESTCall(predict("m", 2, nil))
 	tel.RESTCall(predict("m", 2, status.Error(codes.InvalidArgument, "x")))
 	tel.RESTCall(rest.Call{Method: "Classify", Model: "m", Version: 2, Signature: "c", Examples: 3, Duration: time.Millisecond, Run: time.Millisecond})
@@ -90,17 +92,24 @@ func exercise(tel *Telemetry) {
 
 	o := tel.BatchObserver("m", 2)
 	for _, r := range reasons {
-		o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: r, Entries: 2, Rows: 6, Size: 8, Run: 4 * time.Millisecond})
+		o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: r, Entries: 2, Rows: 6, Size: 8, Run: 4 * time.Millisecond, Executor: onGPU{}})
 	}
 	o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonAlone, Entries: 1, Err: batcher.ErrClosed})
+	tel.WatchDevices(gpus())
 	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: 150 * time.Microsecond, Run: 4 * time.Millisecond})
 	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: time.Hour, Err: batcher.ErrClosed})
 	for _, err := range []error{
-		&batcher.QueueFullError{}, batcher.ErrClosed, context.DeadlineExceeded, context.Canceled,
+		&batcher.QueueFullError{}, &batcher.NoDeviceError{}, batcher.ErrClosed, context.DeadlineExceeded, context.Canceled,
 		status.Error(codes.InvalidArgument, "too large"), status.Error(codes.Internal, "x"),
 	} {
 		o.EntryRejected(sig, err)
 	}
+}
+
+// loaded is what the available version's load made of it.
+var loaded = &serving.Report{
+	MaxBatchSize: 64, BatchSizeFrom: "measured", Memory: 3e6, Weights: 1e6, FellBack: "a test",
+	Phases: []serving.Phase{{Name: serving.PhaseSession, Took: 1500 * time.Millisecond}},
 }
 
 // fakeCore has one model with one version, which is busy.
@@ -113,7 +122,7 @@ func (c *fakeCore) Ready() (bool, []string) { return true, nil }
 
 func (c *fakeCore) Models() []serving.ModelStatus {
 	return []serving.ModelStatus{
-		{Name: "m", Configured: true, Versions: []serving.VersionStatus{{Version: 2, State: serving.Available}, {Version: 1, State: serving.End}}},
+		{Name: "m", Configured: true, Versions: []serving.VersionStatus{{Version: 2, State: serving.Available, Report: loaded}, {Version: 1, State: serving.End}}},
 		{Name: "gone", Versions: []serving.VersionStatus{{Version: 1, State: serving.End}}},
 	}
 }

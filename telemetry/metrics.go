@@ -49,7 +49,7 @@ var (
 	runDuration = Metric{"shoal.request.run.duration", Histogram, "s", batchLabels,
 		"Time of the run of the batch that a request was in; of requests that were answered."}
 	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", with(batchLabels, "reason"),
-		"Requests that got no place in a queue: queue_full, too_large, deadline, cancelled, closed, other."}
+		"Requests that got no place in a queue: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other."}
 
 	batches = Metric{"shoal.batches", Counter, "{batch}", with(batchLabels, "reason"),
 		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, closing (the version is unloaded), alone (a request that is not batched), retry (finding out which request made a batch fail)."}
@@ -81,24 +81,34 @@ var (
 		"Attempts to load a version: ok or error."}
 	loadDuration = Metric{"shoal.model.load.duration", Histogram, "s", []string{"model"},
 		"Time of an attempt to load a version, warm-up included."}
+	loadPhase = Metric{"shoal.model.load.phase.duration", Gauge, "s", with(versionLabels, "phase"),
+		"Time of a part of an available version's load: rewrite (the graph is pruned and frozen), session (TensorFlow reads the model), warm_up (first runs; the batch size is measured), recorded (recorded requests)."}
+	modelMemory = Metric{"shoal.model.memory", Gauge, "By", versionLabels,
+		"By how much the process grew while a version was loaded and warmed up: an estimate, too large where others were loaded at the same time."}
+	modelWeights = Metric{"shoal.model.weights", Gauge, "By", versionLabels,
+		"Variables and constants of a version, known exactly from its files; TensorFlow's own copies come on top."}
+	maxBatchSize = Metric{"shoal.model.max_batch_size", Gauge, "{row}", with(versionLabels, "from"),
+		"Rows that are run at once at most, and what decided it: measured, a flag, a file, default, or not batched."}
+	fellBack = Metric{"shoal.model.fallback", Gauge, "", versionLabels,
+		"1 where the graph is served as it is, since it could not be pruned and frozen or did not run afterwards, else 0."}
 	modelUnloads = Metric{"shoal.model.unloads", Counter, "{unload}", []string{"model"},
 		"Versions that were unloaded."}
 	configChanges = Metric{"shoal.config.changes", Counter, "{change}", nil,
 		"Configurations of the models that were applied, the first one included."}
 	ready = Metric{"shoal.ready", Gauge, "", nil,
-		"1 when every configured model has an available version, else 0."}
+		"1 when every configured model has an available version and a device to run it on, else 0."}
 	buildInfo = Metric{"shoal.build.info", Gauge, "", []string{"version", "tensorflow", "go"},
 		"Always 1; the labels tell what is running."}
 )
 
 // OwnMetrics lists Shoal's own metrics.
 func OwnMetrics() []Metric {
-	return []Metric{
+	return append([]Metric{
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
 		queueRequests, queueRows, queueOldest, instancesBusy, instances,
-		modelVersions, modelLoads, loadDuration, modelUnloads, configChanges, ready, buildInfo,
-	}
+		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, fellBack, configChanges, ready, buildInfo,
+	}, DeviceMetrics()...)
 }
 
 // The buckets: of a request's phases, of a load, and of numbers of rows or requests.

@@ -1,9 +1,11 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 
@@ -28,14 +30,24 @@ const (
 // signal is "TRACES" or "METRICS", as it stands in the names of the OTEL_* variables.
 type signal string
 
-// on says whether the signal is to be sent: where an endpoint is named for it, or for all signals, and it is not switched
-// off. The endpoint itself, headers, certificates, timeouts and intervals are read by the exporters.
+// on says whether the signal is to be sent: where an endpoint is named for it, or for all signals, or OTLP by its name, and
+// it is not switched off. The endpoint itself, headers, certificates, timeouts and intervals are read by the exporters.
 func (s signal) on() bool {
 	switch {
 	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"), os.Getenv("OTEL_"+string(s)+"_EXPORTER") == "none":
 		return false
 	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_"+string(s)+"_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
+	return os.Getenv("OTEL_EXPORTER_OTLP_"+string(s)+"_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" ||
+		os.Getenv("OTEL_"+string(s)+"_EXPORTER") == "otlp"
+}
+
+// endpoint is where to send it, as the variables say it.
+func (s signal) endpoint() string {
+	named := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+string(s)+"_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
+	if at, err := url.Parse(named); err == nil && named != "" {
+		return at.Redacted()
+	}
+	return "OpenTelemetry's default endpoint"
 }
 
 // protocol is how to send it.
@@ -72,6 +84,7 @@ func newPush(ctx context.Context, o Options, p sdkmetric.Producer) (*sdkmetric.M
 		return nil, fmt.Errorf("OTLP metrics: %w", err)
 	}
 	handleErrors(o.Logger)
+	o.Logger.Info("metrics are sent", slog.String("to", metrics.endpoint()))
 	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(p))
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(describe(ctx, o)))
 	// Go's runtime comes with the push as OpenTelemetry names it; on the pages it has the names that Prometheus' users know.

@@ -21,7 +21,9 @@ const (
 // request is a finished call of either API. Its zero durations were not measured.
 type request struct {
 	key
+	ctx      context.Context // nil: none
 	err      error
+	start    time.Time
 	duration time.Duration
 	decode   time.Duration
 	queue    time.Duration
@@ -57,22 +59,42 @@ func newRequestSeries() *requestSeries {
 	return s
 }
 
-// RESTCall counts a finished call of the REST API; it is rest.Options.Observe.
+// RESTCall counts a finished call of the REST API, ends its span and logs it; it is rest.Options.Observe.
 func (t *Telemetry) RESTCall(c rest.Call) {
-	t.finished(request{
-		key: key{c.Model, c.Version, c.Signature, apiREST, c.Method},
-		err: c.Err, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
+	r := request{
+		key: key{c.Model, c.Version, c.Signature, apiREST, c.Method}, ctx: c.Context, err: c.Err, start: c.Start,
+		duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
 		examples: c.Examples, span: spanOf(c.Context),
-	})
+	}
+	if logged := t.access.sampled(); logged || t.traced(&r) {
+		t.tell(r, restDetails(&c), logged)
+	}
+	t.finished(r)
 }
 
-// RPCCall counts a finished call of the gRPC API; it is rpc.Options.Observe.
+// RPCCall does the same for the gRPC API; it is rpc.Options.Observe.
 func (t *Telemetry) RPCCall(c rpc.Call) {
-	t.finished(request{
-		key: key{c.Model, c.Version, c.Signature, apiRPC, c.Method},
-		err: c.Err, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
+	r := request{
+		key: key{c.Model, c.Version, c.Signature, apiRPC, c.Method}, ctx: c.Context, err: c.Err, start: c.Start,
+		duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
 		examples: c.Examples, span: spanOf(c.Context),
-	})
+	}
+	if logged := t.access.sampled(); logged || t.traced(&r) {
+		t.tell(r, rpcDetails(&c), logged)
+	}
+	t.finished(r)
+}
+
+func (t *Telemetry) traced(r *request) bool { return t.tracing != nil && r.span.IsSampled() }
+
+// tell gives a request to those who are told of single requests.
+func (t *Telemetry) tell(r request, d details, logged bool) {
+	if t.traced(&r) {
+		t.tracing.end(&r, &d)
+	}
+	if logged {
+		t.access.write(&r, &d)
+	}
 }
 
 func spanOf(ctx context.Context) trace.SpanContext {

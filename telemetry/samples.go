@@ -80,6 +80,7 @@ func (t *Telemetry) samples(yield func(sample) bool) {
 	}
 	e.number(&configChanges, t.since, float64(t.configs.load()))
 	e.number(&buildInfo, t.since, 1, t.build...)
+	t.deviceSamples(e)
 	t.coreSamples(e)
 }
 
@@ -106,6 +107,11 @@ func (f *tfserving) samples(yield func(sample) bool) {
 	for model, r := range f.requests.all() {
 		for c := range r.codes {
 			e.counted(&tfRequestCount, f.since, &r.codes[c], model, statusName(codes.Code(c)))
+		}
+	}
+	for model, r := range f.logged.all() {
+		for c := range r.codes {
+			e.counted(&tfRequestLogCount, f.since, &r.codes[c], model, statusName(codes.Code(c)))
 		}
 	}
 	for k, h := range f.latency.all() {

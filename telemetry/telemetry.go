@@ -1,5 +1,5 @@
 // Package telemetry counts what the server does, and tells it: to Prometheus on two pages, one of them TensorFlow
-// Serving's, and to an OpenTelemetry collector. It sets tracing up too.
+// Serving's, and to an OpenTelemetry collector. Of single requests it makes spans, and lines in the log.
 //
 // The other rooms know nothing of it: they call hooks (serving.Hooks, batcher.Observer, rest.Options.Observe,
 // rpc.Options.Observe), which the methods of Telemetry fit. What is counted lies in series of atomic numbers, made when
@@ -9,13 +9,16 @@
 //
 // The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what
 // may be a label (lives.go); the hooks (requests.go, batches.go, models.go, tfloads.go); what is read when asked
-// (samples.go, core.go) in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go, trace.go).
+// (samples.go, core.go) in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go); spans
+// (trace.go, spans.go); the access log (access.go), the log's lines on rejected requests (rejections.go), and Go's own traces
+// of slow batches (flight.go).
 package telemetry
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -25,6 +28,7 @@ import (
 	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	"shoal/devices"
 	"shoal/serving"
 )
 
@@ -33,6 +37,9 @@ type Options struct {
 	Version    string       // the server's own
 	TensorFlow string       // the library's version
 	Logger     *slog.Logger // nil: silent
+
+	AccessLogRatio float64 // the share of requests that are logged, 0 to 1
+	SlowBatches    SlowBatches
 }
 
 // Telemetry holds every series. It is safe for concurrent use.
@@ -48,6 +55,8 @@ type Telemetry struct {
 	configs  counter
 	tf       tfserving
 	core     atomic.Pointer[serving.Core]
+	devices  table[string, deviceSeries]
+	readings atomic.Pointer[devices.Reader]
 
 	own     *prometheus.Registry // Shoal's family, Go's and the process'
 	foreign *prometheus.Registry // TensorFlow Serving's family
@@ -55,6 +64,9 @@ type Telemetry struct {
 	push    *sdkmetric.MeterProvider // nil: off
 	tracing *Tracer                  // nil: off
 	endSpan func(context.Context) error
+	access  *accessLog      // nil: off
+	flight  *flightRecorder // nil: off
+	refused rejections
 }
 
 // New makes the series and the pages, and begins to push metrics and spans where OTEL_* variables name an endpoint.
@@ -66,8 +78,11 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 		log: o.Logger, since: time.Now(), build: []string{o.Version, o.TensorFlow, runtime.Version()},
 		own: prometheus.NewRegistry(), foreign: prometheus.NewRegistry(),
 	}
+	t.access = newAccessLog(o.Logger, o.AccessLogRatio)
+	t.refused.log = o.Logger
 	t.tf.init()
-	t.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t.own.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
+		collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/cpu/classes/(total|idle|gc/total):|^/sched/latencies:`)})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t.foreign.MustRegister(&tfCollector{&t.tf})
 	producer := producer{t}
 	exporter, err := otelprom.New(otelprom.WithRegisterer(t.own), otelprom.WithProducer(producer), otelprom.WithoutScopeInfo(),
@@ -78,7 +93,10 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	t.pages = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter))
 
 	if t.push, err = newPush(ctx, o, producer); err == nil {
-		t.tracing, t.endSpan, err = Setup(ctx, o)
+		t.tracing, t.endSpan, err = newTracer(ctx, o)
+	}
+	if err == nil {
+		t.flight, err = newFlightRecorder(o.SlowBatches, o.Logger)
 	}
 	if err != nil {
 		return nil, errors.Join(err, t.Shutdown(ctx))
@@ -89,16 +107,21 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 // Watch lets the gauges read the state of models, queues and instances from core whenever a page is asked for.
 func (t *Telemetry) Watch(core serving.Core) { t.core.Store(&core) }
 
-// Tracer makes spans; it is nil, and may be used all the same, where tracing is off.
+// Tracer makes spans; it is nil where tracing is off.
 func (t *Telemetry) Tracer() *Tracer { return t.tracing }
+
+// ShowsRequests says whether anybody could see the id of a request: in the access log or in a trace.
+func (t *Telemetry) ShowsRequests() bool { return t.access != nil || t.tracing != nil }
 
 // Counter reads a counter of TensorFlow Serving's family by its name there, such as /tensorflow/serving/request_count, summed
 // over its labels. It is 0 where there is none. It is rpc.Options.Counter.
 func (t *Telemetry) Counter(name string) int64 { return t.tf.counter(name) }
 
-// Shutdown sends what has not been sent yet, and stops sending. Counting and the pages go on working, since a server
+// Shutdown sends and logs what has not been yet, and stops sending. Counting and the pages go on working, since a server
 // answers while it drains.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.refused.close()
+	t.flight.close()
 	var errs []error
 	if t.push != nil {
 		errs = append(errs, t.push.Shutdown(ctx))

@@ -60,6 +60,11 @@ func (t *Telemetry) WarmedUp(model string, version int64, dir string, records in
 	w.records.add(records)
 }
 
+// RequestLogged counts a record of a model's request log; it is predictionlog.Options.Recorded.
+func (t *Telemetry) RequestLogged(model string, code codes.Code) {
+	t.tf.logged.get(model, newTFRequests).codes[min(code, codes.Unauthenticated)].add(1)
+}
+
 func (f *tfserving) forget(model string, version int64) {
 	gone := owner{model, version}
 	f.loads.drop(func(_ string, l *tfLoads) bool { return *l.owner.Load() == gone })

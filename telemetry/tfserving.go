@@ -19,6 +19,8 @@ const batchThreads = "model_server_batch_threads"
 var (
 	tfRequestCount = Metric{":tensorflow:serving:request_count", Counter, "", []string{"model_name", "status"},
 		"The total number of requests."}
+	tfRequestLogCount = Metric{":tensorflow:serving:request_log_count", Counter, "", []string{"model_name", "status"},
+		"The total number of requests written to request logs."}
 	tfRequestLatency = Metric{":tensorflow:serving:request_latency", Histogram, "us", []string{"model_name", "API", "entrypoint"},
 		"Wall time of requests that were answered with OK."}
 	tfRuntimeLatency = Metric{":tensorflow:serving:runtime_latency", Histogram, "us", []string{"model_name", "API", "runtime"},
@@ -50,7 +52,7 @@ var (
 // TFServingMetrics lists the metrics of TensorFlow Serving's family.
 func TFServingMetrics() []Metric {
 	return []Metric{
-		tfRequestCount, tfRequestLatency, tfRuntimeLatency, tfExampleCounts, tfExampleTotal,
+		tfRequestCount, tfRequestLogCount, tfRequestLatency, tfRuntimeLatency, tfExampleCounts, tfExampleTotal,
 		tfQueuing, tfInputBatch, tfProcessedBatch, tfPadding, tfRuns, tfWarmup, tfWarmupRecords, tfLoadCount, tfLoadLatency,
 	}
 }
@@ -75,8 +77,9 @@ func exponential(first, factor float64, n int) []float64 {
 type tfserving struct {
 	since     time.Time
 	requests  table[string, tfRequests]
-	latency   table[tfCall, histogram] // where: the entry point
-	runtime   table[tfCall, histogram] // where: the runtime
+	logged    table[string, tfRequests] // records of request logs
+	latency   table[tfCall, histogram]  // where: the entry point
+	runtime   table[tfCall, histogram]  // where: the runtime
 	examples  table[string, tfExamples]
 	queuing   histogram
 	input     histogram

@@ -4,31 +4,37 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	otelcodes "go.opentelemetry.io/otel/codes"
+	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-
-	"shoal/batcher"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
-// Tracer makes the spans of requests and batches. A nil Tracer makes none, and costs nothing: its methods return nil spans,
-// whose methods do nothing.
+// Tracer makes the spans of requests and batches:
+//
+//	Predict            a request, as a child of the client's span where it sent one
+//	├ decode
+//	├ queue
+//	├ run              linked by its request to
+//	└ encode
+//	batch              one for all its requests, in the trace of the first and linked to each
+//	└ execute          on a device
+//
+// Only a request's own span is made when it begins; all others are made when they are over, from times that are taken anyway.
 type Tracer struct {
 	tracer trace.Tracer
 	w3c    propagation.TraceContext
 }
 
-// Setup makes a tracer that sends spans by OTLP, where OTEL_* variables name an endpoint for them, and nil elsewhere. It
+// newTracer makes a tracer that sends spans by OTLP, where OTEL_* variables name an endpoint for them, and nil elsewhere. It
 // samples as OTEL_TRACES_SAMPLER says: by default, what the caller samples and everything without a caller's decision;
 // parentbased_traceidratio takes a share of the latter. shutdown sends what is left.
-func Setup(ctx context.Context, o Options) (t *Tracer, shutdown func(context.Context) error, err error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+func newTracer(ctx context.Context, o Options) (t *Tracer, shutdown func(context.Context) error, err error) {
 	if !signal("TRACES").on() {
 		return nil, func(context.Context) error { return nil }, nil
 	}
@@ -37,126 +43,56 @@ func Setup(ctx context.Context, o Options) (t *Tracer, shutdown func(context.Con
 		return nil, nil, fmt.Errorf("OTLP traces: %w", err)
 	}
 	handleErrors(o.Logger)
+	o.Logger.Info("traces are sent", slog.String("to", signal("TRACES").endpoint()))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(describe(ctx, o)))
 	return &Tracer{tracer: provider.Tracer(scopeName, trace.WithInstrumentationVersion(o.Version))}, provider.Shutdown, nil
 }
 
-// RequestSpan is the span of one request, with its phases as children. A nil one does nothing.
-type RequestSpan struct {
-	tracer trace.Tracer
-	ctx    context.Context
-	span   trace.Span
+// REST begins the span of a request, and tells the client which it is by a traceparent of the answer; it is
+// rest.Options.Trace. The span ends with Telemetry.RESTCall.
+func (t *Tracer) REST(ctx context.Context, method string, http *fasthttp.RequestCtx) context.Context {
+	ctx = t.w3c.Extract(ctx, requestHeader{&http.Request.Header})
+	ctx = t.begin(ctx, method, http.Time())
+	t.w3c.Inject(ctx, responseHeader{&http.Response.Header})
+	return ctx
 }
 
-// Request begins the span of a request that arrived at start, as a child of the caller's where carrier has a traceparent.
-// The context returned carries the span.
-func (t *Tracer) Request(ctx context.Context, name string, carrier propagation.TextMapCarrier, start time.Time) (context.Context, *RequestSpan) {
-	if t == nil {
-		return ctx, nil
+// RPC does the same for gRPC, with the call's metadata; it is rpc.Options.Trace. The span ends with Telemetry.RPCCall.
+func (t *Tracer) RPC(ctx context.Context, method string) context.Context {
+	start := time.Now()
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		ctx = t.w3c.Extract(ctx, carrier(md))
 	}
-	ctx = t.w3c.Extract(ctx, carrier)
-	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
-	return ctx, &RequestSpan{tracer: t.tracer, ctx: ctx, span: span}
+	ctx = t.begin(ctx, method[strings.LastIndexByte(method, '/')+1:], start)
+	answer := metadata.MD{}
+	t.w3c.Inject(ctx, carrier(answer))
+	// Only a call that has been answered already can refuse a header.
+	_ = grpc.SetHeader(ctx, answer)
+	return ctx
 }
 
-// Model says what the request turned out to be for.
-func (r *RequestSpan) Model(model string, version int64, signature string, rows int) {
-	if r == nil || !r.span.IsRecording() {
-		return
+// begin names a span as the metrics' label method does, whichever API it came by.
+func (t *Tracer) begin(ctx context.Context, method string, start time.Time) context.Context {
+	if method == "" {
+		method = "unknown"
 	}
-	r.span.SetAttributes(attribute.String("shoal.model", model), attribute.Int64("shoal.version", version),
-		attribute.String("shoal.signature", signature), attribute.Int("shoal.rows", rows))
+	ctx, _ = t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
+	return ctx
 }
 
-// Phase adds a child that is over already: decode, queue, run, encode.
-func (r *RequestSpan) Phase(name string, start time.Time, took time.Duration) {
-	if r == nil || !r.span.IsRecording() {
-		return
+// TraceOf is what a batcher is to carry for the request that ctx belongs to: its span where that is sampled, else nil. It is
+// bundle.Options.Trace.
+func TraceOf(ctx context.Context) any {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		return span
 	}
-	_, s := r.tracer.Start(r.ctx, name, trace.WithTimestamp(start))
-	s.End(trace.WithTimestamp(start.Add(took)))
+	return nil
 }
 
-// Context is the span's identity, for the batch that the request travels in.
-func (r *RequestSpan) Context() trace.SpanContext {
-	if r == nil {
-		return trace.SpanContext{}
+// spanContext is the identity of what TraceOf gave.
+func spanContext(traced any) trace.SpanContext {
+	if span, ok := traced.(trace.Span); ok {
+		return span.SpanContext()
 	}
-	return r.span.SpanContext()
-}
-
-// Link points from the request to the batch it was in.
-func (r *RequestSpan) Link(batch trace.SpanContext) {
-	if r != nil && batch.IsValid() {
-		r.span.AddLink(trace.Link{SpanContext: batch})
-	}
-}
-
-// End ends the span with the request's outcome. Nothing of it may be used afterwards.
-func (r *RequestSpan) End(err error) {
-	if r == nil {
-		return
-	}
-	setOutcome(r.span, err)
-	r.span.End()
-}
-
-// BatchSpan is the span of one batch, in the trace of its first request and linked to all of them. A nil one does nothing.
-type BatchSpan struct {
-	tracer trace.Tracer
-	ctx    context.Context
-	span   trace.Span
-}
-
-// Batch begins the span of a batch that was taken at start. Requests without a sampled span get no link; if none has one,
-// the batch has no span either.
-func (t *Tracer) Batch(start time.Time, requests []trace.SpanContext) *BatchSpan {
-	if t == nil {
-		return nil
-	}
-	var links []trace.Link
-	for _, r := range requests {
-		if r.IsSampled() {
-			links = append(links, trace.Link{SpanContext: r})
-		}
-	}
-	if len(links) == 0 {
-		return nil
-	}
-	// The first request is its parent too: a root would be sampled anew, and could be left out.
-	ctx := trace.ContextWithSpanContext(context.Background(), links[0].SpanContext)
-	ctx, span := t.tracer.Start(ctx, "batch", trace.WithTimestamp(start), trace.WithLinks(links...))
-	return &BatchSpan{tracer: t.tracer, ctx: ctx, span: span}
-}
-
-// Context is the span's identity, to which the requests link.
-func (b *BatchSpan) Context() trace.SpanContext {
-	if b == nil {
-		return trace.SpanContext{}
-	}
-	return b.span.SpanContext()
-}
-
-// End ends the span with what became of the batch on a device; the run is its child.
-func (b *BatchSpan) End(model string, version int64, device string, info batcher.BatchInfo) {
-	if b == nil {
-		return
-	}
-	end := time.Now()
-	_, run := b.tracer.Start(b.ctx, "run", trace.WithTimestamp(end.Add(-info.Run)), trace.WithAttributes(attribute.String("shoal.device", device)))
-	run.End(trace.WithTimestamp(end))
-	b.span.SetAttributes(attribute.String("shoal.model", model), attribute.Int64("shoal.version", version),
-		attribute.String("shoal.signature", info.Signature.Name), attribute.String("shoal.batch.reason", string(info.Reason)),
-		attribute.Int("shoal.batch.requests", info.Entries), attribute.Int("shoal.batch.rows", info.Rows),
-		attribute.Int("shoal.batch.size", info.Size), attribute.Int("shoal.batch.padding", max(info.Size-info.Rows, 0)))
-	setOutcome(b.span, info.Err)
-	b.span.End(trace.WithTimestamp(end))
-}
-
-func setOutcome(span trace.Span, err error) {
-	code := statusName(codeOf(err))
-	span.SetAttributes(attribute.String("shoal.code", code))
-	if err != nil {
-		span.SetStatus(otelcodes.Error, code)
-	}
+	return trace.SpanContext{}
 }

@@ -6,11 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// Arena owns the memory of one request's decoded inputs. It starts with one reference; the last Free returns every block
-// to its pool. An arena is filled by one goroutine; Retain and Free are safe from any.
+// Arena owns the memory of one request's decoded inputs: their elements, and what describes them. It starts with one
+// reference; the last Free returns everything to its pool. An arena is filled by one goroutine; Retain and Free are safe
+// from any.
 type Arena struct {
-	refs   atomic.Int32
-	blocks []*[]byte
+	refs    atomic.Int32
+	blocks  []*[]byte
+	tensors []Tensor
+	dims    Shape
 }
 
 // Blocks come in powers of two from 1 KiB to 64 MiB; larger ones are left to the garbage collector.
@@ -21,6 +24,29 @@ var (
 	arenaPool  = sync.Pool{New: func() any { return new(Arena) }}
 )
 
+// Block takes n bytes of memory from the pool, not zeroed. Its capacity may be larger.
+func Block(n int) *[]byte {
+	class := max(bits.Len(uint(max(n, 1)-1)), minClass)
+	if class > maxClass {
+		b := make([]byte, n)
+		return &b
+	}
+	p, _ := blockPools[class].Get().(*[]byte)
+	if p == nil {
+		b := make([]byte, 1<<class)
+		p = &b
+	}
+	*p = (*p)[:n]
+	return p
+}
+
+// FreeBlock gives back what Block gave, at whatever length it is now.
+func FreeBlock(p *[]byte) {
+	if c := cap(*p); c >= 1<<minClass && c <= 1<<maxClass && c&(c-1) == 0 {
+		blockPools[bits.Len(uint(c-1))].Put(p)
+	}
+}
+
 // NewArena takes an empty arena from the pool.
 func NewArena() *Arena {
 	a := arenaPool.Get().(*Arena)
@@ -30,17 +56,25 @@ func NewArena() *Arena {
 
 // Bytes returns n bytes of memory, not zeroed, starting at an 8-byte boundary. Its capacity may be larger.
 func (a *Arena) Bytes(n int) []byte {
-	class := max(bits.Len(uint(max(n, 1)-1)), minClass)
-	if class > maxClass {
-		return make([]byte, n)
-	}
-	p, _ := blockPools[class].Get().(*[]byte)
-	if p == nil {
-		b := make([]byte, 1<<class)
-		p = &b
-	}
+	p := Block(n)
 	a.blocks = append(a.blocks, p)
-	return (*p)[:n]
+	return *p
+}
+
+// Tensors returns n zero tensors.
+func (a *Arena) Tensors(n int) []Tensor {
+	from := len(a.tensors)
+	for range n {
+		a.tensors = append(a.tensors, Tensor{})
+	}
+	return a.tensors[from:len(a.tensors):len(a.tensors)]
+}
+
+// Shape returns a copy of s.
+func (a *Arena) Shape(s Shape) Shape {
+	from := len(a.dims)
+	a.dims = append(a.dims, s...)
+	return a.dims[from:len(a.dims):len(a.dims)]
 }
 
 // Retain adds a reference: a second owner that calls Free by itself.
@@ -58,10 +92,11 @@ func (a *Arena) Free() {
 	if n < 0 {
 		panic("tensor: arena freed twice")
 	}
-	for i, p := range a.blocks {
-		blockPools[bits.Len(uint(cap(*p)-1))].Put(p)
-		a.blocks[i] = nil
+	for _, p := range a.blocks {
+		FreeBlock(p)
 	}
-	a.blocks = a.blocks[:0]
+	clear(a.blocks)
+	clear(a.tensors)
+	a.blocks, a.tensors, a.dims = a.blocks[:0], a.tensors[:0], a.dims[:0]
 	arenaPool.Put(a)
 }

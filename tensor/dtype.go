@@ -28,12 +28,13 @@ const (
 	Uint64     DType = 23
 )
 
+// dtypeInfo has no name where there is no such type.
 type dtypeInfo struct {
 	name string // as TensorFlow's messages print it
 	size int    // bytes an element; 0 for strings
 }
 
-var dtypes = map[DType]dtypeInfo{
+var dtypes = [...]dtypeInfo{
 	Float32: {"float", 4}, Float64: {"double", 8}, Int32: {"int32", 4}, Uint8: {"uint8", 1}, Int16: {"int16", 2},
 	Int8: {"int8", 1}, String: {"string", 0}, Complex64: {"complex64", 8}, Int64: {"int64", 8}, Bool: {"bool", 1},
 	BFloat16: {"bfloat16", 2}, Uint16: {"uint16", 2}, Complex128: {"complex128", 16}, Float16: {"half", 2},
@@ -42,14 +43,19 @@ var dtypes = map[DType]dtypeInfo{
 
 // String is TensorFlow's name of the type as its error messages have it: float, half, int64, ….
 func (d DType) String() string {
-	if i, ok := dtypes[d]; ok {
-		return i.name
+	if d.Known() {
+		return dtypes[d].name
 	}
 	return "dtype " + strconv.Itoa(int(d))
 }
 
 // Size is the number of bytes an element takes, 0 for strings and unknown types.
-func (d DType) Size() int { return dtypes[d].size }
+func (d DType) Size() int {
+	if uint(d) >= uint(len(dtypes)) {
+		return 0
+	}
+	return dtypes[d].size
+}
 
 // Known reports whether tensors of this type can be held in memory here.
-func (d DType) Known() bool { _, ok := dtypes[d]; return ok }
+func (d DType) Known() bool { return uint(d) < uint(len(dtypes)) && dtypes[d].name != "" }

@@ -15,6 +15,17 @@ type Signature struct {
 	Method  string // "tensorflow/serving/predict", …
 	Inputs  []Spec
 	Outputs []Spec
+	// Features are what the graph reads out of the tf.Examples that the signature takes, by Name; nil: it takes none, or the
+	// graph does not tell.
+	Features []Feature
+}
+
+// Feature is a key of tf.Examples and the values that it should have.
+type Feature struct {
+	Name  string
+	DType DType // Float32, Int64 or String
+	Shape Shape // of one example
+	Any   bool  // any number of values, none too; Shape is nil
 }
 
 // Input is the index of the input with this alias, or -1.

@@ -29,6 +29,7 @@ type signatureDetails struct {
 	Outputs []tensorDetails `json:"outputs"`
 	Verb    string          `json:"verb"`    // of the URL
 	Example string          `json:"example"` // body of a request; "": none could be made
+	Why     string          `json:"why,omitempty"`
 }
 
 type tensorDetails struct {
@@ -64,7 +65,7 @@ func (p *Page) describe(h *serving.Handle) details {
 		}
 		s := signatureDetails{Name: sig.Name, Method: sig.Method, Inputs: tensors(sig.Inputs), Outputs: tensors(sig.Outputs), Verb: "predict"}
 		if p.opt.Example != nil {
-			s.Verb, s.Example = p.opt.Example(sig)
+			s.Verb, s.Example, s.Why = p.opt.Example(sig)
 		}
 		d.Signatures = append(d.Signatures, s)
 	}

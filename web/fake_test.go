@@ -45,7 +45,9 @@ func (f *fakeCore) load(t testing.TB, model string, version int64, o batcher.Obs
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.loaded[key{model, version}] = s
-	f.put(model, serving.VersionStatus{Version: version, State: serving.Available, Labels: labels})
+	f.put(model, serving.VersionStatus{Version: version, State: serving.Available, Labels: labels, Report: &serving.Report{
+		MaxBatchSize: 32, BatchSizeFrom: "measured", Instances: 2, Load: 250 * time.Millisecond, Memory: 12_700_000,
+	}})
 }
 
 // fail tells that a version could not be loaded.

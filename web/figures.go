@@ -17,6 +17,7 @@ const fading = 59.0 / 60
 type figures struct {
 	Requests  float64 `json:"rps"`
 	Errors    float64 `json:"eps,omitempty"`
+	Rejected  float64 `json:"rejected,omitempty"` // requests a second that got no place in a queue; most are errors too
 	P50       float64 `json:"p50,omitempty"`
 	P99       float64 `json:"p99,omitempty"`
 	Queue     int     `json:"queue,omitempty"`  // requests waiting
@@ -48,6 +49,7 @@ type tick struct {
 type tally struct {
 	latency, run histogram
 	errors       float64
+	refused      float64
 	rows, size   float64
 	queue        batcher.Stats
 }
@@ -56,6 +58,7 @@ func (t *tally) add(o *tally) {
 	t.latency.add(&o.latency)
 	t.run.add(&o.run)
 	t.errors += o.errors
+	t.refused += o.refused
 	t.rows += o.rows
 	t.size += o.size
 	t.queue.Entries += o.queue.Entries
@@ -68,16 +71,17 @@ func (t *tally) add(o *tally) {
 func (t *tally) count(s *series) {
 	t.latency.add(s.latency.since(&s.seen.latency))
 	t.run.add(s.run.since(&s.seen.run))
-	errors, rows, size := s.errors.Load(), s.rows.Load(), s.size.Load()
+	errors, refused, rows, size := s.errors.Load(), s.refused.Load(), s.rows.Load(), s.size.Load()
 	t.errors += float64(errors - s.seen.errors)
+	t.refused += float64(refused - s.seen.refused)
 	t.rows += float64(rows - s.seen.rows)
 	t.size += float64(size - s.seen.size)
-	s.seen.errors, s.seen.rows, s.seen.size = errors, rows, size
+	s.seen.errors, s.seen.refused, s.seen.rows, s.seen.size = errors, refused, rows, size
 }
 
 func (t *tally) figures(seconds float64) figures {
 	f := figures{
-		Requests: short(t.latency.total() / seconds), Errors: short(t.errors / seconds),
+		Requests: short(t.latency.total() / seconds), Errors: short(t.errors / seconds), Rejected: short(t.refused / seconds),
 		P50: millis(t.latency.quantile(0.5)), P99: millis(t.latency.quantile(0.99)),
 		Queue: t.queue.Entries, Oldest: millis(t.queue.Oldest), Busy: t.queue.Busy, Instances: t.queue.Instances,
 	}
@@ -93,7 +97,7 @@ func short(f float64) float64 { return math.Round(f*100) / 100 }
 
 // idle says that there is nothing to tell.
 func (f *figures) idle() bool {
-	return f.Requests == 0 && f.Batches == 0 && f.Queue == 0 && f.Busy == 0
+	return f.Requests == 0 && f.Rejected == 0 && f.Batches == 0 && f.Queue == 0 && f.Busy == 0
 }
 
 // tick reads everything that was counted since the last one.

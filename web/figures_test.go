@@ -59,7 +59,12 @@ func TestTick(t *testing.T) {
 	o.BatchDone(batcher.BatchInfo{Signature: sig, Entries: 3, Rows: 3, Size: 4, Run: 5 * time.Millisecond})
 	o.BatchDone(batcher.BatchInfo{Signature: sig, Entries: 1, Rows: 1, Size: 1, Run: 5 * time.Millisecond})
 
+	o.EntryRejected(sig, batcher.ErrClosed)
+
 	got := readTick(t, p)
+	if got.Rejected != 1 || got.Models["m"].Versions["1"].Rejected != 1 {
+		t.Errorf("%v rejected a second, want 1", got.Rejected)
+	}
 	if got.Requests != 42 || got.Errors != 11 {
 		t.Errorf("%v requests and %v errors a second, want 42 and 11: questions about models do not count", got.Requests, got.Errors)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving/rest"
+	"shoal/tensor"
 )
 
 // anyVersion counts a model's requests whose version is not known: failed ones, and those whose API does not tell.
@@ -22,6 +23,7 @@ type key struct {
 type series struct {
 	latency liveHistogram // of requests
 	errors  atomic.Uint32
+	refused atomic.Uint32 // requests that got no place in a queue
 	run     liveHistogram // of batches
 	rows    atomic.Uint64
 	size    atomic.Uint64 // rows with padding
@@ -30,9 +32,9 @@ type series struct {
 
 // counts is what was read of a series.
 type counts struct {
-	latency, run [buckets]uint32
-	errors       uint32
-	rows, size   uint64
+	latency, run    [buckets]uint32
+	errors, refused uint32
+	rows, size      uint64
 }
 
 // table finds series without a lock. It is copied when one comes or goes.
@@ -111,4 +113,10 @@ func (o *observer) BatchDone(b batcher.BatchInfo) {
 	s.rows.Add(uint64(max(b.Rows, 1)))
 	s.size.Add(uint64(max(b.Size, b.Rows, 1)))
 	o.Observer.BatchDone(b)
+}
+
+// EntryRejected implements batcher.Observer.
+func (o *observer) EntryRejected(sig *tensor.Signature, err error) {
+	o.page.series.get(o.key).refused.Add(1)
+	o.Observer.EntryRejected(sig, err)
 }

@@ -48,8 +48,8 @@ func newSite(t *testing.T) *site {
 			{Group: "Models", Name: "model_config_file", Value: "models.config", Help: "The models to serve.", Changed: true},
 		},
 		Links: []Link{{"Metrics", "metrics"}, {"Readiness", "readyz"}},
-		Example: func(sig *tensor.Signature) (verb, body string) {
-			return "predict", `{"instances":[0.0]}`
+		Example: func(sig *tensor.Signature) (verb, body, why string) {
+			return "predict", `{"instances":[0.0]}`, ""
 		},
 	})}
 	core.load(t, "half", 1, s.BatchObserver(nil)("half", 1), "stable")

@@ -30,6 +30,19 @@ type versionState struct {
 	Failed  bool     `json:"failed,omitempty"`
 	Reason  string   `json:"reason,omitempty"` // why it failed to load
 	Labels  []string `json:"labels"`
+	Loaded  *loaded  `json:"loaded,omitempty"` // of an available version that tells
+}
+
+// loaded is what a version's load made of it.
+type loaded struct {
+	MaxBatch  int               `json:"maxBatch"`  // rows run at once
+	BatchFrom string            `json:"batchFrom"` // what decided that
+	Instances int               `json:"instances"`
+	Took      float64           `json:"took"`             // milliseconds
+	Memory    int64             `json:"memory,omitempty"` // bytes that the process grew by
+	Shared    bool              `json:"shared,omitempty"` // other versions were loaded meanwhile
+	Unbatched map[string]string `json:"unbatched,omitempty"`
+	AsItIs    string            `json:"asItIs,omitempty"` // why the graph was not rewritten though it should have been
 }
 
 type deviceState struct {
@@ -39,6 +52,8 @@ type deviceState struct {
 	Memory uint64 `json:"memory"` // bytes
 	State  string `json:"state"`
 	Cause  string `json:"cause,omitempty"`
+
+	Uses []useState `json:"uses,omitempty"` // the versions on it
 }
 
 // deviceFigures are a device's readings. What it does not tell is missing.
@@ -63,9 +78,15 @@ func (p *Page) state(models []serving.ModelStatus) state {
 			s.Models = append(s.Models, stateOf(&m))
 		}
 	}
-	for _, d := range p.snapshot() {
+	list := p.snapshot()
+	var uses map[string][]useState
+	if len(list) > 0 {
+		uses = p.uses(models)
+	}
+	for _, d := range list {
 		s.Devices = append(s.Devices, deviceState{
 			Name: d.Device.String(), Title: d.Device.Name, ID: d.Device.ID, Memory: d.Device.MemoryBytes, State: string(d.State), Cause: d.Cause,
+			Uses: uses[d.Device.ID],
 		})
 	}
 	return s
@@ -94,9 +115,24 @@ func stateOf(m *serving.ModelStatus) modelState {
 		if v.Err != nil {
 			shown.Failed, shown.Reason = true, clip(status.Convert(v.Err).Message(), maxReason)
 		}
+		if v.Report != nil {
+			shown.Loaded = loadedOf(v.Report)
+		}
 		s.Versions = append(s.Versions, shown)
 	}
 	return s
+}
+
+func loadedOf(r *serving.Report) *loaded {
+	l := &loaded{MaxBatch: r.MaxBatchSize, BatchFrom: r.BatchSizeFrom, Instances: r.Instances, Took: millis(r.Load), Memory: r.Memory,
+		Shared: r.Shared, AsItIs: clip(r.FellBack, maxReason)}
+	if len(r.Unbatched) > 0 {
+		l.Unbatched = make(map[string]string, len(r.Unbatched))
+		for name, why := range r.Unbatched {
+			l.Unbatched[name] = clip(why, maxErrorText)
+		}
+	}
+	return l
 }
 
 func (p *Page) snapshot() []devices.Status {

@@ -35,9 +35,9 @@ type Options struct {
 	TensorFlow string         // the library's version
 	Settings   []Setting      // the effective configuration, in the order of the page
 	Links      []Link         // to the server's other pages
-	// Example makes a request that a signature accepts: the URL's verb and the body, "" where there is none to make. nil: the
-	// form begins empty.
-	Example func(*tensor.Signature) (verb, body string)
+	// Example makes a request that a signature accepts: the URL's verb and the body, or "" and why there is none to make. nil:
+	// the form begins empty.
+	Example func(*tensor.Signature) (verb, body, why string)
 }
 
 // Setting is one line of the effective configuration.

@@ -204,7 +204,10 @@ func (b *bench) compare(ctx context.Context) error {
 	})
 	b.doc.Compare = cmp
 	if n := len(cmp.Rounds); n > 0 {
-		b.doc.Runs = []report.Run{{Name: "A, the last round", Summary: cmp.Rounds[n-1].A}, {Name: "B, the last round", Summary: cmp.Rounds[n-1].B}}
+		b.doc.Runs = []report.Run{
+			{Name: "A (" + c.Targets[0] + "), the last round", Summary: cmp.Rounds[n-1].A},
+			{Name: "B (" + c.Targets[1] + "), the last round", Summary: cmp.Rounds[n-1].B},
+		}
 	}
 	return err
 }

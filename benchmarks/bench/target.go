@@ -61,7 +61,12 @@ func newTarget(ctx context.Context, c *Config, text string) (*target, error) {
 	}
 	t.describe(list, sig)
 	if a.api == "grpc" {
-		t.load, err = load.NewGRPC(a.host, list, check, ask.tls())
+		calls, err := load.NewGRPC(a.host, list, check, ask.tls())
+		if err != nil {
+			return nil, err
+		}
+		calls.AskTimes()
+		t.load = calls
 	} else {
 		t.load, err = load.NewREST(a.base()+cmp.Or(a.path, ask.modelPath()+":predict"), list, check, ask.tls())
 	}

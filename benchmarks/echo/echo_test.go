@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"shoal/benchmarks/load"
 )
 
 func TestBothAnswer(t *testing.T) {
@@ -33,3 +35,30 @@ func TestBothAnswer(t *testing.T) {
 		l.Close()
 	}
 }
+
+func TestGRPCAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = GRPC(l, []byte("answer")) }()
+	defer l.Close()
+	right := func(_ int, got []byte) bool { return string(got) == "answer" }
+	target, err := load.NewGRPC(l.Addr().String(), []load.Body{{Data: make([]byte, 40_000), Rows: 1}}, checker(right), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	client, err := target.Open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r load.Result
+	if client.Send(t.Context(), 0, &r); r.Outcome != load.Good {
+		t.Errorf("got %+v", r)
+	}
+}
+
+type checker func(body int, answer []byte) bool
+
+func (c checker) Check(body int, answer []byte) bool { return c(body, answer) }

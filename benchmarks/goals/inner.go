@@ -8,10 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"shoal/benchmarks/codec"
+	"shoal/benchmarks/wakeup"
 )
 
 // json measures goal 8 in this process; each figure is the best of many passes, on either side.
@@ -81,6 +85,34 @@ func (s *suite) goBenchmarks() error {
 	}
 	const wanted = 500_000.0
 	s.add(goal{Name: "10 scheduler decisions", Measured: rate(1e9 / decision), Limit: rate(wanted), Ratio: 1e9 / decision / wanted, AtLeast: 1})
+	return nil
+}
+
+// wakeUp is the second half of goal 10: one run at a time, as there is a core less to compute with for each that decodes, and as
+// many decoders as the server lets in at once, with GOMAXPROCS as the server has it.
+func (s *suite) wakeUp() error {
+	cores := runtime.NumCPU()
+	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // the server's ballast makes collections as rare
+	var failed atomic.Pointer[error]
+	work := func() func() {
+		decode := codec.NewSample().Decoders()["shoal"]
+		return func() {
+			if err := decode(); err != nil {
+				failed.Store(&err)
+			}
+		}
+	}
+	p99 := func(processors int) time.Duration {
+		w := wakeup.Waits(s.length, time.Millisecond, max(1, cores/2), cores, processors, work)
+		return w[len(w)*99/100]
+	}
+	with, without := p99(cores+1), p99(cores)
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	const most = 250 * time.Microsecond
+	s.say("with GOMAXPROCS = cores the wake-up after C takes %v at p99", without)
+	s.add(goal{Name: "10 wake-up after C, p99", Measured: with.Round(time.Microsecond).String(), Limit: most.String(), Ratio: float64(with) / float64(most), AtMost: 1})
 	return nil
 }
 

@@ -6,7 +6,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/protobuf/proto"
 
 	"shoal/benchmarks/bodies"
 	"shoal/benchmarks/load"
@@ -17,7 +21,17 @@ import (
 // measured is a closed loop's outcome with what it cost the server.
 type measured struct {
 	*load.Summary
-	cpu time.Duration // the server's, for a request
+	cpu    time.Duration // the server's, for a request
+	client time.Duration // this process's, for a request
+}
+
+// ownCPU is the processor time that this process has used.
+func ownCPU() time.Duration {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // drive runs a closed loop and reads the server's processor time around it. Anything but good answers is an error: a server
@@ -28,6 +42,7 @@ func drive(ctx context.Context, p *servers.Process, t load.Target, clients int, 
 	if err != nil {
 		return nil, err
 	}
+	own := ownCPU()
 	a, err := load.Start(ctx, t, o)
 	if err != nil {
 		return nil, err
@@ -39,6 +54,7 @@ func drive(ctx context.Context, p *servers.Process, t load.Target, clients int, 
 		rec.Add(block)
 	}
 	s := rec.Summary(a.Totals())
+	own = ownCPU() - own
 	after, err := p.CPU()
 	if err != nil {
 		return nil, err
@@ -46,7 +62,8 @@ func drive(ctx context.Context, p *servers.Process, t load.Target, clients int, 
 	if s.Good != s.Sent || s.Good == 0 {
 		return nil, fmt.Errorf("of %d requests %d were answered well; codes %v", s.Sent, s.Good, s.Codes)
 	}
-	return &measured{s, (after - before) / time.Duration(max(answered, 1))}, ctx.Err()
+	each := time.Duration(max(answered, 1))
+	return &measured{s, (after - before) / each, own / each}, ctx.Err()
 }
 
 // work is a model's requests with so many instances each, in both forms.
@@ -123,6 +140,23 @@ func (w *work) overGRPC(ctx context.Context, p *servers.Process, clients int, d 
 	}
 	defer t.Close()
 	return drive(ctx, p, t, clients, d)
+}
+
+// grpcAnswer is the serialised answer to the first request.
+func (w *work) grpcAnswer(ctx context.Context, p *servers.Process) ([]byte, error) {
+	conn, err := load.DialGRPC(p.GRPC, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	req, resp := new(apis_go_proto.PredictRequest), new(apis_go_proto.PredictResponse)
+	if err := proto.Unmarshal(w.grpc[0].Data, req); err != nil {
+		return nil, err
+	}
+	if err := conn.Invoke(ctx, load.PredictMethod, req, resp); err != nil {
+		return nil, err
+	}
+	return proto.Marshal(resp)
 }
 
 func get(resp *http.Response, err error) ([]byte, error) {

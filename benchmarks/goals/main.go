@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && (os.Args[1] == roleEcho || os.Args[1] == roleFloor) {
+	if len(os.Args) == 3 && slices.Contains([]string{roleEcho, roleFloor, roleGRPC}, os.Args[1]) {
 		answer, err := io.ReadAll(os.Stdin)
 		if err == nil {
 			err = serveOther(os.Args[1], os.Args[2], answer)
@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&s.binary, "shoal", "bin/shoal", "the server's program")
 	flag.StringVar(&s.models, "models", ".cache/models", "where the test models lie")
 	flag.DurationVar(&s.length, "length", 3*time.Second, "of one run; there are about 40")
-	only := flag.String("only", "", "comma-separated: endtoend, images, cpu, json, inner")
+	only := flag.String("only", "", "comma-separated: json, inner, scheduling, wakeup, overload, cpu, endtoend, images")
 	out := flag.String("json", "", "write the goals to this file, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -61,6 +61,9 @@ func (s *suite) run(ctx context.Context, only string) error {
 	}{
 		{"json", s.json},
 		{"inner", s.goBenchmarks},
+		{"scheduling", s.scheduling},
+		{"wakeup", s.wakeUp},
+		{"overload", func() error { return s.overload(ctx) }},
 		{"cpu", func() error { return s.processorTime(ctx) }},
 		{"endtoend", func() error { return s.endToEnd(ctx) }},
 		{"images", func() error { return s.images(ctx) }},

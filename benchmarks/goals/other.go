@@ -15,6 +15,7 @@ import (
 const (
 	roleEcho  = "serve-echo"
 	roleFloor = "serve-floor"
+	roleGRPC  = "serve-grpc"
 )
 
 // startOther runs this program as a comparison server that answers with as many bytes as answer has.
@@ -26,7 +27,11 @@ func startOther(ctx context.Context, role string, answer []byte) (*servers.Proce
 	address := servers.FreeAddress()
 	cmd := exec.Command(self, role, address)
 	cmd.Stdin = bytes.NewReader(answer)
-	return servers.Start(ctx, cmd, address)
+	p, err := servers.Start(ctx, cmd, address)
+	if role == roleGRPC && err == nil {
+		p.GRPC = address
+	}
+	return p, err
 }
 
 // serveOther is the other side of startOther.
@@ -35,8 +40,11 @@ func serveOther(role, address string, answer []byte) error {
 	if err != nil {
 		return err
 	}
-	if role == roleFloor {
+	switch role {
+	case roleFloor:
 		return echo.Floor(l, answer)
+	case roleGRPC:
+		return echo.GRPC(l, answer)
 	}
 	return echo.New(answer, 64<<20).Serve(l)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"strconv"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -26,6 +28,7 @@ type GRPC struct {
 	mu     sync.Mutex
 	dial   func() (*grpc.ClientConn, error)
 	each   int
+	times  bool
 }
 
 // ClientsPerConnection is how many clients share one gRPC connection: one connection is one reader and one writer on
@@ -37,16 +40,21 @@ func NewGRPC(address string, bodies []Body, check Checker, t *tls.Config) (*GRPC
 	if len(bodies) == 0 {
 		return nil, errors.New("there is no request to send")
 	}
-	return &GRPC{bodies: bodies, check: check, dial: func() (*grpc.ClientConn, error) { return DialGRPC(address, t) }, each: ClientsPerConnection}, nil
+	// Windows of a fixed size spare the pings by which others are found: the server would have to answer them.
+	dial := func() (*grpc.ClientConn, error) {
+		return DialGRPC(address, t, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})), grpc.WithStaticStreamWindowSize(4<<20), grpc.WithStaticConnWindowSize(64<<20))
+	}
+	return &GRPC{bodies: bodies, check: check, dial: dial, each: ClientsPerConnection}, nil
 }
 
 // DialGRPC makes a connection that takes answers of any size.
-func DialGRPC(address string, t *tls.Config) (*grpc.ClientConn, error) {
+func DialGRPC(address string, t *tls.Config, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
 	if t != nil {
 		creds = credentials.NewTLS(t)
 	}
-	return grpc.NewClient(address, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<31-1), grpc.MaxCallSendMsgSize(1<<31-1)))
+	more = append(more, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<31-1), grpc.MaxCallSendMsgSize(1<<31-1)))
+	return grpc.NewClient(address, more...)
 }
 
 // Open gives the client its share of a connection, and sees to it that the server is there.
@@ -94,7 +102,18 @@ func (c *grpcClient) Send(ctx context.Context, number uint64, r *Result) {
 	g := c.target
 	i := int(number % uint64(len(g.bodies)))
 	var answer rawMessage
-	err := c.conn.Invoke(ctx, PredictMethod, (*rawMessage)(&g.bodies[i].Data), &answer, grpc.ForceCodecV2(rawCodec{}))
+	var to any = unread{}
+	if g.check != nil {
+		to = &answer
+	}
+	var trailer metadata.MD
+	var err error
+	if g.times {
+		ctx := metadata.NewOutgoingContext(ctx, askTimes)
+		err = c.conn.Invoke(ctx, PredictMethod, (*rawMessage)(&g.bodies[i].Data), to, grpc.Trailer(&trailer))
+	} else {
+		err = c.conn.Invoke(ctx, PredictMethod, (*rawMessage)(&g.bodies[i].Data), to)
+	}
 	code := status.Code(err)
 	r.Code, r.Rows = int32(code), int32(g.bodies[i].Rows)
 	switch {
@@ -108,7 +127,27 @@ func (c *grpcClient) Send(ctx context.Context, number uint64, r *Result) {
 		r.Outcome = Wrong
 	default:
 		r.Outcome = Good
+		r.Server = serverTimes(trailer)
 	}
+}
+
+// askTimes asks Shoal for what it tells in REST's headers without being asked.
+var askTimes = metadata.Pairs("shoal-timing", "1")
+
+// AskTimes makes each call ask the server how long its phases took and how large its batch was, before the first is sent. Other
+// servers than Shoal take no notice.
+func (g *GRPC) AskTimes() { g.times = true }
+
+// serverTimes reads the trailers with the answer to that.
+func serverTimes(trailer metadata.MD) (t ServerTimes) {
+	if v := trailer["server-timing"]; len(v) > 0 {
+		t.parse([]byte(v[0]))
+	}
+	if v := trailer["shoal-batch-size"]; len(v) > 0 {
+		n, _ := strconv.Atoi(v[0])
+		t.Batch = int32(n)
+	}
+	return t
 }
 
 // answeredByServer tells a server that says UNAVAILABLE, as a full queue does, from one that is not there. grpc-go words
@@ -126,8 +165,11 @@ func answeredByServer(err error) bool {
 // Close leaves the shared connection to the target.
 func (c *grpcClient) Close() error { return nil }
 
-// rawMessage is a message's bytes.
-type rawMessage []byte
+// rawMessage is a message's bytes; unread an answer that nobody looks at.
+type (
+	rawMessage []byte
+	unread     struct{}
+)
 
 // rawCodec hands bytes through. It keeps the name "proto": the content type stays what servers expect.
 type rawCodec struct{}
@@ -139,6 +181,8 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*rawMessage) = data.Materialize()
+	if m, ok := v.(*rawMessage); ok {
+		*m = data.Materialize()
+	}
 	return nil
 }

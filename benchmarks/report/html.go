@@ -31,7 +31,11 @@ var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"join":    func(s []string) string { return strings.Join(s, " ") },
 	"bad":     func(s *load.Summary) uint64 { return s.Sent - s.Good + s.Unsent },
 	"times": func(s *load.Summary) []namedPercentiles {
-		rows := []namedPercentiles{{"latency", "from the due time to the answer", s.Latency}}
+		from := "from sending to the answer"
+		if s.OfferedRate > 0 {
+			from = "from the due time to the answer"
+		}
+		rows := []namedPercentiles{{"latency", from, s.Latency}}
 		if s.Server != nil {
 			rows = append(rows, namedPercentiles{"decode", "as the server tells", s.Server.Decode}, namedPercentiles{"queue", "as the server tells", s.Server.Queue},
 				namedPercentiles{"run", "as the server tells", s.Server.Run}, namedPercentiles{"encode", "as the server tells", s.Server.Encode})

@@ -2,8 +2,10 @@ package report
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -23,7 +25,9 @@ func ThisMachine() Machine {
 	if name := field("/proc/cpuinfo", "model name"); name != "" {
 		m.CPU = name
 	}
-	m.Memory = field("/proc/meminfo", "MemTotal")
+	if kB, err := strconv.ParseFloat(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 64); err == nil {
+		m.Memory = fmt.Sprintf("%.1f GiB", kB/(1<<20))
+	}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += ", kernel " + strings.TrimSpace(string(release))
 	}

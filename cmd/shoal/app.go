@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shoal/configs"
+	"shoal/devices"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
@@ -23,6 +24,7 @@ type app struct {
 	cfg       *configs.Server
 	files     *configs.Files
 	log       *slog.Logger
+	fleet     *devices.Fleet
 	telemetry *telemetry.Telemetry
 	manager   *serving.Manager
 	logs      *predictionlog.Logs
@@ -41,6 +43,9 @@ func (a *app) run(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var parts sync.WaitGroup
+	if err := a.debug(background, &parts); err != nil {
+		return err
+	}
 	failed := make(chan error, 3)
 	if a.rest != nil {
 		parts.Go(func() { failed <- a.rest.Serve(restOn) })
@@ -48,6 +53,7 @@ func (a *app) run(ctx context.Context) (err error) {
 	if a.rpc != nil {
 		parts.Go(func() { failed <- a.rpc.Serve(rpcOn...) })
 	}
+	parts.Go(func() { a.watchDevices(background) })
 	if a.page != nil {
 		parts.Go(func() { a.page.Run(background) })
 	}

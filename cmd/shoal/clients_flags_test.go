@@ -116,8 +116,8 @@ func TestEveryFlag(t *testing.T) {
 	}
 }
 
-// configuration is what the log (JSON) says of the flags that were set, and its warnings.
-func (s *server) configuration() (set map[string]string, warnings []string) {
+// configuration is what the log (JSON) says of the flags that were set, its warnings, and what has no effect.
+func (s *server) configuration() (set map[string]string, notes []string) {
 	set = map[string]string{}
 	for line := range strings.Lines(s.log.String()) {
 		var record struct {
@@ -128,11 +128,11 @@ func (s *server) configuration() (set map[string]string, warnings []string) {
 			continue
 		}
 		maps.Copy(set, record.Set)
-		if record.Level == "WARN" {
-			warnings = append(warnings, record.Msg)
+		if record.Level == "WARN" || strings.Contains(record.Msg, "no effect") {
+			notes = append(notes, record.Msg)
 		}
 	}
-	return set, warnings
+	return set, notes
 }
 
 // Flags that cannot hold end the start, with a text that says what to do.

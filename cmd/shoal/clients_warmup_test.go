@@ -118,7 +118,8 @@ func TestRequestLog(t *testing.T) {
 		config { name: "half_plus_two" base_path: "%[1]s/half_plus_two" model_platform: "tensorflow"
 			logging_config { log_collector_config { filename_prefix: "%[2]s/requests" } sampling_config { sampling_rate: 1 } } }
 		config { name: "estimator" base_path: "%[1]s/estimator" model_platform: "tensorflow" } }`, testModels(t), dir))
-	s := start(t, "--model_config_file="+config)
+	monitoring := writeFile(t, dir, "monitoring.config", `prometheus_config { enable: true path: "/metrics/tf" }`)
+	s := start(t, "--model_config_file="+config, "--monitoring_config_file="+monitoring)
 	s.want("POST", "/v1/models/half_plus_two:predict", `{"instances":[1.0,2.0]}`, 200, `{"predictions":[3.5,4.0]}`)
 	s.want("POST", "/v1/models/half_plus_two:classify", `{"signature_name":"classify_x_to_y","examples":[{"x":1.0}]}`, 200, `{"results":[[["",3.5]]]}`)
 	s.want("POST", "/v1/models/half_plus_two:regress", `{"signature_name":"regress_x_to_y","examples":[{"x":2.0}]}`, 200, `{"results":[4.0]}`)
@@ -137,6 +138,9 @@ func TestRequestLog(t *testing.T) {
 	}
 	if err := rpctest.Call(t.Context(), conn, "Regress", regress, new(apis_go_proto.RegressionResponse)); err != nil {
 		t.Error(err)
+	}
+	if n := sum(s.page("/metrics/tf")[":tensorflow:serving:request_log_count"], map[string]string{"model_name": "half_plus_two", "status": "OK"}); n != 5 {
+		t.Errorf("request_log_count is %v", n)
 	}
 	if code := s.stop(); code != 0 {
 		t.Fatalf("exit code %d", code)

@@ -28,7 +28,9 @@ func commands() []command {
 		{"serve", "serve models over REST and gRPC", serve},
 		{"inspect", "print a SavedModel's signatures and an example request", inspect},
 		{"check", "validate flags and configuration files without serving", check},
+		{"tune", "measure a SavedModel and recommend batch size, instances and threads", tuneModel},
 		{"bench", "send load to a server and report throughput and latency", loadTest},
+		{"top", "show a running server's figures in the terminal", top},
 		{"devices", "list the CPU and GPUs, and what serve would use", listDevices},
 		{"version", "print the versions of shoal and of TensorFlow", printVersion},
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"shoal/configs"
+	"shoal/devices"
 	"shoal/savedmodel"
 )
 
@@ -27,6 +28,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
 
 	cores := spareP()
+	defer runtime.KeepAlive(ballast())
 	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
 		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
 	for _, group := range cfg.Effective() {
@@ -34,6 +36,9 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	}
 	for _, note := range cfg.Notes() {
 		log.Warn(note)
+	}
+	for _, remark := range cfg.Remarks() {
+		log.Info(remark)
 	}
 	a, err := newApp(ctx, cfg, files, cores, log)
 	if err != nil {
@@ -70,7 +75,7 @@ func check(args []string, stdout, _ io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := checkModels(files.Models.Configs, cfg.TensorFlow.Tags)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.Models.Configs, cfg.TensorFlow.Tags)...)
 	if len(faults) > 0 {
 		return faults
 	}

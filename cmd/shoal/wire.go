@@ -1,18 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
+	"math"
+	"os"
+	"path/filepath"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/gofiber/fiber/v2"
 
 	"shoal/batcher"
 	"shoal/configs"
+	"shoal/devices"
 	"shoal/savedmodel"
 	"shoal/savedmodel/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
+	"shoal/serving/openapi"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
@@ -22,19 +29,22 @@ import (
 
 // newApp makes the parts; nothing runs and nothing listens before run.
 func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger) (a *app, err error) {
-	a = &app{cfg: cfg, files: files, log: log, logs: predictionlog.NewLogs(predictionlog.Options{Logger: log, Tags: cfg.TensorFlow.Tags})}
+	a = &app{cfg: cfg, files: files, log: log}
+	if a.fleet, err = newFleet(cfg, files, devices.NewNVML(), log); err != nil {
+		return nil, err
+	}
 	for _, lib := range cfg.TensorFlow.CustomOps {
 		if err := savedmodel.LoadOpLibrary(lib); err != nil {
 			return nil, err
 		}
 		log.Info("custom op library loaded", slog.String("file", lib))
 	}
-	a.telemetry, err = telemetry.New(ctx, telemetry.Options{Version: version, TensorFlow: savedmodel.Version(), Logger: log})
-	if err != nil {
+	if a.telemetry, err = newTelemetry(ctx, cfg, log); err != nil {
 		return nil, err
 	}
+	a.logs = predictionlog.NewLogs(predictionlog.Options{Logger: log, Tags: cfg.TensorFlow.Tags, Recorded: a.telemetry.RequestLogged})
 	if cfg.Monitoring.StatusPage && cfg.RESTListen() != "" {
-		a.page = newPage(cfg)
+		a.page = newPage(cfg, a.fleet)
 	}
 	a.manager = serving.New(serving.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
@@ -48,6 +58,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		Hooks:                     a.telemetry.ServingHooks(),
 	})
 	a.telemetry.Watch(a.manager)
+	a.telemetry.WatchDevices(a.fleet)
 	if a.page != nil {
 		a.page.Watch(a.manager)
 	}
@@ -64,12 +75,25 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 	return a, nil
 }
 
+func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger) (*telemetry.Telemetry, error) {
+	m := cfg.Monitoring
+	return telemetry.New(ctx, telemetry.Options{
+		Version: version, TensorFlow: savedmodel.Version(), Logger: log,
+		AccessLogRatio: m.AccessLogRatio,
+		SlowBatches: telemetry.SlowBatches{
+			Budget: m.SlowBatchBudget,
+			Dir:    cmp.Or(m.SlowBatchDir, filepath.Join(os.TempDir(), "shoal-slow-batches")),
+			Files:  m.SlowBatchFiles,
+		},
+	})
+}
+
 func (a *app) newREST() (*rest.Server, error) {
 	tls, err := restTLS(a.cfg)
 	if err != nil {
 		return nil, err
 	}
-	pages := map[string]fiber.Handler{"/metrics": a.telemetry.FiberHandler()}
+	pages := map[string]fiber.Handler{"/metrics": a.telemetry.FiberHandler(), openapi.Path: a.describeAPI()}
 	if m := a.files.Metrics; m.Enabled {
 		pages[m.Path] = a.telemetry.TFServingHandler(m.Path)
 	}
@@ -81,7 +105,7 @@ func (a *app) newREST() (*rest.Server, error) {
 			a.page.RESTCall(c)
 		}
 	}
-	return rest.New(rest.Options{
+	o := rest.Options{
 		Core:            a.manager,
 		Logger:          a.log,
 		Version:         version,
@@ -93,8 +117,13 @@ func (a *app) newREST() (*rest.Server, error) {
 		TLS:             tls,
 		Logs:            a.logs,
 		Observe:         observe,
+		MakeRequestIDs:  a.telemetry.ShowsRequests(),
 		Paths:           pages,
-	}), nil
+	}
+	if tracer := a.telemetry.Tracer(); tracer != nil {
+		o.Trace = tracer.REST
+	}
+	return rest.New(o), nil
 }
 
 func (a *app) newRPC() (*rpc.Server, error) {
@@ -109,7 +138,7 @@ func (a *app) newRPC() (*rpc.Server, error) {
 			a.page.RPCCall(c)
 		}
 	}
-	return rpc.New(rpc.Options{
+	o := rpc.Options{
 		Core:                     a.manager,
 		Logger:                   a.log,
 		Logs:                     a.logs,
@@ -122,11 +151,16 @@ func (a *app) newRPC() (*rpc.Server, error) {
 		ChannelArguments:         args,
 		SerializeAsTensorContent: a.cfg.GRPC.SerializeAsTensorContent,
 		CheckMethodName:          a.cfg.TensorFlow.CheckMethodNames,
-	})
+		MakeRequestIDs:           a.telemetry.ShowsRequests(),
+	}
+	if tracer := a.telemetry.Tracer(); tracer != nil {
+		o.Trace = tracer.RPC
+	}
+	return rpc.New(o)
 }
 
 // newPage is the status page, with the effective configuration on it.
-func newPage(cfg *configs.Server) *web.Page {
+func newPage(cfg *configs.Server, fleet devices.Reader) *web.Page {
 	var settings []web.Setting
 	for f := range configs.Flags() {
 		if f.Noted == "" && f.Name != "version" {
@@ -134,8 +168,9 @@ func newPage(cfg *configs.Server) *web.Page {
 		}
 	}
 	return web.New(web.Options{
-		Version: version, TensorFlow: savedmodel.Version(), Settings: settings, Example: exampleRequest,
-		Links: []web.Link{{Text: "metrics", Href: "metrics"}, {Text: "models", Href: "v1/models"}, {Text: "readiness", Href: "readyz"}},
+		Devices: fleet,
+		Version: version, TensorFlow: savedmodel.Version(), Settings: settings, Example: pageExample,
+		Links: []web.Link{{Text: "metrics", Href: "metrics"}, {Text: "models", Href: "v1/models"}, {Text: "API description", Href: "openapi.json"}, {Text: "readiness", Href: "readyz"}},
 	})
 }
 
@@ -150,7 +185,10 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		NoPrune:          !a.cfg.TensorFlow.Prune,
 		Freeze:           freezing[a.cfg.TensorFlow.Freeze],
 		Scratch:          a.cfg.TensorFlow.ScratchDir,
-		Instances:        cores,
+		Instances:        max(cores/max(a.cfg.Devices.VirtualCPUs, 1), 1),
+		GPUInstances:     instancesOfGPU,
+		Devices:          a.fleet,
+		VirtualCPUs:      a.cfg.Devices.VirtualCPUs,
 		Batch:            a.cfg.Batching.Enabled,
 		PerModelBatching: a.cfg.Batching.PerModel,
 		Warmup:           a.cfg.Lifecycle.Warmup,
@@ -163,22 +201,44 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		Logger:           a.log,
 	}
 	o.Batching.MaxBatchSize, o.Batching.MaxQueuedRows = a.cfg.Batching.MaxBatchSize, a.cfg.Batching.MaxQueuedRows
+	o.BatchingFrom = "--max_batch_size"
 	atOnce := cores
 	if b := a.files.Batching; b != nil {
 		o.Batching = b.Config()
+		o.BatchingFrom = "--batching_parameters_file"
 		if b.Given("num_batch_threads") {
 			atOnce = b.NumBatchThreads
-			o.Instances = b.NumBatchThreads
+			o.Instances, o.GPUInstances = b.NumBatchThreads, b.NumBatchThreads
 		}
 	}
 	if n := a.cfg.Batching.Instances; n > 0 {
-		o.Instances = n
+		o.Instances, o.GPUInstances = n, n
 		atOnce = max(atOnce, n)
 	}
 	if a.page != nil {
 		o.Observer = a.page.BatchObserver(a.telemetry.BatchObserver)
 	}
-	o.Batching.Logger = a.log
+	if a.telemetry.Tracer() != nil {
+		o.Trace = telemetry.TraceOf
+	}
+	o.Batching.Logger, o.Batching.Objective = a.log, a.cfg.Batching.Objective
 	o.Limiter = batcher.NewLimiter(atOnce)
+	o.Batching.Memory = batcher.NewMemory(queuedBytes(a.cfg))
 	return o
+}
+
+// queuedBytes is how many bytes of inputs may wait: where the flag does not say, a quarter of what the container or the machine
+// has. What cannot be told does not bound.
+func queuedBytes(cfg *configs.Server) int64 {
+	if n := cfg.Batching.MaxQueuedBytes; n > 0 {
+		return n
+	}
+	available, err := memlimit.FromCgroup()
+	if machine, failed := memlimit.FromSystem(); failed == nil && (err != nil || available == 0 || machine < available) {
+		available, err = machine, nil
+	}
+	if err != nil || available > math.MaxInt64 {
+		return 0
+	}
+	return int64(available / 4)
 }

@@ -25,6 +25,7 @@ type Report struct {
 	KeptBytes        int64
 	Dropped          int // variables that nothing uses
 	DroppedBytes     int64
+	ConstantBytes    int64         // of all constants of the rewritten graph, the frozen variables among them
 	Folded           int           // batch norms that became part of a convolution
 	Pinned           int           // nodes placed on the device
 	NotFrozen        string        // why nothing was frozen though it could be
@@ -83,6 +84,26 @@ func (r *rewriter) reportVariables() {
 		rep.Variables = append(rep.Variables, e)
 	}
 	slices.SortFunc(rep.Variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// constantBytes adds up the values of the graph's constants.
+func (r *rewriter) constantBytes() (total int64) {
+	add := func(nodes []*node) {
+		for _, n := range nodes {
+			if t := n.Attr["value"].GetTensor(); n.Op == "Const" && t != nil {
+				elements := int64(1)
+				for _, d := range t.TensorShape.GetDim() {
+					elements *= max(d.Size, 0)
+				}
+				total += elements * elementSize(t.Dtype)
+			}
+		}
+	}
+	add(r.mg.GraphDef.Node)
+	for _, f := range r.mg.GraphDef.Library.Function {
+		add(f.NodeDef)
+	}
+	return total
 }
 
 // LogValue is the report in one log record.

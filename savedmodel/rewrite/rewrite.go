@@ -75,6 +75,7 @@ func Rewrite(mg *pb.MetaGraphDef, o Options) (_ *Result, err error) {
 		r.report.Pinned = pin(mg.GraphDef, o.Device)
 	}
 	r.report.Nodes.After, r.report.Functions.After = r.count()
+	r.report.ConstantBytes = r.constantBytes()
 	r.report.Took = time.Since(start)
 	return &Result{Report: &r.report, Constants: r.constants}, nil
 }

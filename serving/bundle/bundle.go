@@ -10,6 +10,7 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
 	"shoal/batcher"
+	"shoal/devices"
 	"shoal/savedmodel"
 	"shoal/savedmodel/rewrite"
 	"shoal/serving"
@@ -18,18 +19,25 @@ import (
 
 // Options hold for every version that is loaded.
 type Options struct {
-	Tags      []string        // of the meta graph to serve; empty: serve
-	Session   *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
-	NoPrune   bool            // load graphs as they are
-	Freeze    rewrite.Mode    // which variables become constants
-	Scratch   string          // directory of rewritten graphs; "": the system's temporary one
-	Instances int             // runs of one version at once, ≥ 1
+	Tags    []string        // of the meta graph to serve; empty: serve
+	Session *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
+	NoPrune bool            // load graphs as they are
+	Freeze  rewrite.Mode    // which variables become constants
+	Scratch string          // directory of rewritten graphs; "": the system's temporary one
+
+	Instances    int            // runs of one version at once on each device, ≥ 1, where its instance groups do not say
+	GPUInstances int            // the same on a GPU
+	Devices      *devices.Fleet // nil: the CPU
+	VirtualCPUs  int            // as how many devices TensorFlow shows the CPU; below 2: as one
 
 	Batch            bool // false: every request runs alone
 	Batching         batcher.Config
+	BatchingFrom     string           // what gave Batching its MaxBatchSize, by the flag's name; for the report
 	PerModelBatching bool             // a version's own batching_params.pbtxt replaces Batching; without one it is not batched
 	Limiter          *batcher.Limiter // runs at once over all models
 	Observer         func(model string, version int64) batcher.Observer
+	// Trace finds what the observer is to be handed of the request that a context belongs to. nil: nothing.
+	Trace func(context.Context) any
 
 	Warmup           bool // run the version's recorded requests before it is available
 	WarmupIterations int  // how often each; below 1: once
@@ -40,14 +48,22 @@ type Options struct {
 	WarmedUp func(model string, version int64, dir string, records int, took time.Duration, err error)
 
 	Logger *slog.Logger
+
+	open func(dir string, o savedmodel.Options) (*savedmodel.Model, error) // nil: savedmodel.Load
+	wrap func(batcher.Placed) batcher.Placed                               // around each instance; nil: none
 }
 
 // Bundle is a loaded version; it implements serving.Servable.
 type Bundle struct {
 	model     *savedmodel.Model
 	instances []*savedmodel.Instance
+	members   []*member // one for each device, the first with model
+	follower  *follower // nil: there is no fleet to follow
+	wrap      func(batcher.Placed) batcher.Placed
 	batcher   *batcher.Batcher
+	trace     func(context.Context) any
 	alone     map[*tensor.Signature]string // signatures that are not batched, and why
+	report    serving.Report
 }
 
 var _ serving.Servable = (*Bundle)(nil)
@@ -67,7 +83,11 @@ func (b *Bundle) MetaGraph() *pb.MetaGraphDef { return b.model.MetaGraph() }
 // Run queues the request and waits for its answer.
 func (b *Bundle) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
 	_, alone := b.alone[sig]
-	return b.batcher.Do(ctx, &batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena, Deadline: deadline, Unbatched: alone})
+	e := batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena, Deadline: deadline, Unbatched: alone}
+	if b.trace != nil {
+		e.Trace = b.trace(ctx)
+	}
+	return b.batcher.Do(ctx, &e)
 }
 
 // Stats says how busy the version is.
@@ -75,12 +95,10 @@ func (b *Bundle) Stats() batcher.Stats { return b.batcher.Stats() }
 
 // Close runs what is queued, waits for it, and frees the model.
 func (b *Bundle) Close() {
+	b.follower.close()
 	if b.batcher != nil {
 		b.batcher.Close()
 	}
-	for _, in := range b.instances {
-		in.Close()
-	}
-	b.model.Close()
+	closeMembers(b.members)
 	savedmodel.ReleaseMemory()
 }

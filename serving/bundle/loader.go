@@ -30,64 +30,82 @@ type loader struct {
 	model   string
 	version int64
 	dir     string
+
+	fellBack string // why the graph is loaded as it is though it should not be
 }
 
-// Load makes the session, checks the signatures, starts the batcher and warms up. What was made is freed on any error.
-func (l *loader) Load(ctx context.Context) (_ serving.Servable, err error) {
+// load makes the session, checks the signatures, starts the batcher and warms up. What was made is freed on any error.
+func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	log := l.Logger.With("model", l.model, "version", l.version)
 	session, err := l.sessionConfig(log)
 	if err != nil {
 		return nil, err
 	}
-	batching, batch, err := l.batching()
+	batching, from, batch, err := l.batching()
 	if err != nil {
 		return nil, err
 	}
+	memory := startMeter()
+	defer memory.stop()
 	start := time.Now()
-	model, err := savedmodel.Load(l.dir, savedmodel.Options{
+	members, err := l.openMembers(savedmodel.Options{
 		Tags: l.Tags, Config: session, NoPrune: l.NoPrune, Freeze: l.Freeze, ScratchDir: l.Scratch, Logger: log,
-	})
+	}, log)
 	if l.Loaded != nil {
 		l.Loaded(l.model, l.version, l.dir, time.Since(start), err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{model: model, alone: make(map[*tensor.Signature]string)}
+	model := members[0].model
+	b := &Bundle{model: model, members: members, wrap: l.wrap, alone: make(map[*tensor.Signature]string), trace: l.Trace}
 	defer func() {
 		if err != nil {
 			b.Close()
 		}
 	}()
+	l.reportModel(&b.report, model, time.Since(start))
+	savedmodel.AddFeatures(l.dir, l.Tags, model.Signatures)
 	if len(model.Signatures) == 0 {
 		return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served", l.dir)
 	}
 	if len(model.Skipped) > 0 {
 		log.Warn("signatures with sparse or composite tensors are not served", "signatures", strings.Join(model.Skipped, ","))
 	}
-	execs := make([]batcher.Executor, max(l.Instances, 1))
-	for i := range execs {
-		in, err := model.NewInstance()
-		if err != nil {
-			return nil, err
-		}
-		b.instances = append(b.instances, in)
-		execs[i] = in
+	if b.instances, err = makeInstances(members); err != nil {
+		return nil, err
 	}
+	warming := time.Now()
 	if err := l.probe(ctx, b, &batching, batch, log); err != nil {
 		return nil, err
 	}
+	if err := l.settle(b, &batching, log); err != nil {
+		return nil, err
+	}
+	warming = b.phase(serving.PhaseWarmUp, warming)
 	var obs batcher.Observer
 	if l.Observer != nil {
 		obs = l.Observer(l.model, l.version)
 	}
-	if b.batcher, err = batcher.New(batching, execs, l.Limiter, obs); err != nil {
+	batching.EnsureDefaults()
+	b.reportBatching(&batching, from)
+	batching.DeviceFault = b.fault(l.Devices)
+	if b.batcher, err = batcher.New(batching, executors(members, l.wrap), l.Limiter, obs); err != nil {
 		return nil, err
 	}
-	if err := l.warmUp(ctx, b, log); err != nil {
+	b.follow(l.Devices, log)
+	if err = l.warmUpMembers(ctx, b, batching, log); err == nil {
+		err = l.warmUp(ctx, b, log)
+	}
+	if err != nil {
+		if l.blamed(model, err) {
+			err = &rewritingError{err}
+		}
 		return nil, err
 	}
-	savedmodel.ReleaseMemory() // loading takes several times what stays
+	b.phase(serving.PhaseRecorded, warming)
+	b.report.Memory, b.report.Shared = memory.read() // what loading needed besides, several times what stays, is given back
+	b.report.Load = time.Since(start)
 	return b, nil
 }
 
@@ -100,16 +118,19 @@ func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config,
 			return status.FromContextError(err).Err()
 		}
 		sig := b.model.Signatures[name]
-		why := declaredUnbatched(sig)
+		why, refused := declaredUnbatched(sig), error(nil)
 		if why == "" && !batch {
 			why = "batching is off"
 		}
 		switch {
 		case !l.SyntheticWarmup:
 		case why == "":
-			why = probe(first, sig, probeSizes, log)
+			why, refused = probe(first, sig, probeSizes, log)
 		default:
-			probeAlone(first, sig, log)
+			refused = probeAlone(first, sig, log)
+		}
+		if l.blamed(b.model, refused) && !expected(sig, refused) {
+			return &rewritingError{refused}
 		}
 		if why != "" {
 			b.alone[sig] = why
@@ -119,7 +140,7 @@ func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config,
 		}
 	}
 	if l.SyntheticWarmup && len(batched) > 0 {
-		l.chooseBatch(first, batched, batching, log)
+		b.report.Measured = chooseFor(first, batched, batching)
 		batching.EnsureDefaults() // the sizes that follow from it
 		for _, sig := range batched {
 			probe(first, sig, warmSizes(*batching), log)
@@ -128,11 +149,11 @@ func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config,
 	return nil
 }
 
-// chooseBatch sets the largest batch, where neither a flag nor a file does, to what gets the most done on this machine: a
+// chooseFor sets the largest batch, where neither a flag nor a file does, to what gets the most done on this machine: a
 // convolutional model may be best with two rows and a dense one with hundreds. It is measured with the default signature.
-func (l *loader) chooseBatch(in *savedmodel.Instance, batched []*tensor.Signature, c *batcher.Config, log *slog.Logger) {
-	if c.MaxBatchSize != 0 {
-		return
+func chooseFor(in *savedmodel.Instance, batched []*tensor.Signature, c *batcher.Config) []serving.Timing {
+	if c.MaxBatchSize != 0 && c.Objective == 0 {
+		return nil
 	}
 	sig := batched[0]
 	for _, s := range batched {
@@ -141,9 +162,14 @@ func (l *loader) chooseBatch(in *savedmodel.Instance, batched []*tensor.Signatur
 		}
 	}
 	timings := measure(in, sig)
-	if c.MaxBatchSize = chooseBatch(timings); c.MaxBatchSize > 0 {
-		log.Info("batch size chosen", "max_batch_size", c.MaxBatchSize, "signature", sig.Name, "measured", table(timings))
+	if c.MaxBatchSize == 0 {
+		c.MaxBatchSize = smallest(timings, enough)
+		c.EfficientRows = smallest(timings, efficient)
 	}
+	for _, t := range timings {
+		c.Measured = append(c.Measured, batcher.Timing{Rows: int(t.Rows), Took: t.Took})
+	}
+	return timings
 }
 
 // warmUp runs the recorded requests that lie beside the model.

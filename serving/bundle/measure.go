@@ -1,11 +1,10 @@
 package bundle
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"shoal/savedmodel"
+	"shoal/serving"
 	"shoal/tensor"
 )
 
@@ -17,19 +16,13 @@ const (
 	slowBatch     = 250 * time.Millisecond
 	// enough is the part of the best throughput that is good enough: among the sizes that reach it, the smallest answers soonest.
 	enough = 0.9
+	// efficient is the part of the best throughput at which a batch need not look out for more rows before it runs.
+	efficient = 0.7
 )
-
-// timing is the shortest time seen for a batch of that many rows.
-type timing struct {
-	rows int64
-	took time.Duration
-}
-
-func (t timing) throughput() float64 { return float64(t.rows) / t.took.Seconds() }
 
 // measure runs batches of made-up inputs, twice as large each time, until they do not get more done, and returns their
 // timings; none where the model refuses made-up inputs.
-func measure(in *savedmodel.Instance, sig *tensor.Signature) (timings []timing) {
+func measure(in *savedmodel.Instance, sig *tensor.Signature) (timings []serving.Timing) {
 	start := time.Now()
 	best := 0.0
 	for rows := int64(1); rows <= largestMeasured; rows *= 2 {
@@ -37,7 +30,7 @@ func measure(in *savedmodel.Instance, sig *tensor.Signature) (timings []timing) 
 		if b == nil {
 			return timings
 		}
-		t := timing{rows: rows}
+		t := serving.Timing{Rows: rows}
 		for n := range 4 { // the first run of a size prepares kernels
 			began := time.Now()
 			r, err := in.Run(b)
@@ -46,43 +39,34 @@ func measure(in *savedmodel.Instance, sig *tensor.Signature) (timings []timing) 
 			}
 			took := time.Since(began)
 			r.Free()
-			if n > 0 && (t.took == 0 || took < t.took) {
-				t.took = took
+			if n > 0 && (t.Took == 0 || took < t.Took) {
+				t.Took = took
 			}
 			if took > slowBatch {
-				t.took = took
+				t.Took = took
 				break
 			}
 		}
 		timings = append(timings, t)
-		best = max(best, t.throughput())
-		if t.took > slowBatch || t.throughput() < best/2 || time.Since(start) > measureBudget {
+		best = max(best, t.Throughput())
+		if t.Took > slowBatch || t.Throughput() < best/2 || time.Since(start) > measureBudget {
 			break
 		}
 	}
 	return timings
 }
 
-// chooseBatch is the smallest batch size that gets nearly as much done as the best, from timings of ascending sizes. 0 where there
-// are none.
-func chooseBatch(timings []timing) int {
+// smallest is the smallest batch size that gets that part of the best throughput done, from timings of ascending sizes. 0 where
+// there are none.
+func smallest(timings []serving.Timing, part float64) int {
 	best := 0.0
 	for _, t := range timings {
-		best = max(best, t.throughput())
+		best = max(best, t.Throughput())
 	}
 	for _, t := range timings {
-		if t.throughput() >= enough*best {
-			return int(t.rows)
+		if t.Throughput() >= part*best {
+			return int(t.Rows)
 		}
 	}
 	return 0
-}
-
-// table prints timings for the log: rows and milliseconds.
-func table(timings []timing) string {
-	var b strings.Builder
-	for _, t := range timings {
-		fmt.Fprintf(&b, " %d:%.3gms", t.rows, t.took.Seconds()*1000)
-	}
-	return strings.TrimSpace(b.String())
 }

@@ -6,24 +6,25 @@ import (
 	"time"
 
 	"shoal/batcher"
+	"shoal/serving"
 )
 
-func TestChooseBatch(t *testing.T) {
-	ms := func(rows int64, ms float64) timing {
-		return timing{rows, time.Duration(ms * float64(time.Millisecond))}
+func TestSmallest(t *testing.T) {
+	ms := func(rows int64, ms float64) serving.Timing {
+		return serving.Timing{Rows: rows, Took: time.Duration(ms * float64(time.Millisecond))}
 	}
 	for _, c := range []struct {
 		name    string
-		timings []timing
+		timings []serving.Timing
 		want    int
 	}{
 		{"nothing could be measured", nil, 0},
-		{"batching helps for ever", []timing{ms(1, 1), ms(2, 1), ms(4, 1), ms(8, 1)}, 8},
-		{"batching does not help", []timing{ms(1, 4), ms(2, 8), ms(4, 16)}, 1},
-		{"best in the middle, as convolutional models", []timing{ms(1, 5), ms(2, 9), ms(4, 17), ms(8, 40), ms(16, 100)}, 2},
-		{"the last per cents are not worth twice the wait", []timing{ms(1, 1), ms(2, 1.1), ms(4, 2.1)}, 2},
+		{"batching helps for ever", []serving.Timing{ms(1, 1), ms(2, 1), ms(4, 1), ms(8, 1)}, 8},
+		{"batching does not help", []serving.Timing{ms(1, 4), ms(2, 8), ms(4, 16)}, 1},
+		{"best in the middle, as convolutional models", []serving.Timing{ms(1, 5), ms(2, 9), ms(4, 17), ms(8, 40), ms(16, 100)}, 2},
+		{"the last per cents are not worth twice the wait", []serving.Timing{ms(1, 1), ms(2, 1.1), ms(4, 2.1)}, 2},
 	} {
-		if got := chooseBatch(c.timings); got != c.want {
+		if got := smallest(c.timings, enough); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}

@@ -50,50 +50,51 @@ func warmSizes(c batcher.Config) (sizes []int64) {
 // probe runs the signature with made-up inputs of several sizes. That makes TensorFlow optimise the graph and prepare its
 // kernels before the first request, and shows whether every output has as many rows as the inputs; it returns why the
 // signature cannot be batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what
-// it declares counts, and the batcher looks at the outputs of real batches.
-func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *slog.Logger) string {
+// it declares counts, and the batcher looks at the outputs of real batches; refused is what it said.
+func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *slog.Logger) (why string, refused error) {
 	start := time.Now()
 	for _, rows := range sizes {
 		b := madeUp(sig, rows)
 		if b == nil || time.Since(start) > warmBudget {
-			return ""
+			return "", nil
 		}
 		r, err := in.Run(b)
 		switch {
 		case err != nil && rows == 1:
 			log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "error", err)
-			return ""
+			return "", err
 		case status.Code(err) == codes.ResourceExhausted:
 			log.Warn("no memory for a large batch", "signature", sig.Name, "rows", rows, "error", err)
-			return ""
+			return "", nil
 		case err != nil:
-			return fmt.Sprintf("one row runs, %d do not: %s", rows, status.Convert(err).Message())
+			return fmt.Sprintf("one row runs, %d do not: %s", rows, status.Convert(err).Message()), nil
 		}
 		for i := range r.Outputs {
 			if t := &r.Outputs[i]; len(t.Shape) == 0 || t.Shape[0] != rows {
 				shape := t.Shape
 				r.Free()
-				return fmt.Sprintf("output %q has the shape %v for %d rows", sig.Outputs[i].Name, shape, rows)
+				return fmt.Sprintf("output %q has the shape %v for %d rows", sig.Outputs[i].Name, shape, rows), nil
 			}
 		}
 		r.Free()
 	}
-	return ""
+	return "", nil
 }
 
 // probeAlone warms a signature that is not batched.
-func probeAlone(in *savedmodel.Instance, sig *tensor.Signature, log *slog.Logger) {
+func probeAlone(in *savedmodel.Instance, sig *tensor.Signature, log *slog.Logger) (refused error) {
 	b := madeUp(sig, 1)
 	if b == nil {
-		return
+		return nil
 	}
 	b.Rows, b.Size = 0, 0
 	r, err := in.Run(b)
 	if err != nil {
 		log.Debug("the made-up request of the warm-up was refused by the model", "signature", sig.Name, "error", err)
-		return
+		return err
 	}
 	r.Free()
+	return nil
 }
 
 // madeUp is a batch of zeros and empty strings (an empty string is also an empty tf.Example). Unknown dimensions are 1. It is

@@ -20,27 +20,30 @@ import (
 // modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
 var modelConfigFile = filepath.Join("assets.extra", "saved_model_config.pb")
 
-// batching is how this version is batched, and whether it is.
-func (l *loader) batching() (c batcher.Config, batch bool, err error) {
+// batching is how this version is batched, where its largest batch comes from ("": nowhere yet), and whether it is batched.
+func (l *loader) batching() (c batcher.Config, from string, batch bool, err error) {
 	c = l.Batching
+	if c.MaxBatchSize > 0 {
+		from = l.BatchingFrom
+	}
 	if l.Batch && l.PerModelBatching {
 		own, err := configs.ReadBatching(filepath.Join(l.dir, configs.PerModelFile))
 		if errors.Is(err, fs.ErrNotExist) {
-			return c, false, nil
+			return c, "", false, nil
 		}
 		if err != nil {
-			return c, false, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
+			return c, "", false, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
 		}
-		c = own.Config()
-		c.MaxQueuedRows, c.Logger = l.Batching.MaxQueuedRows, l.Batching.Logger
+		c, from = own.Config(), configs.PerModelFile
+		c.MaxQueuedRows, c.Objective, c.Memory, c.Logger = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory, l.Batching.Logger
 	}
-	return c, l.Batch, nil
+	return c, from, l.Batch, nil
 }
 
-// sessionConfig is the session's configuration: what suits many small runs side by side (each run computes in one thread, and
-// there are as many runs as cores; measured, this beats one run with all cores), with the user's own laid over it, and the
-// version's own over that.
-func (l *loader) sessionConfig(log *slog.Logger) (*pb.ConfigProto, error) {
+// SessionConfig is the configuration of all sessions: what suits many small runs side by side (each run computes in one thread, and
+// there are as many runs as cores; measured, this beats one run with all cores), with the user's own, which may be nil, laid over it.
+// virtualCPUs is as how many devices TensorFlow shows the CPU; below 2: as one.
+func SessionConfig(own *pb.ConfigProto, virtualCPUs int) *pb.ConfigProto {
 	c := &pb.ConfigProto{
 		IntraOpParallelismThreads: 1,
 		AllowSoftPlacement:        true,
@@ -48,9 +51,18 @@ func (l *loader) sessionConfig(log *slog.Logger) (*pb.ConfigProto, error) {
 		// The graph never grows after loading and nobody asks for its partitions: TensorFlow need not keep copies.
 		Experimental: &pb.ConfigProto_Experimental{OptimizeForStaticGraph: true, DisableOutputPartitionGraphs: true},
 	}
-	if l.Session != nil {
-		proto.Merge(c, l.Session)
+	if virtualCPUs > 1 {
+		c.DeviceCount = map[string]int32{"CPU": int32(virtualCPUs)}
 	}
+	if own != nil {
+		proto.Merge(c, own)
+	}
+	return c
+}
+
+// sessionConfig is that with the version's own settings laid over it.
+func (l *loader) sessionConfig(log *slog.Logger) (*pb.ConfigProto, error) {
+	c := SessionConfig(l.Session, l.VirtualCPUs)
 	raw, err := os.ReadFile(filepath.Join(l.dir, modelConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 type call struct {
 	server   *Server
 	http     *fasthttp.RequestCtx
+	ctx      context.Context // of the run
 	target   target
 	version  int64 // what the spec's Version points at
 	deadline time.Time
@@ -27,6 +29,8 @@ type call struct {
 	times    timings
 	sig      *tensor.Signature // nil before it is known
 	examples int
+	rows     int // of a prediction, and
+	batch    int // of all that ran together
 	outcome  error
 	header   []byte // scratch
 }
@@ -39,7 +43,7 @@ var calls = sync.Pool{New: func() any {
 
 func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	c := calls.Get().(*call)
-	c.server, c.http, c.target = s, http, *t
+	c.server, c.http, c.target, c.ctx = s, http, *t, s.traced(http, t)
 	c.times = timings{last: http.Time()}
 	c.outcome = errUnfinished
 	c.deadline = time.Time{}
@@ -49,12 +53,13 @@ func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	return c
 }
 
-// run makes a call, answers it with do, and reports it.
-func (s *Server) run(http *fasthttp.RequestCtx, t *target, do func(*call) error) error {
+// run makes a call, answers it with do or with do's error, and reports it.
+func (s *Server) run(http *fasthttp.RequestCtx, t *target, do func(*call) error) {
 	c := s.newCall(http, t)
 	defer c.close()
-	c.outcome = do(c)
-	return c.outcome
+	if c.outcome = do(c); c.outcome != nil {
+		s.fail(http, c.outcome)
+	}
 }
 
 // close reports the call and gives back what it holds.
@@ -62,8 +67,8 @@ func (c *call) close() {
 	c.report()
 	c.handle.Release()
 	c.arena.Free()
-	c.server, c.http, c.handle, c.arena, c.target = nil, nil, nil, nil, target{}
-	c.sig, c.examples = nil, 0
+	c.server, c.http, c.ctx, c.handle, c.arena, c.target = nil, nil, nil, nil, nil, target{}
+	c.sig, c.examples, c.rows, c.batch = nil, 0, 0, 0
 	calls.Put(c)
 }
 
@@ -102,7 +107,7 @@ func (c *call) withBody(decode func(body []byte) error) error {
 	body := c.http.Request.Body()
 	gzipped := isGzip(c.http.Request.Header.Peek(fasthttp.HeaderContentEncoding))
 	if gzipped || len(body) > smallBody {
-		if err := c.server.decoding.acquire(c.server.base, c.deadline); err != nil {
+		if err := c.server.decoding.acquire(c.ctx, c.deadline); err != nil {
 			return err
 		}
 		defer c.server.decoding.release()

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -82,7 +83,8 @@ func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
 	writeError(c, code, st.Message())
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("request failed", slog.Int("status", code), slog.String("method", string(c.Method())),
-			slog.String("path", string(c.RequestURI())), slog.String("error", st.Message()))
+			slog.String("path", string(c.RequestURI())), slog.String("request_id", string(c.Response.Header.PeekBytes(headerRequestID))),
+			slog.String("error", st.Message()))
 	}
 }
 
@@ -102,7 +104,8 @@ func retryAfter(err error) (seconds int64, ok bool) {
 func writeError(c *fasthttp.RequestCtx, code int, message string) {
 	c.Response.SetStatusCode(code)
 	c.Response.Header.SetContentType(contentJSON)
-	c.Response.SwapBody(tensorjson.AppendError(c.Response.SwapBody(nil)[:0], message))
+	// An op's message may quote the bytes that it was given; JSON is UTF-8.
+	c.Response.SwapBody(tensorjson.AppendError(c.Response.SwapBody(nil)[:0], strings.ToValidUTF8(message, "\uFFFD")))
 }
 
 // writeEmpty answers with a status alone: TensorFlow Serving gives no body in a few places.

@@ -24,16 +24,17 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.log.Error("panic while answering a request", slog.Any("panic", r), slog.String("path", string(c.RequestURI())),
-				slog.String("stack", string(debug.Stack())))
+				slog.String("request_id", string(c.Response.Header.PeekBytes(headerRequestID))), slog.String("stack", string(debug.Stack())))
 			s.fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
 			err = nil
 		}
 	}()
 	s.allowOrigins(c)
+	s.identify(c)
 	path := rawPath(c.RequestURI())
 	switch {
 	case underAPI(path):
-		err = s.api(c, path)
+		s.api(c, path)
 	case s.opt.Paths[string(path)] != nil:
 		return s.opt.Paths[string(path)](f)
 	default:
@@ -55,8 +56,8 @@ func (s *Server) allowOrigins(c *fasthttp.RequestCtx) {
 	}
 }
 
-// api answers what lies under /v1/.
-func (s *Server) api(c *fasthttp.RequestCtx, path []byte) error {
+// api answers what lies under /v1/, with an error too.
+func (s *Server) api(c *fasthttp.RequestCtx, path []byte) {
 	var t target
 	var err error
 	switch string(c.Method()) {
@@ -65,24 +66,37 @@ func (s *Server) api(c *fasthttp.RequestCtx, path []byte) error {
 	case http.MethodGet:
 		t, err = parseGet(path)
 	case http.MethodOptions:
-		s.observe(c, &t, preflight(c))
-		return nil
+		s.answer(c, &t, preflight)
+		return
 	}
 	if err != nil { // errVersionRange
-		c.Response.Header.SetContentType(contentJSON)
-		writeEmpty(c, http.StatusBadRequest)
-		s.observe(c, &t, err)
-		return nil
+		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
+			c.Response.Header.SetContentType(contentJSON)
+			writeEmpty(c, http.StatusBadRequest)
+			return err
+		})
+		return
 	}
 	switch t.action {
 	case doPredict:
-		return s.run(c, &t, (*call).predict)
+		s.run(c, &t, (*call).predict)
 	case doClassify, doRegress:
-		return s.run(c, &t, (*call).infer)
+		s.run(c, &t, (*call).infer)
+	default:
+		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
+			err := s.describe(c, &t)
+			if err != nil {
+				s.fail(c, err)
+			}
+			return err
+		})
 	}
-	err = s.describe(c, &t)
-	s.observe(c, &t, err)
-	return err
+}
+
+// answer answers a request that needs no run of a model with do, which writes its errors itself, and reports it.
+func (s *Server) answer(c *fasthttp.RequestCtx, t *target, do func(*fasthttp.RequestCtx) error) {
+	ctx := s.traced(c, t)
+	s.observe(ctx, c, t, do(c))
 }
 
 // describe answers what needs no run of a model.

@@ -22,13 +22,16 @@ func (c *call) predict() error {
 		return err
 	}
 	c.times.decode = c.times.lap()
+	if len(req.Inputs) > 0 {
+		c.rows = int(req.Inputs[0].Rows())
+	}
 
-	answer, err := c.handle.Run(c.server.base, req.Signature, req.Inputs, c.arena, c.deadline)
+	answer, err := c.handle.Run(c.ctx, req.Signature, req.Inputs, c.arena, c.deadline)
 	if err != nil {
 		return err
 	}
 	defer answer.Free()
-	c.times.queue, c.times.run = answer.Queue, answer.Run
+	c.times.queue, c.times.run, c.batch = answer.Queue, answer.Run, answer.BatchRows
 	c.times.lap()
 
 	err = c.respond(func(dst []byte) ([]byte, error) {
@@ -71,7 +74,7 @@ func (c *call) infer() error {
 	var entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog
 	checks := inference.CheckMethodName(s.opt.CheckMethodName)
 	if c.target.action == doRegress {
-		result, err := inference.Regress(s.base, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Regress(c.ctx, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
@@ -80,7 +83,7 @@ func (c *call) infer() error {
 			return predictionlog.Regress(c.handle, asked, req.Examples, result)
 		}
 	} else {
-		result, err := inference.Classify(s.base, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Classify(c.ctx, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"shoal/serving"
 	"shoal/serving/predictionlog"
@@ -47,8 +48,13 @@ type Options struct {
 	TLS             *tls.Config   // nil: plain HTTP
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
+	// Trace begins the trace of a request under /v1/ and returns a context that carries it, which the run of the model and
+	// Observe get. It may set headers of the answer. nil: requests are not traced.
+	Trace func(ctx context.Context, method string, http *fasthttp.RequestCtx) context.Context
 	// Observe is told of every finished request under /v1/. nil: nobody is.
 	Observe func(Call)
+	// MakeRequestIDs gives an X-Request-Id to requests that come without; a client's own is echoed in any case.
+	MakeRequestIDs bool
 	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
 	Paths map[string]fiber.Handler
 }

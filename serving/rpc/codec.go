@@ -4,15 +4,19 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+
+	"shoal/tensor"
 )
 
-// wireRequest is a request that reads itself from the wire. It keeps the buffer until its free.
+// wireRequest is a request that reads itself from the wire. The buffers are not its own: what it needs it copies.
 type wireRequest interface {
-	unmarshal(mem.Buffer) error
+	unmarshal(mem.BufferSlice) error
 }
 
 // wireResponse is an answer that is already serialised; sending it gives the buffer back.
-type wireResponse struct{ mem.Buffer }
+type wireResponse struct {
+	buffers [1]mem.Buffer
+}
 
 // codec is the protobuf codec, except for the messages that carry tensors and examples: those are not turned into
 // generated messages and back, which would copy every element once more on either way.
@@ -21,29 +25,37 @@ type codec struct{ encoding.CodecV2 }
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	r, ok := v.(wireRequest)
-	if !ok {
-		return c.CodecV2.Unmarshal(data, v)
+	if r, ok := v.(wireRequest); ok {
+		return r.unmarshal(data)
 	}
-	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	if err := r.unmarshal(buf); err != nil {
-		buf.Free()
-		return err
-	}
-	return nil
+	return c.CodecV2.Unmarshal(data, v)
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if r, ok := v.(wireResponse); ok {
-		return mem.BufferSlice{r.Buffer}, nil
+	if r, ok := v.(*wireResponse); ok {
+		return r.buffers[:], nil
 	}
 	return c.CodecV2.Marshal(v)
 }
 
-// newResponse takes a pooled buffer for size bytes and lets write append exactly those.
-func newResponse(size int, write func(dst []byte) []byte) wireResponse {
-	pool := mem.DefaultBufferPool()
-	buf := pool.Get(size)
-	write((*buf)[:0])
-	return wireResponse{mem.NewBuffer(buf, pool)}
+// newResponse takes memory for size bytes and lets write append exactly those.
+func newResponse(size int, write func(dst []byte) []byte) *wireResponse {
+	r := new(wireResponse)
+	if mem.IsBelowBufferPoolingThreshold(size) { // gRPC would not give so small a buffer back
+		r.buffers[0] = mem.SliceBuffer(write(make([]byte, 0, size)))
+		return r
+	}
+	block := tensor.Block(size)
+	write((*block)[:0])
+	r.buffers[0] = mem.NewBuffer(block, blocks{})
+	return r
 }
+
+func (r *wireResponse) size() int { return r.buffers[0].Len() }
+
+// blocks is gRPC's view of the pool that requests' memory comes from. Its own pools clear what they give out, all of a
+// buffer that may be 1 MiB long for 40 kB, and have no sizes between these.
+type blocks struct{}
+
+func (blocks) Get(n int) *[]byte { return tensor.Block(n) }
+func (blocks) Put(b *[]byte)     { tensor.FreeBlock(b) }

@@ -20,16 +20,17 @@ const maxMessage = 1024
 
 // toStatus is the one place where errors become gRPC statuses. A status passes through, an ended context becomes its
 // code, and anything else is INTERNAL with its text kept to the log.
-func (s *Server) toStatus(method string, err error) error {
+func (s *Server) toStatus(method, id string, err error) error {
+	if err == nil {
+		return nil
+	}
 	st, ok := status.FromError(err)
 	switch {
-	case err == nil:
-		return nil
 	case ok:
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		st = status.FromContextError(err)
 	default:
-		s.opts.Logger.Error("call failed", slog.String("method", method), slog.Any("error", err))
+		s.opts.Logger.Error("call failed", slog.String("method", method), slog.String("request_id", id), slog.Any("error", err))
 		st = status.New(codes.Internal, "internal error: the server's log has the reason")
 	}
 	if m := st.Message(); len(m) > maxMessage {
@@ -38,43 +39,53 @@ func (s *Server) toStatus(method string, err error) error {
 	return st.Err()
 }
 
-// modelNamer is a request that knows the model it is for.
-type modelNamer interface{ model() string }
-
 // unary wraps every call: a panic becomes INTERNAL, errors become statuses, and the finished call is reported.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	now := time.Now()
-	call := &Call{Method: info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:], Version: NoVersion, Context: ctx, Start: now, last: now}
-	if m, ok := req.(modelNamer); ok { // asked first: a handler gives its request's memory back
-		call.Model = m.model()
+	var call *Call
+	if r, ok := req.(recorded); ok {
+		call = r.record()
+		call.Model = r.model()
+	} else {
+		call = new(Call)
 	}
+	call.Method, call.Version = info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:], NoVersion
+	call.Start, call.last = now, now
+	call.RequestID = s.identify(ctx)
+	if s.opts.Trace != nil {
+		ctx = s.opts.Trace(ctx, info.FullMethod)
+	}
+	call.Context = ctx
 	defer func() {
 		if v := recover(); v != nil {
-			resp, err = nil, s.panicked(info.FullMethod, v)
+			resp, err = nil, s.panicked(info.FullMethod, call.RequestID, v)
 		}
-		err = s.toStatus(info.FullMethod, err)
-		call.Err, call.Duration = err, time.Since(call.Start)
+		err = s.toStatus(info.FullMethod, call.RequestID, err)
+		call.Err, call.Duration, call.response = err, time.Since(call.Start), resp
 		s.opts.Observe(*call)
-		if err != nil {
+		if err == nil {
+			call.tell(ctx)
+		} else {
 			s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", info.FullMethod),
 				slog.String("model", call.Model), slog.Any("error", err))
 		}
 	}()
-	return handler(context.WithValue(ctx, callKey{}, call), req)
+	return handler(ctx, req)
 }
 
 // stream does the same for the streaming calls of health and reflection, except for the report.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = s.panicked(info.FullMethod, v)
+			err = s.panicked(info.FullMethod, "", v)
 		}
-		err = s.toStatus(info.FullMethod, err)
+		err = s.toStatus(info.FullMethod, "", err)
 	}()
 	return handler(srv, ss)
 }
 
-func (s *Server) panicked(method string, v any) error {
-	s.opts.Logger.Error("panic in a call", slog.String("method", method), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+func (s *Server) panicked(method, id string, v any) error {
+	s.opts.Logger.Error("panic in a call", slog.String("method", method), slog.String("request_id", id), slog.Any("panic", v),
+		slog.String("stack", string(debug.Stack())))
 	return status.Error(codes.Internal, "internal error: the server's log has the reason")
 }

@@ -24,12 +24,14 @@ const (
 // inferRequest is a ClassificationRequest or RegressionRequest whose Input is left serialised, since the model's graph
 // wants the examples in that form.
 type inferRequest struct {
+	carrier
 	spec  *apis_go_proto.ModelSpec // nil: not sent
 	input []byte
 }
 
-func (r *inferRequest) unmarshal(buf mem.Buffer) (err error) {
-	r.input, err = splitInput(buf, inferModelSpec, func(wire []byte) (err error) {
+func (r *inferRequest) unmarshal(data mem.BufferSlice) (err error) {
+	r.call.sent = data.Len()
+	r.input, err = splitInput(data, inferModelSpec, func(wire []byte) (err error) {
 		r.spec, err = mergeModelSpec(r.spec, wire)
 		return err
 	})
@@ -38,12 +40,14 @@ func (r *inferRequest) unmarshal(buf mem.Buffer) (err error) {
 
 // multiRequest is a MultiInferenceRequest in the same way.
 type multiRequest struct {
+	carrier
 	tasks []*apis_go_proto.InferenceTask
 	input []byte
 }
 
-func (r *multiRequest) unmarshal(buf mem.Buffer) (err error) {
-	r.input, err = splitInput(buf, multiTasks, func(wire []byte) error {
+func (r *multiRequest) unmarshal(data mem.BufferSlice) (err error) {
+	r.call.sent = data.Len()
+	r.input, err = splitInput(data, multiTasks, func(wire []byte) error {
 		task := new(apis_go_proto.InferenceTask)
 		r.tasks = append(r.tasks, task)
 		return proto.Unmarshal(wire, task)
@@ -51,9 +55,11 @@ func (r *multiRequest) unmarshal(buf mem.Buffer) (err error) {
 	return err
 }
 
-// splitInput gives the serialised Input of a request and hands the values of its other field to each. The buffer goes
-// back at once: the Input is copied out of it, since the examples outlive the call if the client gives up.
-func splitInput(buf mem.Buffer, other protowire.Number, each func([]byte) error) (input []byte, err error) {
+// splitInput gives the serialised Input of a request and hands the values of its other field to each. The Input is a
+// copy, left to the garbage collector, since the examples outlive the call if the client gives up.
+func splitInput(data mem.BufferSlice, other protowire.Number, each func([]byte) error) (input []byte, err error) {
+	buf := data.MaterializeToBuffer(blocks{})
+	defer buf.Free()
 	for wire := buf.ReadOnlyData(); len(wire) > 0; {
 		num, typ, n := protowire.ConsumeTag(wire)
 		if n < 0 {
@@ -77,7 +83,6 @@ func splitInput(buf mem.Buffer, other protowire.Number, each func([]byte) error)
 		}
 		wire = wire[n:]
 	}
-	buf.Free()
 	return input, nil
 }
 
@@ -117,7 +122,7 @@ func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExam
 	if err != nil {
 		return nil, nil, err
 	}
-	call := callOf(ctx)
+	call := &req.call
 	call.Version, call.Signature, call.Examples = h.Version, signatureOf(h, req.spec.GetSignatureName()), len(examples)
 	call.Decode = call.lap()
 	defer func() { call.Run = call.lap() }()
@@ -146,7 +151,7 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 	if err != nil {
 		return nil, err
 	}
-	call := callOf(ctx)
+	call := &req.call
 	call.Version, call.Examples = h.Version, len(examples)
 	call.Decode = call.lap()
 	defer func() { call.Run = call.lap() }()

@@ -11,7 +11,9 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
 
 	"shoal/serving"
 	"shoal/serving/predictionlog"
@@ -28,8 +30,13 @@ type Options struct {
 	Counter func(name string) int64
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
+	// Trace begins the trace of a call, by its full method, and returns a context that carries it. It may set headers of
+	// the answer. nil: calls are not traced.
+	Trace func(ctx context.Context, method string) context.Context
 	// Observe is told of every finished call. nil: nobody is.
 	Observe func(Call)
+	// MakeRequestIDs gives an x-request-id to calls that come without; a client's own is echoed in any case.
+	MakeRequestIDs bool
 
 	TLS                      *config_go_proto.SSLConfig // --ssl_config_file; nil: plain text
 	MaxRequestBytes          int64                      // --max_request_bytes; 0: what gRPC can carry
@@ -47,7 +54,7 @@ type Options struct {
 // NoVersion is the Version of a Call that none answered.
 const NoVersion = -1
 
-// Call is a finished call, for metrics.
+// Call is a finished call, for metrics, traces and logs.
 type Call struct {
 	Context   context.Context
 	Method    string // the RPC's own name: Predict, Classify, …
@@ -55,6 +62,9 @@ type Call struct {
 	Version   int64  // that was pinned, or NoVersion
 	Signature string // of that version, once it is known
 	Examples  int    // of Classify, Regress and MultiInference
+	Rows      int    // of Predict
+	BatchRows int    // that ran together with Predict's, its own included
+	RequestID string // "": none
 	Err       error  // nil, or a gRPC status
 	Start     time.Time
 	Duration  time.Duration
@@ -62,7 +72,20 @@ type Call struct {
 	// The phases that were completed; 0: not measured. Those with examples have their wait in Run.
 	Decode, Queue, Run, Encode time.Duration
 
-	last time.Time // when the phase under way began
+	last     time.Time // when the phase under way began
+	sent     int       // bytes of the request
+	response any
+}
+
+// Bytes are the sizes of the messages, without compression; 0: none, or not measured. It may be asked by Observe only.
+func (c *Call) Bytes() (request, response int) {
+	switch r := c.response.(type) {
+	case *wireResponse:
+		response = r.size()
+	case proto.Message:
+		response = proto.Size(r)
+	}
+	return c.sent, response
 }
 
 // lap is the time since the last one.
@@ -71,16 +94,6 @@ func (c *Call) lap() time.Duration {
 	d := now.Sub(c.last)
 	c.last = now
 	return d
-}
-
-type callKey struct{}
-
-// callOf is the record of the call that ctx belongs to, for its handler to complete.
-func callOf(ctx context.Context) *Call {
-	if c, ok := ctx.Value(callKey{}).(*Call); ok {
-		return c
-	}
-	return new(Call)
 }
 
 // Validate lists every fault.
@@ -128,6 +141,17 @@ func (o *Options) maxRequestBytes() int64 {
 	return limit
 }
 
+// What serves the most calls for a processor's time; they change nothing that a client sees.
+const (
+	// Goroutines that answer one call after the other keep the stack that a call needs; a new one has to grow it. Calls
+	// beyond their number get a new one.
+	streamWorkers = 64
+	// Windows of a fixed size spare the pings that the size of others is found by. A message that is larger than a
+	// stream's window is let through by itself when it is read.
+	streamWindow = 1 << 20
+	connWindow   = 16 << 20
+)
+
 // grpcOptions are the options of the underlying server, without interceptors.
 func (o *Options) grpcOptions() ([]grpc.ServerOption, error) {
 	args := o.ChannelArguments
@@ -136,6 +160,10 @@ func (o *Options) grpcOptions() ([]grpc.ServerOption, error) {
 		grpc.MaxRecvMsgSize(int(o.maxRequestBytes())),
 		grpc.MaxSendMsgSize(args.maxSendBytes()),
 		grpc.WaitForHandlers(true),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
+		experimental.BufferPool(blocks{}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle:     args.MaxConnectionIdle,
 			MaxConnectionAge:      args.MaxConnectionAge,

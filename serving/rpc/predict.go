@@ -12,8 +12,6 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"shoal/serving"
 	"shoal/serving/inference"
@@ -27,7 +25,6 @@ const expansion = 16
 
 // predict answers PredictionService.Predict. The order of the checks is TensorFlow Serving's.
 func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) {
-	defer req.free()
 	if req.spec == nil {
 		return nil, errMissingModelSpec
 	}
@@ -36,7 +33,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		return nil, err
 	}
 	defer h.Release()
-	call := callOf(ctx)
+	call := &req.call
 	call.Version = h.Version
 	key := req.spec.GetSignatureName()
 	if key == "" {
@@ -51,32 +48,29 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		return nil, err
 	}
 
-	arena := tensor.NewArena()
-	defer arena.Free()
-	inputs, err := s.decodeInputs(h, sig, req, arena)
+	inputs, err := s.decodeInputs(h, sig, req)
 	if err != nil {
 		return nil, err
 	}
-	selected, err := selectOutputs(sig, req.filter)
-	if err != nil {
+	if err := req.selectOutputs(sig); err != nil {
 		return nil, err
 	}
 	call.Decode = call.lap()
-	answer, err := h.Run(ctx, sig, inputs, arena, s.deadline(ctx))
+	if len(inputs) > 0 {
+		call.Rows = int(inputs[0].Rows())
+	}
+	answer, err := h.Run(ctx, sig, inputs, req.arena, s.deadline(ctx))
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Free()
-	call.Queue, call.Run = answer.Queue, answer.Run
+	call.Queue, call.Run, call.BatchRows = answer.Queue, answer.Run, answer.BatchRows
 	call.lap()
 	if log := s.opts.Logs.For(h.Model); log.Sampled() {
-		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, selected))
+		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, req.selected()))
 	}
-	spec, err := proto.Marshal(inference.ModelSpec(h, req.spec))
-	if err != nil {
-		return nil, err
-	}
-	response := encodeOutputs(sig, answer.Outputs, selected, spec, s.opts.SerializeAsTensorContent)
+	spec := servedSpec{name: req.spec.GetName(), version: h.Version, signature: key}
+	response := encodeOutputs(sig, answer.Outputs, req.outputs, spec, s.opts.SerializeAsTensorContent)
 	call.Encode = call.lap()
 	return response, nil
 }
@@ -104,13 +98,13 @@ func (s *Server) deadline(ctx context.Context) time.Time {
 }
 
 // decodeInputs puts the request's tensors into the signature's order, with the model's own defaults for those not sent.
-func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *predictRequest, arena *tensor.Arena) ([]tensor.Tensor, error) {
+func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *predictRequest) ([]tensor.Tensor, error) {
 	defaults := h.MetaGraph().GetSignatureDef()[sig.Name].GetDefaults()
 	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && len(defaults) == 0 {
 		return nil, inputCountError(sig, req)
 	}
-	dec := tensorproto.Decoder{Arena: arena, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.buf.Len()))}
-	inputs, used := make([]tensor.Tensor, len(sig.Inputs)), 0
+	dec := tensorproto.Decoder{Arena: req.arena, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.call.sent))}
+	inputs, used := req.arena.Tensors(len(sig.Inputs)), 0
 	for i, spec := range sig.Inputs {
 		wire, sent := req.input(spec.Name)
 		var err error
@@ -179,7 +173,7 @@ func strangeInputError(sig *tensor.Signature, req *predictRequest) error {
 func (r *predictRequest) aliases() []string {
 	names := make([]string, len(r.inputs))
 	for i, in := range r.inputs {
-		names[i] = in.alias
+		names[i] = string(in.alias)
 	}
 	return names
 }
@@ -199,54 +193,4 @@ func without(names, others []string) (left []string) {
 		}
 	}
 	return left
-}
-
-// selectOutputs gives the outputs to answer with: those that the filter names, or all.
-func selectOutputs(sig *tensor.Signature, filter []string) ([]int, error) {
-	if len(filter) == 0 {
-		all := make([]int, len(sig.Outputs))
-		for i := range all {
-			all[i] = i
-		}
-		return all, nil
-	}
-	var selected []int
-	for _, alias := range filter {
-		i := sig.Output(alias)
-		if i < 0 {
-			return nil, status.Errorf(codes.InvalidArgument, "output tensor alias not found in signature: %s Outputs expected to be in the set {%s}.",
-				alias, strings.Join(signatureAliases(sig.Outputs), ","))
-		}
-		if slices.Contains(selected, i) {
-			return nil, status.Errorf(codes.InvalidArgument, "duplicate output tensor alias: %s", alias)
-		}
-		selected = append(selected, i)
-	}
-	return selected, nil
-}
-
-// encodeOutputs writes the PredictResponse straight from the outputs' memory, which is free afterwards.
-func encodeOutputs(sig *tensor.Signature, outputs []tensor.Tensor, selected []int, spec []byte, content bool) wireResponse {
-	messages := make([]tensorproto.Message, len(selected))
-	entries := make([]int, len(selected))
-	size := protowire.SizeTag(predictResponseModelSpec) + protowire.SizeBytes(len(spec))
-	for k, i := range selected {
-		messages[k] = tensorproto.Measure(&outputs[i], content)
-		entries[k] = protowire.SizeTag(entryKey) + protowire.SizeBytes(len(sig.Outputs[i].Name)) +
-			protowire.SizeTag(entryValue) + protowire.SizeBytes(messages[k].Size)
-		size += protowire.SizeTag(predictOutputs) + protowire.SizeBytes(entries[k])
-	}
-	return newResponse(size, func(dst []byte) []byte {
-		for k, i := range selected {
-			dst = protowire.AppendTag(dst, predictOutputs, protowire.BytesType)
-			dst = protowire.AppendVarint(dst, uint64(entries[k]))
-			dst = protowire.AppendTag(dst, entryKey, protowire.BytesType)
-			dst = protowire.AppendString(dst, sig.Outputs[i].Name)
-			dst = protowire.AppendTag(dst, entryValue, protowire.BytesType)
-			dst = protowire.AppendVarint(dst, uint64(messages[k].Size))
-			dst = messages[k].Append(dst)
-		}
-		dst = protowire.AppendTag(dst, predictResponseModelSpec, protowire.BytesType)
-		return protowire.AppendBytes(dst, spec)
-	})
 }

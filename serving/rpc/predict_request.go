@@ -1,25 +1,24 @@
 package rpc
 
 import (
+	"bytes"
 	"errors"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"shoal/tensor"
 )
 
-// The fields of PredictRequest and PredictResponse that matter here, and of a map's entry.
+// The fields of PredictRequest that matter here, and of a map's entry.
 const (
 	predictModelSpec    protowire.Number = 1
 	predictInputs       protowire.Number = 2
 	predictOutputFilter protowire.Number = 3
-
-	predictOutputs           protowire.Number = 1
-	predictResponseModelSpec protowire.Number = 2
 
 	entryKey   protowire.Number = 1
 	entryValue protowire.Number = 2
@@ -30,23 +29,35 @@ var (
 	errUTF8 = errors.New("string field contains invalid UTF-8")
 )
 
-// predictRequest is a PredictRequest whose tensors are still on the wire: they are decoded once it is known that there
-// is a model for them.
+// predictRequest is a PredictRequest as it was sent: its tensors are decoded once it is known that there is a model for
+// them, and where they can stay in the message they do. The message lies in the request's arena, into which it is copied
+// from the frames it came in.
 type predictRequest struct {
-	spec   *apis_go_proto.ModelSpec // nil: not sent
-	inputs []wireInput              // sorted by alias, none twice
-	filter []string
-	buf    mem.Buffer
+	carrier
+	spec    *apis_go_proto.ModelSpec // nil: not sent
+	inputs  []wireInput              // sorted by alias, none twice
+	filter  []string
+	arena   *tensor.Arena
+	outputs []wireOutput
+
+	ownSpec apis_go_proto.ModelSpec // where spec points to
 }
 
 // wireInput is one entry of the map of inputs; proto is its serialised TensorProto.
 type wireInput struct {
-	alias string
+	alias []byte
 	proto []byte
 }
 
-func (r *predictRequest) unmarshal(buf mem.Buffer) error {
-	wire := buf.ReadOnlyData()
+func (r *predictRequest) unmarshal(data mem.BufferSlice) error {
+	r.call.sent = data.Len()
+	r.arena = tensor.NewArena()
+	wire := r.arena.Bytes(data.Len())
+	data.CopyTo(wire)
+	return r.read(wire)
+}
+
+func (r *predictRequest) read(wire []byte) error {
 	for len(wire) > 0 {
 		num, typ, n := protowire.ConsumeTag(wire)
 		if n < 0 {
@@ -68,7 +79,10 @@ func (r *predictRequest) unmarshal(buf mem.Buffer) error {
 		var err error
 		switch num {
 		case predictModelSpec:
-			r.spec, err = mergeModelSpec(r.spec, value)
+			r.spec = &r.ownSpec
+			if !readNames(r.spec, value) {
+				_, err = mergeModelSpec(r.spec, value)
+			}
 		case predictInputs:
 			err = r.addInput(value)
 		case predictOutputFilter:
@@ -82,8 +96,29 @@ func (r *predictRequest) unmarshal(buf mem.Buffer) error {
 		}
 	}
 	r.sortInputs()
-	r.buf = buf
 	return nil
+}
+
+// readNames reads a model_spec that has nothing but names, as most do. It gives up at anything else; what it has read by
+// then is read again.
+func readNames(spec *apis_go_proto.ModelSpec, wire []byte) bool {
+	for len(wire) > 0 {
+		num, typ, n := protowire.ConsumeTag(wire)
+		if n < 0 || typ != protowire.BytesType || num != specName && num != specSignature {
+			return false
+		}
+		value, m := protowire.ConsumeBytes(wire[n:])
+		if m < 0 || !utf8.Valid(value) {
+			return false
+		}
+		if num == specName {
+			spec.Name = string(value)
+		} else {
+			spec.SignatureName = string(value)
+		}
+		wire = wire[n+m:]
+	}
+	return true
 }
 
 // mergeModelSpec reads a model_spec; a second one is merged into the first, as protobuf has it.
@@ -118,7 +153,7 @@ func (r *predictRequest) addInput(entry []byte) error {
 			if !utf8.Valid(value) {
 				return errUTF8
 			}
-			in.alias = string(value)
+			in.alias = value
 		case num == entryValue && in.proto == nil:
 			in.proto = value
 		case num == entryValue: // serialised messages one after the other are one merged message
@@ -131,10 +166,10 @@ func (r *predictRequest) addInput(entry []byte) error {
 
 // sortInputs orders the inputs by alias; of several with the same alias the last one sent stays.
 func (r *predictRequest) sortInputs() {
-	slices.SortStableFunc(r.inputs, func(a, b wireInput) int { return strings.Compare(a.alias, b.alias) })
+	slices.SortStableFunc(r.inputs, func(a, b wireInput) int { return bytes.Compare(a.alias, b.alias) })
 	kept := r.inputs[:0]
 	for i, in := range r.inputs {
-		if i+1 == len(r.inputs) || r.inputs[i+1].alias != in.alias {
+		if i+1 == len(r.inputs) || !bytes.Equal(r.inputs[i+1].alias, in.alias) {
 			kept = append(kept, in)
 		}
 	}
@@ -143,17 +178,29 @@ func (r *predictRequest) sortInputs() {
 
 // input is the serialised tensor sent under this alias.
 func (r *predictRequest) input(alias string) ([]byte, bool) {
-	i, ok := slices.BinarySearchFunc(r.inputs, alias, func(in wireInput, a string) int { return strings.Compare(in.alias, a) })
+	i, ok := slices.BinarySearchFunc(r.inputs, alias, func(in wireInput, a string) int {
+		switch {
+		case string(in.alias) < a:
+			return -1
+		case string(in.alias) > a:
+			return 1
+		}
+		return 0
+	})
 	if !ok {
 		return nil, false
 	}
 	return r.inputs[i].proto, true
 }
 
-// free gives the wire's buffer back; nothing of the request may be read afterwards.
-func (r *predictRequest) free() {
-	if r.buf != nil {
-		r.buf.Free()
-		r.buf = nil
-	}
+// reset gives the message's memory back and makes the request ready for another call. What a batch may still read of
+// this one is the arena's.
+func (r *predictRequest) reset() {
+	r.arena.Free()
+	r.arena = nil
+	clear(r.inputs)
+	clear(r.outputs)
+	r.ownSpec.Reset()
+	r.call, r.spec, r.filter = Call{}, nil, nil
+	r.inputs, r.outputs = r.inputs[:0], r.outputs[:0]
 }

@@ -46,8 +46,8 @@ func New(opts Options) (*Server, error) {
 	}
 	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
 	s.grpc = grpc.NewServer(serverOpts...)
-	s.grpc.RegisterService(&predictionDesc, s)
-	s.grpc.RegisterService(&modelDesc, s)
+	s.grpc.RegisterService(s.predictionDesc(), s)
+	s.grpc.RegisterService(s.modelDesc(), s)
 	grpc_health_v1.RegisterHealthServer(s.grpc, health{s: s})
 	reflection.Register(s.grpc)
 	if len(opts.ChannelArguments.Unknown) > 0 {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"sync"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc"
@@ -19,41 +20,63 @@ const (
 
 // The descriptors are written by hand since the binding publishes the messages without gRPC's part. Metadata names the
 // file by which server reflection finds the methods' types.
-var predictionDesc = grpc.ServiceDesc{
-	ServiceName: PredictionService,
-	HandlerType: (*any)(nil),
-	Metadata:    "tensorflow_serving/apis/prediction_service.proto",
-	Methods: []grpc.MethodDesc{
-		method(PredictionService, "Predict", (*Server).predict),
-		method(PredictionService, "Classify", (*Server).classify),
-		method(PredictionService, "Regress", (*Server).regress),
-		method(PredictionService, "MultiInference", (*Server).multiInference),
-		method(PredictionService, "GetModelMetadata", (*Server).modelMetadata),
-	},
+func (s *Server) predictionDesc() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: PredictionService,
+		HandlerType: (*any)(nil),
+		Metadata:    "tensorflow_serving/apis/prediction_service.proto",
+		Methods: []grpc.MethodDesc{
+			method(s, PredictionService, "Predict", s.predict),
+			method(s, PredictionService, "Classify", s.classify),
+			method(s, PredictionService, "Regress", s.regress),
+			method(s, PredictionService, "MultiInference", s.multiInference),
+			method(s, PredictionService, "GetModelMetadata", s.modelMetadata),
+		},
+	}
 }
 
-var modelDesc = grpc.ServiceDesc{
-	ServiceName: ModelService,
-	HandlerType: (*any)(nil),
-	Metadata:    "tensorflow_serving/apis/model_service.proto",
-	Methods: []grpc.MethodDesc{
-		method(ModelService, "GetModelStatus", (*Server).modelStatus),
-		method(ModelService, "HandleReloadConfigRequest", (*Server).reloadConfig),
-	},
+func (s *Server) modelDesc() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: ModelService,
+		HandlerType: (*any)(nil),
+		Metadata:    "tensorflow_serving/apis/model_service.proto",
+		Methods: []grpc.MethodDesc{
+			method(s, ModelService, "GetModelStatus", s.modelStatus),
+			method(s, ModelService, "HandleReloadConfigRequest", s.reloadConfig),
+		},
+	}
 }
 
-// method describes a unary call that f answers.
-func method[Request any](service, name string, f func(*Server, context.Context, *Request) (any, error)) grpc.MethodDesc {
-	full := "/" + service + "/" + name
-	return grpc.MethodDesc{MethodName: name, Handler: func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-		req := new(Request)
+// method describes a unary call that f answers. Requests that can be reset are used again.
+func method[Request any](s *Server, service, name string, f func(context.Context, *Request) (any, error)) grpc.MethodDesc {
+	pool := sync.Pool{New: func() any { return new(Request) }}
+	info := &grpc.UnaryServerInfo{Server: s, FullMethod: "/" + service + "/" + name}
+	handler := func(ctx context.Context, req any) (any, error) { return f(ctx, req.(*Request)) }
+	return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+		req := pool.Get().(*Request)
+		if r, ok := any(req).(interface{ reset() }); ok {
+			defer func() {
+				r.reset()
+				pool.Put(req)
+			}()
+		}
 		if err := decode(req); err != nil {
 			return nil, err
 		}
-		handler := func(ctx context.Context, req any) (any, error) { return f(srv.(*Server), ctx, req.(*Request)) }
-		return interceptor(ctx, req, &grpc.UnaryServerInfo{Server: srv, FullMethod: full}, handler)
+		return interceptor(ctx, req, info, handler)
 	}}
 }
+
+// recorded is a request that carries the record of its call, for its handler to complete.
+type recorded interface {
+	record() *Call
+	model() string // as the request names it
+}
+
+// carrier is the part that all of these have.
+type carrier struct{ call Call }
+
+func (c *carrier) record() *Call { return &c.call }
 
 // handle resolves the version that a model_spec asks for and pins it.
 func (s *Server) handle(spec *apis_go_proto.ModelSpec) (*serving.Handle, error) {

@@ -4,6 +4,14 @@ import { $, el, text, bytes, share } from "./dom.js";
 
 const STATES = { in_service: ["good", "in service"], failed: ["bad", "failed"], lost: ["bad", "lost"] };
 
+// use tells of a version on the device, and of its ops that run elsewhere.
+function use(u) {
+  const words = [`${u.model} version ${u.version}: ${u.instances} instance${u.instances === 1 ? "" : "s"}`];
+  if (u.elsewhere) words.push(`not on this device: ${u.elsewhere}`);
+  else if (u.ops) words.push(`all ${u.ops} operations on this device`);
+  return el("p", { class: "small" }, words.join(" · "));
+}
+
 export class Devices {
   constructor() {
     this.lines = new Map();
@@ -19,7 +27,8 @@ export class Devices {
       this.lines.set(d.name, { line, memory: d.memory });
       return el("li", {},
         el("div", { class: "title-row" }, el("b", {}, d.name), el("span", { class: `pill ${kind}` }, words)),
-        el("p", { class: "quiet small" }, d.title), line, d.cause ? el("p", { class: "small" }, d.cause) : null);
+        el("p", { class: "quiet small" }, d.title), line, d.cause ? el("p", { class: "small" }, d.cause) : null,
+        ...(d.uses || []).map(use));
     }));
     if (this.last) this.tick(this.last);
   }

@@ -45,6 +45,9 @@ export function bytes(n) {
   return n + " B";
 }
 
+/** megabytes is for estimates: as the log has them. */
+export const megabytes = (n) => (n / 1e6).toFixed(n >= 1e8 ? 0 : 1) + " MB";
+
 export const share = (n) => (n === undefined || n === null ? "–" : Math.round(n * 100) + " %");
 
 export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");

@@ -1,6 +1,6 @@
 // The table of models: a row for each version, the figures beside it, and why a version failed below it.
 
-import { $, el, text, number, duration } from "./dom.js";
+import { $, el, text, number, duration, megabytes } from "./dom.js";
 
 const STATES = {
   START: ["warn", "waits"],
@@ -36,6 +36,7 @@ export class Models {
       if (m.versions.length === 0) rows.push(this.row(m, null, true));
       m.versions.forEach((v, i) => {
         rows.push(this.row(m, v, i === 0));
+        if (v.loaded) rows.push(el("tr", { role: "row", class: "facts" }, el("td", { role: "cell", class: "quiet small", colspan: 11 }, facts(v.loaded))));
         if (v.failed) rows.push(el("tr", { role: "row", class: "why" }, el("td", { role: "cell", class: "reason", colspan: 11 }, v.reason)));
       });
       if (m.versions.length > 1) rows.push(this.unknownRow(m));
@@ -96,6 +97,19 @@ export class Models {
       FIGURES.forEach(([, value], i) => text(c.values[i], value(figures)));
     }
   }
+}
+
+/** facts says what a version's load made of it. */
+function facts(l) {
+  const alone = Object.entries(l.unbatched || {});
+  return [
+    l.maxBatch > 1 ? `batches of up to ${number(l.maxBatch)} rows (${l.batchFrom})` : "not batched",
+    `${l.instances} instance${l.instances === 1 ? "" : "s"}`,
+    `loaded in ${duration(l.took)}`,
+    l.memory && `${l.shared ? "at most " : ""}${megabytes(l.memory)} of memory`,
+    l.maxBatch > 1 && alone.length && `one request at a time: ${alone.map(([name, why]) => `${name} (${why})`).join(", ")}`,
+    l.asItIs && `graph loaded as it is: ${l.asItIs}`,
+  ].filter(Boolean).join(" · ");
 }
 
 const cell = (label, value, kind) => el("td", { role: "cell", class: kind, "data-label": label }, value);

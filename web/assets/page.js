@@ -66,6 +66,7 @@ function tiles(t) {
   const errors = t.eps || 0;
   tile("Requests/s", number(t.rps || 0));
   tile("Errors/s", number(errors)).classList.toggle("bad", errors > 0);
+  tile("Rejected/s", number(t.rejected || 0)).classList.toggle("bad", (t.rejected || 0) > 0);
   tile("p50", ...split(duration(t.p50)));
   tile("p99", ...split(duration(t.p99)));
   tile("Waiting", number(t.queue || 0), t.oldest ? ` oldest ${duration(t.oldest)}` : "");

@@ -91,7 +91,7 @@ export class Try {
     if (!s) return;
     const list = (tensors) => tensors.map((t) => `${t.name}: ${t.type} ${t.shape}`).join(", ");
     text($("try-tensors"), `Takes ${list(s.inputs) || "nothing"}. Gives ${list(s.outputs) || "nothing"}.`);
-    text($("try-hint"), s.example ? "" : "No short example can be made for this signature: its inputs are large or of a type that JSON does not have.");
+    text($("try-hint"), s.example ? "" : `There is no example for this signature: ${s.why || "none could be made"}.`);
     $("try-body").value = s.example;
     $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(s.example.length / 90)));
     this.curl();

@@ -8,7 +8,7 @@
   const short = (v) => {
     if (v == null) return "";
     const a = Math.abs(v);
-    return a >= 100 ? v.toLocaleString("en", { maximumFractionDigits: 0 }) : a >= 1 ? String(+v.toFixed(1)) : String(+v.toPrecision(2));
+    return a >= 100 ? v.toLocaleString("en", { maximumFractionDigits: 0 }) : a >= 1 ? String(+v.toFixed(2)) : String(+v.toPrecision(2));
   };
   const axis = (more) => Object.assign({
     stroke: colour("muted"), font, grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 }, gap: 4, size: 30,
@@ -31,7 +31,7 @@
   const msAxis = () => axis({ splits: logTicks, filter: (u, t) => t, size: 52 });
   // One answer in so many was slower: 2, 10, 100, … stand at even distances.
   const nines = (q) => -Math.log10(Math.max(1 - q, 1e-9));
-  const nineTicks = [[0, "0%"], [Math.log10(2), "50%"], [1, "90%"], [2, "99%"], [3, "99.9%"], [4, "99.99%"], [5, "99.999%"], [6, "99.9999%"]];
+  const nineTicks = [[0, ""], [Math.log10(2), "50%"], [1, "90%"], [2, "99%"], [3, "99.9%"], [4, "99.99%"], [5, "99.999%"], [6, "99.9999%"]];
 
   const charts = {
     curve() {
@@ -107,6 +107,7 @@
       const { data: columns, ...opts } = charts[place.dataset.chart](run);
       if (!columns[0].length) continue;
       const paperWidth = place.parentElement.classList.contains("wide") ? 680 : 330;
+      if (root.classList.contains("paper")) opts.height *= 0.68;
       opts.width = root.classList.contains("paper") ? paperWidth : Math.floor(place.clientWidth);
       opts.padding = [10, 16, 0, 0];
       opts.cursor = { points: { size: 7 }, drag: { x: false, y: false } };

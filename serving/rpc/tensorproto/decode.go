@@ -2,6 +2,7 @@ package tensorproto
 
 import (
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -11,12 +12,15 @@ import (
 	"shoal/tensor"
 )
 
-// Decoder reads the tensors of one request into one arena. Left is how many bytes of memory they may still take
-// together; a shape is held against it before anything is allocated.
+// Decoder reads the tensors of one request. Left is how many bytes of memory they may still take together, wherever it
+// comes from; a shape is held against it before anything is allocated.
 type Decoder struct {
 	Arena *tensor.Arena
 	Left  int64
 }
+
+// usualRank is how many dimensions a tensor may have without an allocation for them.
+const usualRank = 8
 
 // header is what a message says beside its elements.
 type header struct {
@@ -24,6 +28,15 @@ type header struct {
 	shape    tensor.Shape
 	elements int64 // -1: the shape is impossible
 	content  []byte
+	packed   packed
+}
+
+// packed is the last packed field of elements, by its number. Its values are the tensor's only ones if there was one
+// field of elements in all.
+type packed struct {
+	field  protowire.Number
+	values []byte
+	fields int
 }
 
 // Message decodes a generated message.
@@ -35,16 +48,18 @@ func (d *Decoder) Message(m *tensor_go_proto.TensorProto) (tensor.Tensor, error)
 	return d.Decode(wire)
 }
 
-// Decode reads one serialised TensorProto. The tensor's memory is the arena's; wire may be reused afterwards.
+// Decode reads one serialised TensorProto. The tensor lies in wire, or in the arena where its elements are not on the
+// wire as they are in memory: wire must stay as it is for as long as the arena does.
 func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
-	h, err := parse(wire)
+	var dims [usualRank]int64
+	h, err := parse(wire, dims[:0])
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	if h.elements < 0 || !h.dtype.Known() {
 		return tensor.Tensor{}, ErrInvalid
 	}
-	t := tensor.Tensor{DType: h.dtype, Shape: h.shape}
+	t := tensor.Tensor{DType: h.dtype, Shape: d.Arena.Shape(h.shape)}
 	if h.dtype == tensor.String {
 		t.Strings, err = d.strings(h, wire)
 		return t, err
@@ -56,13 +71,13 @@ func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 	if err := d.take(h, size); err != nil {
 		return tensor.Tensor{}, err
 	}
+	if t.Data = h.inPlace(int(h.elements * size)); t.Data != nil {
+		return t, nil
+	}
 	t.Data = d.Arena.Bytes(int(h.elements * size))
-	if len(h.content) > 0 {
-		copy(t.Data, h.content)
-		if h.dtype == tensor.Bool { // a bool is 0 or 1 to every kernel; a client's other bytes must not reach one
-			for i, b := range t.Data {
-				t.Data[i] = min(b, 1)
-			}
+	if len(h.content) > 0 { // a bool is 0 or 1 to every kernel; a client's other bytes must not reach one
+		for i, b := range h.content[:len(t.Data)] {
+			t.Data[i] = min(b, 1)
 		}
 		return t, nil
 	}
@@ -74,17 +89,39 @@ func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 	return t, nil
 }
 
+// inPlace is where on the wire the tensor's elements lie as they do in memory, all of them and in one piece; nil where
+// they do not.
+func (h *header) inPlace(size int) []byte {
+	if len(h.content) > 0 {
+		if h.dtype == tensor.Bool || len(h.content) != size {
+			return nil
+		}
+		return h.content
+	}
+	f := fields[h.dtype]
+	fixed := f.wire == protowire.Fixed32Type || f.wire == protowire.Fixed64Type
+	if p := &h.packed; fixed && p.fields == 1 && p.field == f.number && len(p.values) == size && size > 0 {
+		return p.values
+	}
+	return nil
+}
+
 // take subtracts the memory of h's elements from what is left.
 func (d *Decoder) take(h header, size int64) error {
 	if h.elements > d.Left/size {
-		return &TooLargeError{Shape: h.shape, DType: h.dtype, Limit: d.Left}
+		return h.tooLarge(d.Left)
 	}
 	d.Left -= h.elements * size
 	return nil
 }
 
-func parse(wire []byte) (header, error) {
-	h := header{elements: 1}
+func (h *header) tooLarge(left int64) error {
+	return &TooLargeError{Shape: slices.Clone(h.shape), DType: h.dtype, Limit: left}
+}
+
+// parse reads all but the elements; dims is memory for the shape.
+func parse(wire []byte, dims tensor.Shape) (header, error) {
+	h := header{elements: 1, shape: dims}
 	for len(wire) > 0 {
 		num, typ, n := protowire.ConsumeTag(wire)
 		if n < 0 {
@@ -104,7 +141,11 @@ func parse(wire []byte) (header, error) {
 			}
 		case num == fieldContent && typ == protowire.BytesType:
 			h.content, n = protowire.ConsumeBytes(wire)
+		case num >= fieldFloat && typ == protowire.BytesType:
+			h.packed.field, h.packed.fields = num, h.packed.fields+1
+			h.packed.values, n = protowire.ConsumeBytes(wire)
 		default:
+			h.packed.fields++ // an element by itself, or what nobody knows
 			n = protowire.ConsumeFieldValue(num, typ, wire)
 		}
 		if n < 0 {
@@ -152,9 +193,6 @@ func (h *header) addDim(size int64) {
 	case size < 0, len(h.shape) == maxDims, size > 0 && h.elements > math.MaxInt64/size:
 		h.elements = -1
 		return
-	}
-	if h.shape == nil {
-		h.shape = make(tensor.Shape, 0, 4)
 	}
 	h.shape = append(h.shape, size)
 	h.elements *= size

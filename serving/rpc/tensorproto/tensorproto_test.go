@@ -173,6 +173,12 @@ func TestLimit(t *testing.T) {
 	if _, err := d.Message(text); err == nil {
 		t.Error("24 bytes for the string and 7 of text are more than 30")
 	}
+	// A model has each string for itself, those too that a single one on the wire stands for.
+	d.Left = 1000
+	text.TensorShape.Dim[0].Size, text.StringVal = 20, [][]byte{bytes.Repeat([]byte("x"), 100)}
+	if _, err := d.Message(text); err == nil {
+		t.Error("20 strings of 100 bytes are more than 1000")
+	}
 }
 
 // What is written is what the generated message says.

@@ -92,7 +92,8 @@ func fill(data []byte, filled, size int) {
 // stringHeader is the memory that a string takes beside its bytes: the slice that points at them.
 const stringHeader = 24
 
-// strings reads a string tensor: string_val, or tensor_content with all lengths first and then all bytes.
+// strings reads a string tensor: string_val, or tensor_content with all lengths first and then all bytes. The strings
+// stay on the wire.
 func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 	if err := d.take(h, stringHeader); err != nil {
 		return nil, err
@@ -103,52 +104,34 @@ func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 	if len(h.content) > 0 {
 		return d.stringContent(h)
 	}
-	n := int(h.elements)
-	count, total, err := eachString(wire, n, func([]byte) {})
-	if err != nil {
-		return nil, err
-	}
-	if int64(total) > d.Left {
-		return nil, &TooLargeError{Shape: h.shape, DType: h.dtype, Limit: d.Left}
-	}
-	d.Left -= int64(total)
-	out, memory := make([][]byte, 0, n), d.Arena.Bytes(total)
-	eachString(wire, n, func(s []byte) {
-		k := copy(memory, s)
-		out = append(out, memory[:k:k])
-		memory = memory[k:]
-	})
-	for last := []byte{}; len(out) < n; out = append(out, last) {
-		if count > 0 {
-			last = out[count-1]
+	n, last, total := int(h.elements), []byte{}, int64(0)
+	out := make([][]byte, 0, n)
+	for len(wire) > 0 && len(out) < n {
+		num, typ, k := protowire.ConsumeTag(wire)
+		if k < 0 {
+			return nil, ErrMalformed
 		}
+		wire = wire[k:]
+		if num == fieldString && typ == protowire.BytesType {
+			if last, k = protowire.ConsumeBytes(wire); k < 0 {
+				return nil, ErrMalformed
+			}
+			out, total = append(out, last), total+int64(len(last))
+		} else if k = protowire.ConsumeFieldValue(num, typ, wire); k < 0 {
+			return nil, ErrMalformed
+		}
+		wire = wire[k:]
+	}
+	// The last stands for those that are missing. Here they share its bytes, but a model has each of them for itself.
+	total += int64(n-len(out)) * int64(len(last))
+	if total > d.Left {
+		return nil, h.tooLarge(d.Left)
+	}
+	d.Left -= total
+	for len(out) < n {
+		out = append(out, last)
 	}
 	return out, nil
-}
-
-// eachString calls f for the first limit values of string_val, and gives their number and how long they are together.
-func eachString(wire []byte, limit int, f func([]byte)) (count, total int, err error) {
-	for len(wire) > 0 && count < limit {
-		num, typ, n := protowire.ConsumeTag(wire)
-		if n < 0 {
-			return 0, 0, ErrMalformed
-		}
-		wire = wire[n:]
-		if num == fieldString && typ == protowire.BytesType {
-			s, m := protowire.ConsumeBytes(wire)
-			if m < 0 {
-				return 0, 0, ErrMalformed
-			}
-			f(s)
-			count++
-			total += len(s)
-			n = m
-		} else if n = protowire.ConsumeFieldValue(num, typ, wire); n < 0 {
-			return 0, 0, ErrMalformed
-		}
-		wire = wire[n:]
-	}
-	return count, total, nil
 }
 
 func (d *Decoder) stringContent(h header) ([][]byte, error) {
@@ -169,14 +152,12 @@ func (d *Decoder) stringContent(h header) ([][]byte, error) {
 		return nil, ErrInvalid
 	}
 	if int64(len(rest)) > d.Left {
-		return nil, &TooLargeError{Shape: h.shape, DType: h.dtype, Limit: d.Left}
+		return nil, h.tooLarge(d.Left)
 	}
 	d.Left -= int64(len(rest))
-	memory := d.Arena.Bytes(len(rest))
-	copy(memory, rest)
 	out := make([][]byte, h.elements)
 	for i, n := range lengths {
-		out[i], memory = memory[:n:n], memory[n:]
+		out[i], rest = rest[:n:n], rest[n:]
 	}
 	return out, nil
 }

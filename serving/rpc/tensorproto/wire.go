@@ -1,6 +1,6 @@
 // Package tensorproto turns serialised TensorProto messages into tensors and back, without the generated message
-// between: what comes in is copied once, from the wire into the arena, and what goes out once, from the model's output
-// to the wire. It follows tensorflow::Tensor::FromProto and AsProtoField in what they accept and how they fill up.
+// between: what comes in stays where it is, if its elements lie there as they do in memory, and what goes out is copied
+// once, from the model's output to the wire. It follows tensorflow::Tensor::FromProto and AsProtoField in what they accept and how they fill up.
 package tensorproto
 
 import (
@@ -64,7 +64,7 @@ type field struct {
 	wire   protowire.Type // of one scalar: Fixed32, Fixed64, Varint, or Bytes for strings
 }
 
-var fields = map[tensor.DType]field{
+var fields = [...]field{
 	tensor.Float32:    {fieldFloat, protowire.Fixed32Type},
 	tensor.Float64:    {fieldDouble, protowire.Fixed64Type},
 	tensor.Int32:      {fieldInt, protowire.VarintType},

@@ -1,0 +1,56 @@
+package batcher
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"shoal/tensor"
+)
+
+// Memory bounds the bytes of the inputs that wait, in all batchers that share it. An entry is accepted while fewer wait, however
+// large it is itself. A nil Memory does not bound and counts nothing. It is safe for concurrent use.
+type Memory struct {
+	limit   int64
+	waiting atomic.Int64
+}
+
+// NewMemory allows limit bytes to wait; below 1 means no limit.
+func NewMemory(limit int64) *Memory {
+	if limit < 1 {
+		return nil
+	}
+	return &Memory{limit: limit}
+}
+
+func (m *Memory) admit() error {
+	if m == nil {
+		return nil
+	}
+	if waiting := m.waiting.Load(); waiting >= m.limit {
+		return &QueueFullError{Reason: fmt.Sprintf("currently inputs of %d bytes are waiting and max_queued_bytes is %d", waiting, m.limit)}
+	}
+	return nil
+}
+
+func (m *Memory) add(n int64) {
+	if m != nil {
+		m.waiting.Add(n)
+	}
+}
+
+// stringHeader is what a string takes besides its bytes.
+const stringHeader = 24
+
+// measure is the bytes of an entry's inputs.
+func (m *Memory) measure(inputs []tensor.Tensor) (n int64) {
+	if m == nil {
+		return 0
+	}
+	for i := range inputs {
+		n += int64(len(inputs[i].Data))
+		for _, s := range inputs[i].Strings {
+			n += int64(len(s)) + stringHeader
+		}
+	}
+	return n
+}

@@ -1,0 +1,171 @@
+package batcher
+
+import "time"
+
+// withinObjective answers as many entries as it can within the objective, counted from their arrival, and gives up early
+// those that cannot be answered in time, so that they cost nothing. It knows how long batches run (view.speed) and goes
+// by the entry at the head, whose time is up first.
+//
+// One instance: batches leave as soon as it is idle, and the oldest entries are given up until what is left runs in time
+// for the new head. Waiting for more would waste the only device there is.
+//
+// Several instances, under load: a batch waits until its head would be late with one more row, since several devices that
+// each take what little has come run many small batches ("deferred batch scheduling", L. Chen and others, Symphony 2023).
+// Where the head's remaining time allows less than an efficient batch although there is enough for one, older entries are
+// given up to make room for it ("early drop", H. Shen and others, Nexus 2019). Below a third of the capacity batches leave
+// at once.
+func withinObjective(objective time.Duration, c *Config) policy {
+	return func(v view) decision {
+		if v.closing || len(v.speed.line) == 0 {
+			return whenIdle(v)
+		}
+		o := outlook{view: v, objective: objective, config: c, head: v.head, left: v.rows}
+		if v.instances == 1 {
+			return o.drain()
+		}
+		return o.deferred()
+	}
+}
+
+// likely is the margin with which entries are given up: by the mean. A run may well be faster than its worst, and what is
+// given up is lost for certain. When to leave and what to aim at go by slower runs: that costs next to nothing.
+const likely = 1.0
+
+// outlook is a decision being made: the head of what would be left after giving up shed entries.
+type outlook struct {
+	view
+	objective time.Duration
+	config    *Config
+	head      *task
+	left      int // rows from head on
+	shed      int
+}
+
+// due is when the head has to be answered, and whether that binds. It does not where the entry could not be in time even
+// if it ran alone at once, be it for its size or because the objective is too short for the model: it is run when its turn
+// comes, rather than never. Nor where a part of it was run.
+func (o *outlook) due() (due time.Time, binds bool) {
+	t := o.head
+	due = t.arrived.Add(o.objective)
+	return due, t.taken == 0 && o.speed.latency(o.config.sizeFor(t.rows)) <= o.objective
+}
+
+// missed reports whether a batch of so many rows, started now, ends too late for the head if it takes margin times the mean.
+func (o *outlook) missed(rows int, margin float64) bool {
+	due, binds := o.due()
+	took := margin * float64(o.speed.latency(o.config.sizeFor(rows)))
+	return binds && o.now.Add(time.Duration(took)).After(due)
+}
+
+func (o *outlook) giveUpHead() {
+	o.left -= o.head.rows - o.head.taken
+	o.head = o.head.next
+	o.shed++
+}
+
+func (o *outlook) giveUpUntilAllFit() {
+	for o.head != nil && o.missed(min(o.left, o.maxRows), likely) {
+		o.giveUpHead()
+	}
+}
+
+func (o *outlook) dispatch(rows int, otherwise Reason) decision {
+	d := decision{shed: o.shed, rows: rows, reason: otherwise}
+	if rows >= o.maxRows {
+		d.reason = ReasonFull
+	}
+	return d
+}
+
+func (o *outlook) drain() decision {
+	if o.giveUpUntilAllFit(); o.head == nil {
+		return decision{shed: o.shed}
+	}
+	return o.dispatch(o.economical(min(o.left, o.maxRows)), ReasonIdle)
+}
+
+func (o *outlook) deferred() decision {
+	for o.head != nil && o.missed(o.head.rows, likely) {
+		o.giveUpHead()
+	}
+	if o.head == nil {
+		return decision{shed: o.shed}
+	}
+	due, binds := o.due()
+	if !binds {
+		return o.dispatch(o.maxRows, ReasonIdle)
+	}
+	best := o.best()
+	rows := min(o.fit(due), o.left)
+	if rows < best && best <= o.left {
+		o.slide(best)
+		due, _ = o.due()
+		rows = min(o.fit(due), o.left)
+	}
+	capacity := float64(o.instances*best) / o.speed.latency(best).Seconds()
+	switch {
+	case rows >= o.maxRows, rows < o.left:
+	case o.rate < capacity/3:
+		return o.dispatch(o.economical(rows), ReasonIdle)
+	default:
+		last := o.speed.worst() * float64(o.speed.latency(o.config.sizeFor(rows+1)))
+		if until := due.Add(-time.Duration(last) - o.late); o.now.Before(until) {
+			return decision{shed: o.shed, until: until}
+		}
+	}
+	return o.dispatch(o.economical(rows), ReasonDue)
+}
+
+// best is the efficient batch: the largest with which an entry that just missed a batch is in time with the next one, if
+// both are somewhat slow.
+func (o *outlook) best() int {
+	within := o.objective * time.Duration(o.instances) / time.Duration(o.instances+1)
+	return max(1, o.allowed(o.speed.fit(within, o.maxRows, (likely+o.speed.worst())/2)))
+}
+
+// fit is the largest batch that all but surely ends by then; the head alone does.
+func (o *outlook) fit(due time.Time) int {
+	return max(o.head.rows, o.allowed(o.speed.fit(due.Sub(o.now), o.maxRows, o.speed.worst())))
+}
+
+// slide gives up entries until a batch of best rows ends in time or, where there would be too few for that, until what is
+// left does: a queue of entries that are nearly late, each batch of which is small and makes the next ones later, has to be
+// got rid of, or it stays at any load.
+func (o *outlook) slide(best int) {
+	before := *o
+	for o.missed(best, o.speed.worst()) {
+		o.giveUpHead()
+		if o.left < best {
+			*o = before
+			o.giveUpUntilAllFit()
+			return
+		}
+	}
+}
+
+// allowed is the largest batch of at most that many rows that needs no padding.
+func (o *outlook) allowed(rows int) int {
+	fitting := rows
+	for i, size := range o.config.AllowedBatchSizes {
+		if size > rows {
+			break
+		}
+		if fitting = size; i == len(o.config.AllowedBatchSizes)-1 {
+			return rows
+		}
+	}
+	return fitting
+}
+
+// economical leaves some rows for the next batch where padding to the next allowed size costs more for each row than
+// running the next smaller size full.
+func (o *outlook) economical(rows int) int {
+	up, down := o.config.sizeFor(rows), o.allowed(rows)
+	if down == rows || down < o.head.rows || down == 0 {
+		return rows
+	}
+	if o.speed.latency(down).Seconds()/float64(down) < o.speed.latency(up).Seconds()/float64(rows) {
+		return down
+	}
+	return rows
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"shoal/benchmarks/load"
+	"shoal/benchmarks/servers"
+)
+
+// overload is the second half of goal 5: what a request costs that is refused for the latency objective, beside one that is
+// answered. So that nearly all are refused, a thousand clients ask a model that takes 20 ms for each; what its runs cost by
+// themselves is measured with one client and taken off.
+func (s *suite) overload(ctx context.Context) error {
+	slow, err := servers.Shoal(ctx, s.binary, "slow", filepath.Join(s.models, "test", "slow"),
+		"--max_batch_size=1", "--instances=1", "--latency_objective=30ms")
+	if err != nil {
+		return err
+	}
+	defer slow.Stop()
+	w, err := newWork(slow, "slow", 1, 16)
+	if err != nil {
+		return err
+	}
+	mlp, err := servers.Shoal(ctx, s.binary, "mlp", filepath.Join(s.models, "test", "mlp"))
+	if err != nil {
+		return err
+	}
+	defer mlp.Stop()
+	one, err := newWork(mlp, "mlp", 1, 128)
+	if err != nil {
+		return err
+	}
+	var refused, served, ratio []float64
+	for range rounds {
+		run, err := w.overREST(ctx, slow, 1, s.length/2)
+		if err != nil {
+			return err
+		}
+		cost, err := w.refused(ctx, slow, run.cpu, s.length)
+		if err != nil {
+			return err
+		}
+		m, err := one.overREST(ctx, mlp, clients, s.length/2)
+		if err != nil {
+			return err
+		}
+		refused, served = append(refused, micros(cost)), append(served, micros(m.cpu))
+		ratio = append(ratio, micros(cost)/micros(m.cpu))
+	}
+	s.add(goal{Name: "5 CPU of a refusal, REST", Measured: fmt.Sprintf("%.1f µs", median(refused)),
+		Limit: fmt.Sprintf("%.1f µs served", median(served)), Ratio: median(ratio), AtMost: 0.5})
+	return nil
+}
+
+// refused is the server's processor time for each request that it refuses, where each that it answers takes run.
+func (w *work) refused(ctx context.Context, p *servers.Process, run, d time.Duration) (time.Duration, error) {
+	t, err := load.NewREST(w.url(p.REST), w.rest, nil, nil)
+	if err != nil {
+		return 0, err
+	}
+	before, err := p.CPU()
+	if err != nil {
+		return 0, err
+	}
+	a, err := load.Start(ctx, t, load.Options{Clients: 1000, Duration: d, Timeout: time.Minute})
+	if err != nil {
+		return 0, err
+	}
+	good, bad := 0, 0
+	for block := range a.Results() {
+		for i := range block {
+			switch block[i].Outcome {
+			case load.Good:
+				good++
+			case load.Refused:
+				bad++
+			default:
+				return 0, fmt.Errorf("a request was neither answered nor refused: %v, code %d", block[i].Outcome, block[i].Code)
+			}
+		}
+	}
+	after, err := p.CPU()
+	if err != nil {
+		return 0, err
+	}
+	if bad < 10*good {
+		return 0, fmt.Errorf("only %d of %d requests were refused", bad, good+bad)
+	}
+	return (after - before - time.Duration(good)*run) / time.Duration(bad), ctx.Err()
+}

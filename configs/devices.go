@@ -1,0 +1,57 @@
+package configs
+
+import (
+	"errors"
+
+	"shoal/devices"
+)
+
+// DeviceOptions says which devices the models run on.
+type DeviceOptions struct {
+	Use         string // auto, cpu, gpu, or a list of devices
+	VirtualCPUs int    // as how many devices TensorFlow shows the CPU; 0: as one
+	GroupsFile  string // text proto InstanceGroups: where each model's instances are
+}
+
+// maxVirtualCPUs is far beyond any use: each is a session and a set of variables for every model.
+const maxVirtualCPUs = 64
+
+// deviceFlags say where models run.
+var deviceFlags = []Flag{
+	{Name: "devices", Group: groupDevices, Own: true,
+		Help: "devices to use: auto (the GPUs that can be used, else the CPU), cpu, gpu (all), or a list: gpu:0,2, UUIDs, PCI addresses; `shoal devices` lists them",
+		bind: func(s *Server) value { return text(&s.Devices.Use, "LIST") }},
+	{Name: "instance_groups_file", Group: groupDevices, Own: true,
+		Help: "instances of each model and the devices they are on, in Triton's words: text proto of model { name instance_group { count kind gpus devices } }",
+		bind: func(s *Server) value { return text(&s.Devices.GroupsFile, "FILE") }},
+	{Name: "virtual_cpu_devices", Group: groupDevices, Own: true,
+		Help: "show the CPU to TensorFlow as this many devices, each with a copy of every model, to try things out; 0: as one",
+		bind: func(s *Server) value { return number(&s.Devices.VirtualCPUs) }},
+}
+
+// validateDevices leaves --devices itself to whoever knows what devices there are.
+func (s *Server) validateDevices(faults *Faults) {
+	if n := s.Devices.VirtualCPUs; n < 0 || n > maxVirtualCPUs {
+		faults.addf("--virtual_cpu_devices: %d must be 0 to %d", n, maxVirtualCPUs)
+	}
+}
+
+// loadGroups reads the instance groups; nil where there is no file.
+func (s *Server) loadGroups(faults *Faults) *devices.Groups {
+	path := s.Devices.GroupsFile
+	if path == "" {
+		return nil
+	}
+	message := devices.NewGroupsMessage()
+	err := readText(path, message, strictText)
+	if err != nil {
+		faults.take(blame("instance_groups_file", path, err))
+		return nil
+	}
+	groups, err := devices.GroupsFromProto(message)
+	if wrong, ok := errors.AsType[*devices.Error](err); ok {
+		err = Faults(wrong.Faults)
+	}
+	faults.take(blame("instance_groups_file", path, err))
+	return groups
+}

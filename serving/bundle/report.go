@@ -1,0 +1,121 @@
+package bundle
+
+import (
+	"bufio"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"shoal/batcher"
+	"shoal/savedmodel"
+	"shoal/serving"
+)
+
+// Report says what the load made of the version. It implements serving.Reporter.
+func (b *Bundle) Report() *serving.Report { return &b.report }
+
+var _ serving.Reporter = (*Bundle)(nil)
+
+// What decided the largest batch, beside the flags and files.
+const (
+	fromMeasurement = "measured"
+	fromDefault     = "default"
+	notBatched      = "not batched"
+)
+
+// reportModel takes down what is known once the session is made.
+func (l *loader) reportModel(r *serving.Report, m *savedmodel.Model, took time.Duration) {
+	r.Signatures = slices.Sorted(maps.Keys(m.Signatures))
+	r.Unbatched = make(map[string]string)
+	r.FellBack = l.fellBack
+	if m.FellBack != nil {
+		r.FellBack = status.Convert(m.FellBack).Message()
+	}
+	if w := m.Rewriting; w != nil {
+		r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseRewrite, Took: w.Took})
+		took -= w.Took
+		r.Weights = w.KeptBytes + w.ConstantBytes
+		r.Graph = &serving.GraphReport{
+			NodesBefore: w.Nodes.Before, NodesAfter: w.Nodes.After,
+			Frozen: w.Frozen, Kept: w.Kept, Dropped: w.Dropped, BatchNormsFolded: w.Folded, NotFrozen: w.NotFrozen,
+		}
+	}
+	r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseSession, Took: took})
+}
+
+// reportBatching takes down how the version is batched. c has its defaults; from is "" where neither a flag nor a file decided.
+func (b *Bundle) reportBatching(c *batcher.Config, from string) {
+	r := &b.report
+	if from == "" {
+		from = fromDefault
+		if len(r.Measured) > 0 {
+			from = fromMeasurement
+		}
+	}
+	for sig, why := range b.alone {
+		r.Unbatched[sig.Name] = why
+	}
+	r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = c.MaxExecutionBatchSize, from, c.AllowedBatchSizes
+	if len(r.Unbatched) == len(r.Signatures) {
+		r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = 1, notBatched, nil
+	}
+	r.Instances = len(b.instances)
+}
+
+// phase takes down what a phase took that began at start, and returns the beginning of the next.
+func (b *Bundle) phase(name string, start time.Time) time.Time {
+	now := time.Now()
+	b.report.Phases = append(b.report.Phases, serving.Phase{Name: name, Took: now.Sub(start)})
+	return now
+}
+
+// meter reads by how much the process grows while a version is loaded.
+type meter struct {
+	before int64
+	loads  int64 // begun before, this one included
+	alone  bool
+}
+
+// Loads of this process: how many were begun, and how many are under way.
+var loadsBegun, loadsRunning atomic.Int64
+
+// startMeter gives free memory back first, so that what was free already is not taken for used.
+func startMeter() *meter {
+	m := &meter{alone: loadsRunning.Add(1) == 1, loads: loadsBegun.Add(1)}
+	savedmodel.ReleaseMemory()
+	m.before = residentMemory()
+	return m
+}
+
+// read says how much more memory is used now, after what the load needed is given back, and whether others loaded meanwhile.
+func (m *meter) read() (grown int64, shared bool) {
+	savedmodel.ReleaseMemory()
+	if now := residentMemory(); m.before > 0 && now > m.before {
+		grown = now - m.before
+	}
+	return grown, !m.alone || loadsBegun.Load() != m.loads
+}
+
+func (m *meter) stop() { loadsRunning.Add(-1) }
+
+// residentMemory is what this process holds of memory that is no file's; 0 where it is not told.
+func residentMemory() int64 {
+	file, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "RssAnon:"); ok {
+			kilobytes, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kilobytes << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,153 @@
+package openapi
+
+import (
+	"strings"
+
+	"shoal/tensor"
+)
+
+// defaultSignature is the one that requests without a signature_name mean.
+const defaultSignature = "serving_default"
+
+// predict describes what a version takes and gives: each signature by rows and by columns. It gives nil where no signature
+// can be asked in JSON.
+func (b *builder) predict(signatures []*tensor.Signature) (request, answer *schema) {
+	var requests, answers []*schema
+	for _, sig := range signatures {
+		if !askable(sig) {
+			continue
+		}
+		if n, ok := rows(sig); ok {
+			requests = append(requests, b.rowRequest(sig, n).titled(sig.Name+", by rows"))
+			answers = append(answers, b.rowAnswer(sig).titled(sig.Name+", by rows"))
+		}
+		requests = append(requests, b.columnRequest(sig).titled(sig.Name+", by columns"))
+		answers = append(answers, b.columnAnswer(sig).titled(sig.Name+", by columns"))
+	}
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	return anyOf(requests...), anyOf(answers...)
+}
+
+// askable says that JSON has all the types of the signature.
+func askable(sig *tensor.Signature) bool {
+	for _, specs := range [][]tensor.Spec{sig.Inputs, sig.Outputs} {
+		if len(specs) == 0 {
+			return false
+		}
+		for _, s := range specs {
+			if !inJSON(s.DType) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// rows says whether the signature can be asked row by row, and how many rows it wants; -1: any number.
+func rows(sig *tensor.Signature) (n int64, ok bool) {
+	n = -1
+	for _, s := range sig.Inputs {
+		switch {
+		case s.UnknownRank:
+		case len(s.Shape) == 0:
+			return 0, false
+		case s.Shape[0] < 0:
+		case n >= 0 && s.Shape[0] != n:
+			return 0, false
+		default:
+			n = s.Shape[0]
+		}
+	}
+	for _, s := range sig.Outputs {
+		if !s.UnknownRank && len(s.Shape) == 0 {
+			return 0, false
+		}
+	}
+	return n, n != 0
+}
+
+// request is an object with the values under one of the two keys.
+func request(sig *tensor.Signature, key, other string, values *schema) *schema {
+	name := &schema{Type: "string", Const: sig.Name}
+	required := []string{key}
+	if sig.Name == defaultSignature {
+		name = &schema{Type: "string", Enum: []string{defaultSignature, ""}}
+	} else {
+		required = append(required, "signature_name")
+	}
+	return object(map[string]*schema{"signature_name": name, key: values, other: never()}, required...)
+}
+
+// rowRequest lists rows that are all objects or, of a single input, all plain values.
+func (b *builder) rowRequest(sig *tensor.Signature, n int64) *schema {
+	list := func(row *schema) *schema {
+		if n > 0 {
+			return array(row).times(n)
+		}
+		return array(row).atLeast(1)
+	}
+	one := b.inputs(sig, (*builder).row)
+	one.Additional = false
+	values := list(one)
+	if len(sig.Inputs) == 1 {
+		values = anyOf(list(b.row(&sig.Inputs[0], false)), values)
+	}
+	return request(sig, "instances", "inputs", values)
+}
+
+func (b *builder) columnRequest(sig *tensor.Signature) *schema {
+	whole := func(b *builder, s *tensor.Spec, output bool) *schema { return b.value(s, s.Shape, output) }
+	values := b.inputs(sig, whole)
+	if len(sig.Inputs) == 1 {
+		values = anyOf(whole(b, &sig.Inputs[0], false), values)
+	}
+	return request(sig, "inputs", "instances", values)
+}
+
+// inputs is an object with a value for each input.
+func (b *builder) inputs(sig *tensor.Signature, value func(*builder, *tensor.Spec, bool) *schema) *schema {
+	return b.named(sig.Inputs, false, value)
+}
+
+func (b *builder) named(specs []tensor.Spec, output bool, value func(*builder, *tensor.Spec, bool) *schema) *schema {
+	s := object(make(map[string]*schema, len(specs)))
+	for i := range specs {
+		s.Properties[specs[i].Name] = value(b, &specs[i], output)
+		s.Required = append(s.Required, specs[i].Name)
+	}
+	return s
+}
+
+// rowAnswer has a value for each row, or an object where there are several outputs.
+func (b *builder) rowAnswer(sig *tensor.Signature) *schema {
+	row := b.named(sig.Outputs, true, (*builder).row)
+	if len(sig.Outputs) == 1 {
+		row = b.row(&sig.Outputs[0], true)
+	}
+	return object(map[string]*schema{"predictions": array(row)}, "predictions")
+}
+
+func (b *builder) columnAnswer(sig *tensor.Signature) *schema {
+	whole := func(b *builder, s *tensor.Spec, output bool) *schema { return b.value(s, s.Shape, output) }
+	value := b.named(sig.Outputs, true, whole)
+	if len(sig.Outputs) == 1 {
+		value = whole(b, &sig.Outputs[0], true)
+	}
+	return object(map[string]*schema{"outputs": value}, "outputs")
+}
+
+// unaskable names the signatures that JSON cannot ask, for the description of an operation.
+func unaskable(signatures []*tensor.Signature) string {
+	var names []string
+	for _, sig := range signatures {
+		if !askable(sig) {
+			names = append(names, sig.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Not over REST, for want of inputs or because of types that JSON does not have: " + strings.Join(names, ", ") + "."
+}

@@ -1,0 +1,115 @@
+package serving
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Reporter is a servable that can tell what its load made of it.
+type Reporter interface{ Report() *Report }
+
+// Report is what is known of a loaded version: for the log, the status page and metrics. It never changes; nobody may change it.
+type Report struct {
+	Signatures []string          // served, by name
+	Unbatched  map[string]string // signatures that are not batched, and why
+
+	MaxBatchSize      int      // rows run at once; 1 where no signature is batched
+	BatchSizeFrom     string   // what decided that: a flag, a file, "measured", "default" or "not batched"
+	Measured          []Timing // what it was measured with, of ascending rows; nil where it was not
+	AllowedBatchSizes []int    // batches are padded to these; empty: they are of any size
+	Instances         int      // runs at once
+	Devices           []string // that the instances are on
+
+	Phases []Phase       // of the load, in their order
+	Load   time.Duration // all of it
+
+	// Memory is by how much the process grew while the version was loaded, warm-up included: an estimate, since other things
+	// happen meanwhile; 0 where it cannot be told. Shared says that another version was loaded at the same time.
+	Memory int64
+	Shared bool
+	// Weights are the bytes of variables and large constants, known exactly; TensorFlow's own copies come on top. 0: not known.
+	Weights int64
+
+	Graph    *GraphReport // nil: the graph was loaded as it is
+	FellBack string       // why the graph was loaded as it is though it should not have been; ""
+}
+
+// Timing is the shortest time seen for a batch of that many rows.
+type Timing struct {
+	Rows int64
+	Took time.Duration
+}
+
+// Throughput is rows a second.
+func (t Timing) Throughput() float64 { return float64(t.Rows) / t.Took.Seconds() }
+
+// Phase is a part of a load.
+type Phase struct {
+	Name string
+	Took time.Duration
+}
+
+// The phases of a load.
+const (
+	PhaseRewrite  = "rewrite"  // the graph is pruned and frozen
+	PhaseSession  = "session"  // TensorFlow reads the model
+	PhaseWarmUp   = "warm_up"  // first runs, with made-up inputs; the batch size is measured
+	PhaseRecorded = "recorded" // the model's recorded requests
+)
+
+// GraphReport says what was done to a graph.
+type GraphReport struct {
+	NodesBefore, NodesAfter int
+	Frozen                  int // variables that became constants
+	Kept                    int // variables that stay
+	Dropped                 int // variables that nothing uses
+	BatchNormsFolded        int
+	NotFrozen               string // why nothing was frozen though it could be; ""
+}
+
+// brief is what a line of the log has room for.
+func (r *Report) brief() []any {
+	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.Int("max_batch_size", r.MaxBatchSize),
+		slog.String("batch_size_from", r.BatchSizeFrom), slog.Int("instances", r.Instances)}
+	switch {
+	case r.Memory > 0 && r.Shared:
+		attrs = append(attrs, slog.String("memory", "at most "+bytesText(r.Memory)))
+	case r.Memory > 0:
+		attrs = append(attrs, slog.String("memory", bytesText(r.Memory)))
+	}
+	if r.Weights > 0 {
+		attrs = append(attrs, slog.String("weights", bytesText(r.Weights)))
+	}
+	if r.FellBack != "" {
+		attrs = append(attrs, slog.Bool("as_it_is", true))
+	}
+	if g := r.Graph; g != nil {
+		attrs = append(attrs, slog.String("nodes", fmt.Sprintf("%d of %d", g.NodesAfter, g.NodesBefore)), slog.Int("frozen", g.Frozen))
+	}
+	return attrs
+}
+
+// detail is the rest.
+func (r *Report) detail() []any {
+	var phases, measured []string
+	for _, p := range r.Phases {
+		phases = append(phases, fmt.Sprintf("%s:%v", p.Name, p.Took.Round(time.Millisecond)))
+	}
+	for _, t := range r.Measured {
+		measured = append(measured, fmt.Sprintf("%d:%.3gms", t.Rows, t.Took.Seconds()*1e3))
+	}
+	return []any{slog.String("phases", strings.Join(phases, " ")), slog.String("measured", strings.Join(measured, " ")), slog.Bool("memory_shared", r.Shared)}
+}
+
+// bytesText is a size as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1e9:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}

@@ -1,0 +1,31 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/valyala/fasthttp"
+
+	"shoal/serving"
+)
+
+var headerRequestID = []byte(serving.RequestIDHeader)
+
+// identify echoes the client's request id. One that is not fit for logs is replaced, and where ids are made, a request
+// without one gets one. From here on the answer's header is where the id is to be found.
+func (s *Server) identify(c *fasthttp.RequestCtx) {
+	sent := c.Request.Header.PeekBytes(headerRequestID)
+	switch {
+	case serving.ValidRequestID(sent):
+		c.Response.Header.SetCanonical(headerRequestID, sent)
+	case len(sent) > 0 || s.opt.MakeRequestIDs:
+		c.Response.Header.Set(serving.RequestIDHeader, serving.NewRequestID())
+	}
+}
+
+// traced is the context of a request under /v1/: the server's own, or one that carries the request's trace.
+func (s *Server) traced(c *fasthttp.RequestCtx, t *target) context.Context {
+	if s.opt.Trace == nil {
+		return s.base
+	}
+	return s.opt.Trace(s.base, methods[t.action], c)
+}

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"shoal/devices"
+	"shoal/serving"
+)
+
+// useState is a version on a device.
+type useState struct {
+	Model     string `json:"model"`
+	Version   int64  `json:"version"`
+	Instances int    `json:"instances"`
+	Ops       int    `json:"ops,omitempty"`       // found on the device after loading; 0: nobody looked
+	Elsewhere string `json:"elsewhere,omitempty"` // those that the device has no kernel for: "StringJoin, LookupTableFindV2 ×2"
+}
+
+// uses are the versions on each device, by its ID.
+func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
+	all := make(map[string][]useState)
+	for _, m := range models {
+		for _, v := range m.Versions {
+			if v.State != serving.Available {
+				continue
+			}
+			for _, u := range p.devicesOf(m.Name, v.Version) {
+				all[u.Device.ID] = append(all[u.Device.ID], useState{m.Name, v.Version, u.Instances, u.Ops, counted(u.Elsewhere)})
+			}
+		}
+	}
+	return all
+}
+
+// devicesOf asks a version where it is, and pins it meanwhile.
+func (p *Page) devicesOf(model string, version int64) []devices.Use {
+	h, err := p.handle(serving.Spec{Model: model, Version: &version})
+	if err != nil {
+		return nil // it went meanwhile
+	}
+	defer h.Release()
+	if b, ok := h.Servable.(interface{ Devices() []devices.Use }); ok {
+		return b.Devices()
+	}
+	return nil
+}
+
+// counted lists names with their counts where these are not one.
+func counted(counts map[string]int) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if n := counts[name]; n > 1 {
+			name = fmt.Sprintf("%s ×%d", name, n)
+		}
+		list = append(list, name)
+	}
+	return strings.Join(list, ", ")
+}
