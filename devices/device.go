@@ -5,7 +5,8 @@
 // CUDA_VISIBLE_DEVICES, so that a position in one list means nothing in the other; everything here is matched by UUID.
 //
 // The way through the package: Discover makes an Inventory of what is there, Inventory.Select reads --devices, Selection.Prepare
-// tells CUDA before TensorFlow first asks it, Selection.Place gives the devices of a model, and a Watcher keeps an eye on them.
+// tells CUDA before TensorFlow first asks it, Selection.Place gives the devices of a model, and a Watcher keeps an eye on them. A
+// running server has all of that as a Fleet.
 package devices
 
 import (

@@ -123,9 +123,6 @@ func (f *Fleet) tell(c Change) {
 	}
 }
 
-// CheckGroups places every model's groups and lists every fault.
-func (f *Fleet) CheckGroups() error { return f.groups.Validate(f.selection) }
-
 // Log tells once which devices are used and under which of TensorFlow's names.
 func (f *Fleet) Log(log *slog.Logger) {
 	var names []string

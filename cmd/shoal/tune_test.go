@@ -16,7 +16,7 @@ func TestTuneAndServe(t *testing.T) {
 	}
 	_, line, _ := strings.Cut(out, "recommended: shoal serve ")
 	line, _, _ = strings.Cut(line, "\n")
-	const body, want = `{"instances":[1.0,2.0,5.0,1.0,2.0,5.0,1.0,2.0,5.0]}`, `{"predictions":[2.5,3.0,4.5,2.5,3.0,4.5,2.5,3.0,4.5]}`
+	const body, want = `{"instances":[1.0,2.0,5.0,1.0,2.0,5.0,1.0,2.0,5.0]}`, `{"predictions":[3.5,4.0,5.5,3.5,4.0,5.5,3.5,4.0,5.5]}`
 	for _, flags := range [][]string{strings.Fields(line), {"--batching_parameters_file=" + file}} {
 		if len(flags) == 0 {
 			t.Fatalf("no recommendation in\n%s", out)

@@ -110,10 +110,7 @@ type schema struct {
 	Not         *schema            `json:"not,omitempty"`
 }
 
-const (
-	contentJSON = "application/json"
-	contentText = "text/plain"
-)
+const contentJSON = "application/json"
 
 // ref points at a schema of the components.
 func ref(name string) *schema { return &schema{Ref: "#/components/schemas/" + name} }

@@ -7,13 +7,7 @@ import "shoal/tensor"
 func (b *builder) exampleRequest(signatures []*tensor.Signature) *schema {
 	var all []*schema
 	for _, sig := range signatures {
-		name := &schema{Type: "string", Const: sig.Name}
-		required := []string{"examples"}
-		if sig.Name == defaultSignature {
-			name = &schema{Type: "string", Enum: []string{defaultSignature, ""}}
-		} else {
-			required = append(required, "signature_name")
-		}
+		name, required := nameOf(sig, "examples")
 		one := b.tfExample(sig)
 		context := *one // features that the examples share: none of them is required here
 		context.Required = nil

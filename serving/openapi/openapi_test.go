@@ -190,7 +190,7 @@ func TestReferences(t *testing.T) {
 		Outputs: []tensor.Spec{floats("scores", -1, 2)}, Features: []tensor.Feature{{Name: "age", DType: tensor.Int64, Shape: tensor.Shape{1}}}}
 	core.load("m", 1, []string{"a/b"}, signature("serving_default", texts("x", -1), floats("z", -1, 2)), classify)
 	core.load("m ", 1, nil, signature("serving_default", floats("x", -1)))
-	_, _, body := ask(t, New(Options{Core: core, Pages: []Page{{Path: "/readyz"}, {Path: "/metrics", Types: []string{contentText}}}}), "GET", Path, "")
+	_, _, body := ask(t, New(Options{Core: core, Pages: []Page{{Path: "/readyz"}, {Path: "/metrics", Types: []string{"text/plain"}}}}), "GET", Path, "")
 	doc := read(t, body)
 	have := map[string]bool{}
 	for name, s := range doc.Components.Schemas {

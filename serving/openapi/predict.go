@@ -70,14 +70,16 @@ func rows(sig *tensor.Signature) (n int64, ok bool) {
 
 // request is an object with the values under one of the two keys.
 func request(sig *tensor.Signature, key, other string, values *schema) *schema {
-	name := &schema{Type: "string", Const: sig.Name}
-	required := []string{key}
-	if sig.Name == defaultSignature {
-		name = &schema{Type: "string", Enum: []string{defaultSignature, ""}}
-	} else {
-		required = append(required, "signature_name")
-	}
+	name, required := nameOf(sig, key)
 	return object(map[string]*schema{"signature_name": name, key: values, other: never()}, required...)
+}
+
+// nameOf is the schema of signature_name, and what a request must have: other signatures than the default one have to be named.
+func nameOf(sig *tensor.Signature, key string) (name *schema, required []string) {
+	if sig.Name == defaultSignature {
+		return &schema{Type: "string", Enum: []string{defaultSignature, ""}}, []string{key}
+	}
+	return &schema{Type: "string", Const: sig.Name}, []string{key, "signature_name"}
 }
 
 // rowRequest lists rows that are all objects or, of a single input, all plain values.
