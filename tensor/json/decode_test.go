@@ -18,9 +18,17 @@ func always(sig *tensor.Signature) Resolve {
 	return func(string) (*tensor.Signature, error) { return sig, nil }
 }
 
+// decodeFast is the fast path alone; nil where it gave up.
+func decodeFast(body []byte, resolve Resolve, a *tensor.Arena) *PredictRequest {
+	f := fasts.Get().(*fast)
+	defer f.release()
+	f.body, f.arena, f.lookup.resolve = body, a, resolve
+	return f.decode()
+}
+
 // both decodes a body on either path; the fast one may give up.
 func both(body []byte, sig *tensor.Signature, a *tensor.Arena) (fast, exact *PredictRequest, err error) {
-	fast = decodeFast(body, &lookup{resolve: always(sig)}, a)
+	fast = decodeFast(body, always(sig), a)
 	exact, err = decodeExact(body, &lookup{resolve: always(sig)}, a)
 	return fast, exact, err
 }

@@ -2,6 +2,7 @@ package json
 
 import (
 	"slices"
+	"sync"
 
 	"shoal/tensor"
 )
@@ -11,7 +12,7 @@ import (
 // same result.
 type fast struct {
 	body    []byte
-	lookup  *lookup
+	lookup  lookup
 	name    string // signature_name, once known
 	named   bool
 	sig     *tensor.Signature
@@ -25,9 +26,17 @@ type fast struct {
 	tail    [2 * window]byte
 }
 
-// decodeFast returns nil where it gave up.
-func decodeFast(body []byte, l *lookup, a *tensor.Arena) *PredictRequest {
-	f := &fast{body: body, lookup: l, arena: a}
+var fasts = sync.Pool{New: func() any { return new(fast) }}
+
+// release gives the decoder back, with the memory of its lists.
+func (f *fast) release() {
+	clear(f.targets)
+	*f = fast{targets: f.targets[:0], nests: f.nests[:0]}
+	fasts.Put(f)
+}
+
+// decode returns nil where it gave up.
+func (f *fast) decode() *PredictRequest {
 	if !f.document() {
 		return nil
 	}
@@ -40,7 +49,7 @@ func decodeFast(body []byte, l *lookup, a *tensor.Arena) *PredictRequest {
 	if !f.found {
 		return nil
 	}
-	inputs := make([]tensor.Tensor, len(f.targets))
+	inputs := f.arena.Tensors(len(f.targets))
 	for i := range f.targets {
 		inputs[i] = f.targets[i].tensor()
 	}
@@ -147,10 +156,10 @@ func (f *fast) values(i int, format Format) (int, bool) {
 		return 0, false
 	}
 	f.sig = sig
-	f.targets = newTargets(sig, f.arena)
-	f.nests = make([]nest, len(sig.Inputs))
-	for k := range f.nests {
-		f.nests[k].rank = -1
+	f.targets, f.nests = f.targets[:0], f.nests[:0]
+	for k := range sig.Inputs {
+		f.targets = append(f.targets, target{spec: &sig.Inputs[k], arena: f.arena})
+		f.nests = append(f.nests, nest{rank: -1})
 	}
 	plain := !f.objectFollows(i, format)
 	switch {
@@ -158,7 +167,7 @@ func (f *fast) values(i int, format Format) (int, bool) {
 		return 0, false
 	case plain:
 		i, ok := f.value(0, i)
-		shape := f.nests[0].shape()
+		shape := f.arena.Shape(f.nests[0].sizes())
 		f.targets[0].shape = shape
 		return i, ok && (format == Column || len(shape) > 0 && shape[0] > 0)
 	case format == Row:
@@ -166,7 +175,7 @@ func (f *fast) values(i int, format Format) (int, bool) {
 	}
 	i, seen, ok := f.object(i, true)
 	for k := range f.targets {
-		f.targets[k].shape = f.nests[k].shape()
+		f.targets[k].shape = f.arena.Shape(f.nests[k].sizes())
 	}
 	return i, ok && seen == 1<<len(f.targets)-1
 }
@@ -188,7 +197,7 @@ func (f *fast) rowObjects(i int) (int, bool) {
 		case ',':
 		case ']':
 			for k := range f.targets {
-				f.targets[k].shape = slices.Insert(f.nests[k].shape(), 0, rows)
+				f.targets[k].shape = f.arena.Shape(slices.Insert(f.nests[k].sizes(), 0, rows))
 			}
 			return i + 1, true
 		default:

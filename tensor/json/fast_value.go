@@ -7,16 +7,13 @@ const fastRank = 16
 
 // nest is how a value nests: the size of the lists at each level, fixed by the first list of the level.
 type nest struct {
-	rank  int // -1 until the first scalar or empty list
-	dims  [fastRank]int64
-	known int // levels whose size is known lie at the inner end: dims[known:rank]
+	rank  int                 // -1 until the first scalar or empty list
+	dims  [fastRank + 1]int64 // one more than it takes, for the rows
+	known int                 // levels whose size is known lie at the inner end: dims[known:rank]
 }
 
-func (n *nest) shape() tensor.Shape {
-	shape := make(tensor.Shape, max(n.rank, 0), fastRank+1)
-	copy(shape, n.dims[:])
-	return shape
-}
+// sizes is the value's shape, in the nest's own memory.
+func (n *nest) sizes() tensor.Shape { return n.dims[:max(n.rank, 0)] }
 
 // leaf notes that scalars stand at this level.
 func (n *nest) leaf(level int) bool {

@@ -26,7 +26,7 @@ func decodeOne(t testing.TB, dtype tensor.DType, number string, exactly bool) te
 		}
 		return req.Inputs[0]
 	}
-	req := decodeFast(body, &l, arena)
+	req := decodeFast(body, l.resolve, arena)
 	if req == nil {
 		t.Fatalf("%s: the fast path gave up", number)
 	}

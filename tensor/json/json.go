@@ -44,11 +44,13 @@ const maxRank = 254
 
 // DecodePredict decodes the body of a predict request.
 func DecodePredict(body []byte, resolve Resolve, a *tensor.Arena) (*PredictRequest, error) {
-	l := lookup{resolve: resolve}
-	if req := decodeFast(body, &l, a); req != nil {
+	f := fasts.Get().(*fast)
+	defer f.release()
+	f.body, f.arena, f.lookup.resolve = body, a, resolve
+	if req := f.decode(); req != nil {
 		return req, nil
 	}
-	return decodeExact(body, &l, a)
+	return decodeExact(body, &f.lookup, a)
 }
 
 // lookup remembers what Resolve said, so that the exact path does not ask again for what the fast path knows.
