@@ -63,6 +63,9 @@ func (s *suite) endToEnd(ctx context.Context) error {
 	if err := s.offline(ctx, shoal, loop); err != nil {
 		return err
 	}
+	if err := s.server(ctx, shoal, one); err != nil {
+		return err
+	}
 	return s.manyInstances(ctx, shoal)
 }
 
