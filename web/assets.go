@@ -9,10 +9,11 @@ import (
 	"path"
 
 	"github.com/gofiber/fiber/v2"
+
+	"shoal/web/uplot"
 )
 
-// assets are the page's files as a browser gets them; nothing builds them. uplot.js and uplot.css are uPlot 1.6.32, a chart
-// library under the MIT licence, which lies beside them.
+// assets are the page's own files as a browser gets them; nothing builds them.
 //
 //go:embed assets
 var assets embed.FS
@@ -31,6 +32,9 @@ func (p *Page) Paths() map[string]fiber.Handler {
 	paths := map[string]fiber.Handler{
 		"/status/events": guard(p.events),
 		"/status/model":  guard(p.model),
+	}
+	for name, content := range map[string][]byte{"uplot.js": uplot.JS, "uplot.css": uplot.CSS, "uplot.LICENSE.txt": uplot.License} {
+		paths["/status/assets/"+name] = guard(file(name, content))
 	}
 	files, err := fs.ReadDir(assets, "assets")
 	if err != nil {

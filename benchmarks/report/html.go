@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"shoal/benchmarks/load"
+	"shoal/web/uplot"
 )
 
 //go:embed assets
@@ -48,8 +49,9 @@ var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"css": func(name string) template.CSS { return template.CSS(asset(name)) },
 	"js":  func(name string) template.JS { return template.JS(asset(name)) },
 	"chartLibrary": func() template.JS { // with its licence, which asks to stay with it
-		return template.JS("/*! uPlot 1.6.32\n" + asset("uPlot.LICENSE") + "*/\n" + asset("uPlot.min.js"))
+		return template.JS("/*! uPlot\n" + string(uplot.License) + "*/\n" + string(uplot.JS))
 	},
+	"chartStyle": func() template.CSS { return template.CSS(uplot.CSS) },
 	"data": func(d *Document) (template.JS, error) {
 		b, err := json.Marshal(d) // which escapes <, > and &: nothing ends the script element early
 		return template.JS(b), err
