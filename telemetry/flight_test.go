@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"shoal/batcher"
+	"shoal/internal/testlog"
 )
 
 // TestSlowBatchesLeaveATrace: a batch over its budget does, one below does not, and of many in a short time only the first.
@@ -26,7 +26,7 @@ func TestSlowBatchesLeaveATrace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var log lockedBuffer
+	var log testlog.Log
 	tel, err := New(t.Context(), Options{
 		Logger:      slog.New(slog.NewTextHandler(&log, nil)),
 		SlowBatches: SlowBatches{Budget: 100 * time.Millisecond, Dir: dir, Files: 2},
@@ -88,28 +88,4 @@ func TestSlowBatchesNeedADirectory(t *testing.T) {
 	if _, err := New(t.Context(), Options{SlowBatches: SlowBatches{Budget: 1, Dir: file, Files: 1}}); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("%v", err)
 	}
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) Read(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Read(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -6,13 +6,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"shoal/internal/testlog"
 )
 
 // TestRejectionsAreLoggedSparingly: the first at once, then the number of the others every ten seconds, and what is left at
 // the end, for each model and reason on its own.
 func TestRejectionsAreLoggedSparingly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log testlog.Log
 		r := rejections{log: slog.New(slog.NewJSONHandler(&log, nil))}
 		type line struct {
 			model, reason string

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,10 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"shoal/internal/testlog"
 )
 
 // The tests of this package start the real server as a process of its own, on real models, and talk to it over sockets.
@@ -63,33 +63,16 @@ type server struct {
 	cmd  *exec.Cmd
 	url  string // of REST, without a path
 	grpc string // host:port
-	log  *logBuffer
+	log  *testlog.Log
 	done chan struct{}
 	err  error // of Wait, once done is closed
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // launch starts the server on free ports and does not wait for readiness.
 func launch(t testing.TB, args ...string) *server {
 	t.Helper()
 	rest, rpc := freePort(t), freePort(t)
-	s := &server{t: t, url: "http://127.0.0.1:" + rest, grpc: "127.0.0.1:" + rpc, log: new(logBuffer), done: make(chan struct{})}
+	s := &server{t: t, url: "http://127.0.0.1:" + rest, grpc: "127.0.0.1:" + rpc, log: new(testlog.Log), done: make(chan struct{})}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--rest_api_port=" + rest, "--port=" + rpc}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

@@ -1,11 +1,9 @@
 package bundle
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,6 +19,7 @@ import (
 	"shoal/batcher"
 	"shoal/devices"
 	"shoal/devices/fake"
+	"shoal/internal/testlog"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -33,33 +32,16 @@ type harbour struct {
 	manager *fake.Manager
 	gpus    []*devices.Device
 	options Options
-	log     *lines
+	log     *testlog.Log
 
 	mu     sync.Mutex
 	broken map[string]bool // devices on which every run fails
 	ran    map[string]int  // rows, by device
 }
 
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func newHarbour(t *testing.T, n int, groups string) *harbour {
 	t.Helper()
-	h := &harbour{t: t, gpus: fake.GPUs(n), log: new(lines), broken: make(map[string]bool), ran: make(map[string]int)}
+	h := &harbour{t: t, gpus: fake.GPUs(n), log: new(testlog.Log), broken: make(map[string]bool), ran: make(map[string]int)}
 	h.manager = fake.New(h.gpus...)
 	inv := devices.Discover(devices.Options{Manager: h.manager, Environment: func(string) (string, bool) { return "", false }})
 	selection, err := inv.Select("gpu")
@@ -73,7 +55,7 @@ func newHarbour(t *testing.T, n int, groups string) *harbour {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logger := slog.New(slog.NewTextHandler(h.log, nil))
+	logger := h.log.Logger()
 	h.fleet = devices.NewFleet(h.manager, selection, g, devices.WatchOptions{
 		Every: 5 * time.Millisecond, Retry: 20 * time.Millisecond, MaxRetry: 40 * time.Millisecond, Logger: logger,
 	})

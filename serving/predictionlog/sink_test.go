@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"shoal/internal/testlog"
 )
 
 func sized(n int) (values []float32) { return make([]float32, n) }
@@ -65,8 +67,8 @@ func TestManyRecordsAreWrittenAtOnce(t *testing.T) {
 func TestFullQueue(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "x")
 	synctest.Test(t, func(t *testing.T) {
-		var said journal
-		o := Options{QueueRecords: 3, QueueBytes: 4000, Logger: said.logger()}.withDefaults()
+		var said testlog.Log
+		o := Options{QueueRecords: 3, QueueBytes: 4000, Logger: said.Logger()}.withDefaults()
 		s := newSink(stemOf(prefix), o)
 		add := func(n int) codes.Code {
 			x := floats(sized(n)...)
@@ -79,7 +81,7 @@ func TestFullQueue(t *testing.T) {
 		}
 		told := func(lines int, last string) {
 			t.Helper()
-			got := said.lines("were not logged")
+			got := said.Lines("were not logged")
 			if len(got) != lines || !strings.Contains(got[lines-1], last) {
 				t.Errorf("said %q", got)
 			}
@@ -139,7 +141,7 @@ func TestRotation(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) { // in which the clock stands still: names stay apart and in order all the same
 		chunk := strings.Repeat("r", 40)
-		f := files{stem: stemOf(dir + "/x"), limit: 100, keep: 3, log: new(journal).logger()}
+		f := files{stem: stemOf(dir + "/x"), limit: 100, keep: 3, log: new(testlog.Log).Logger()}
 		for i := range 9 {
 			if err := f.write([]byte(chunk + string(rune('0'+i)))); err != nil {
 				t.Fatal(err)
@@ -179,8 +181,8 @@ func TestRotation(t *testing.T) {
 func TestUnwritable(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
 	synctest.Test(t, func(t *testing.T) {
-		var said journal
-		logs := openLogs(t, Options{Logger: said.logger()}, configs{"m": config(dir+"/x", 1)})
+		var said testlog.Log
+		logs := openLogs(t, Options{Logger: said.Logger()}, configs{"m": config(dir+"/x", 1)})
 		write := func(v float32) {
 			predict(logs, "m", v)
 			time.Sleep(time.Second)
@@ -199,10 +201,10 @@ func TestUnwritable(t *testing.T) {
 		if got := values(contents(t, dir+"/*")); !slices.Equal(got, []string{"3"}) {
 			t.Errorf("the file has %q", got)
 		}
-		if got := said.lines("cannot be written"); len(got) != 1 || !strings.Contains(got[0], "requests=1") {
+		if got := said.Lines("cannot be written"); len(got) != 1 || !strings.Contains(got[0], "requests=1") {
 			t.Errorf("said %q", got)
 		}
-		if got := said.lines("more requests were not logged"); len(got) != 1 || !strings.Contains(got[0], "requests=1") {
+		if got := said.Lines("more requests were not logged"); len(got) != 1 || !strings.Contains(got[0], "requests=1") {
 			t.Errorf("said %q", got)
 		}
 	})
@@ -211,7 +213,7 @@ func TestUnwritable(t *testing.T) {
 // TestHalfWritten: what a failed write leaves is cut off, and the next one begins a new file.
 func TestHalfWritten(t *testing.T) {
 	dir := t.TempDir()
-	f := files{stem: stemOf(dir + "/x"), limit: 1000, keep: 3, log: new(journal).logger()}
+	f := files{stem: stemOf(dir + "/x"), limit: 1000, keep: 3, log: new(testlog.Log).Logger()}
 	defer f.close()
 	if err := f.write([]byte("whole")); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/internal/testlog"
 	"shoal/serving/predictionlog/tfrecord"
 	"shoal/tensor"
 )
@@ -61,8 +62,8 @@ func TestWarmUp(t *testing.T) {
 	}
 	for _, iterations := range []int{0, 3} {
 		var servable fake
-		var said journal
-		n, err := WarmUp(t.Context(), warmUpDir(t, file), &servable, WarmUpOptions{Iterations: iterations, Logger: said.logger()})
+		var said testlog.Log
+		n, err := WarmUp(t.Context(), warmUpDir(t, file), &servable, WarmUpOptions{Iterations: iterations, Logger: said.Logger()})
 		if err != nil || n != 5 {
 			t.Fatalf("%d records, %v", n, err)
 		}
@@ -78,7 +79,7 @@ func TestWarmUp(t *testing.T) {
 		if got := matching(servable.runs[:repeated], want[0]); len(got) != repeated {
 			t.Errorf("the first record did not run first: %q", servable.runs)
 		}
-		if len(said.lines("requests=5")) != 1 {
+		if len(said.Lines("requests=5")) != 1 {
 			t.Error("nothing was said about it")
 		}
 	}
