@@ -78,9 +78,6 @@ func (t Throttle) Reasons() []string {
 	return names
 }
 
-// ThrottleReasons names every reason there is, for metrics that have one series for each.
-func ThrottleReasons() []string { return reasons[:len(reasons):len(reasons)] }
-
 func (t Throttle) String() string { return strings.Join(t.Reasons(), ",") }
 
 // MarshalJSON writes the list of reasons.

@@ -24,8 +24,5 @@ func New(answer []byte, maxBody int) *Server {
 	return &Server{app: app}
 }
 
-// Serve answers on l until Shutdown.
+// Serve answers on l until that is closed.
 func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
-
-// Shutdown ends Serve.
-func (s *Server) Shutdown() error { return s.app.Shutdown() }

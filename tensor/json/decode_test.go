@@ -20,9 +20,8 @@ func always(sig *tensor.Signature) Resolve {
 
 // decodeFast is the fast path alone; nil where it gave up.
 func decodeFast(body []byte, resolve Resolve, a *tensor.Arena) *PredictRequest {
-	f := fasts.Get().(*fast)
+	f := newFast(body, resolve, a)
 	defer f.release()
-	f.body, f.arena, f.lookup.resolve = body, a, resolve
 	return f.decode()
 }
 

@@ -28,6 +28,13 @@ type fast struct {
 
 var fasts = sync.Pool{New: func() any { return new(fast) }}
 
+// newFast is a decoder for one body. Release it.
+func newFast(body []byte, resolve Resolve, a *tensor.Arena) *fast {
+	f := fasts.Get().(*fast)
+	f.body, f.arena, f.lookup.resolve = body, a, resolve
+	return f
+}
+
 // release gives the decoder back, with the memory of its lists.
 func (f *fast) release() {
 	clear(f.targets)

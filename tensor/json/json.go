@@ -44,9 +44,8 @@ const maxRank = 254
 
 // DecodePredict decodes the body of a predict request.
 func DecodePredict(body []byte, resolve Resolve, a *tensor.Arena) (*PredictRequest, error) {
-	f := fasts.Get().(*fast)
+	f := newFast(body, resolve, a)
 	defer f.release()
-	f.body, f.arena, f.lookup.resolve = body, a, resolve
 	if req := f.decode(); req != nil {
 		return req, nil
 	}
