@@ -50,6 +50,7 @@ var benchmarks = []struct {
 	{"float32/0.xxx", tensor.Float32, matrix(64, 128, ",", func(r *rand.Rand) string { return fmt.Sprintf("%.3f", r.Float64()) })},
 	{"float32/bytes", tensor.Float32, matrix(64, 128, ",", byteValue)},
 	{"float32/one-row", tensor.Float32, matrix(1, 128, ",", shortest)},
+	{"float32/pixels", tensor.Float32, matrix(2048, 3, ",", func(r *rand.Rand) string { return strconv.FormatFloat(float64(r.IntN(256))/255, 'g', -1, 32) })},
 	{"float64/17-digits", tensor.Float64, matrix(64, 128, ",", digits17)},
 	{"int32/bytes", tensor.Int32, matrix(64, 128, ",", byteValue)},
 	{"int64/19-digits", tensor.Int64, matrix(64, 128, ",", func(r *rand.Rand) string { return strconv.FormatInt(int64(r.Uint64()), 10) })},

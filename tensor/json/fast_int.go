@@ -1,10 +1,10 @@
 package json
 
 // parseInts decodes integers into dst until one of the reasons to stop. One that T cannot hold is odd.
-func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](b []byte, i int, dst []T) (n, end int, why stop) {
+func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop) {
 	for ; n < len(dst); n++ {
 		if len(b)-i < window {
-			return n, i, stopEnd
+			return n, i, r, stopEnd
 		}
 		w := (*[window]byte)(b[i:])
 		k := 0
@@ -14,13 +14,13 @@ func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 		sign := k
 		c := w[k] - '0'
 		if c > 9 {
-			return n, i, stopOdd
+			return n, i, r, stopOdd
 		}
 		m := uint64(c)
 		k++
 		for d := w[k] - '0'; d <= 9; d = w[k] - '0' {
 			if m == 0 || k > 18+sign { // a leading zero, or too long for 64 bits
-				return n, i, stopOdd
+				return n, i, r, stopOdd
 			}
 			m = m*10 + uint64(d)
 			k++
@@ -29,30 +29,40 @@ func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 		if sign != 0 {
 			v = -v
 			if v > 0 || m > 1<<63 || uint64(-int64(v)) != m {
-				return n, i, stopOdd
+				return n, i, r, stopOdd
 			}
 		} else if v < 0 || uint64(v) != m {
-			return n, i, stopOdd
+			return n, i, r, stopOdd
 		}
 		dst[n] = v
 
 		i += k
+		r.left--
 		switch {
 		case w[k] == ',' && w[k+1] == ' ':
 			i += 2
 		case w[k] == ',':
 			i++
+		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == '[':
+			i += 3
+			r.left = r.size
+			r.done++
+		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == ' ' && w[k+3] == '[':
+			i += 4
+			r.left = r.size
+			r.done++
 		case w[k] == ']':
-			return n + 1, i + 1, stopDone
+			return n + 1, i + 1, r, stopDone
 		default:
 			next, done, ok := separator(b, i)
 			if !ok { // a fraction, an exponent, …
-				return n, i - k, stopOdd
+				r.left++
+				return n, i - k, r, stopOdd
 			}
 			if i = next; done {
-				return n + 1, i, stopDone
+				return n + 1, i, r, stopDone
 			}
 		}
 	}
-	return n, i, stopFull
+	return n, i, r, stopFull
 }

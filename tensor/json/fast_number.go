@@ -21,32 +21,45 @@ const (
 	stopOdd              // a number (or something else) that needs a closer look
 )
 
-// numbers decodes the numbers from i up to the end of their list.
+// rows is where a loop over numbers is among the innermost lists, which mostly are of one size: it goes on from the end of
+// one to the beginning of the next, and counts those that it has left behind.
+type rows struct {
+	size int // of each; 0: not known, and the loop ends with the list
+	left int // numbers that the list at hand still needs; of no meaning where the size is not known
+	done int // lists behind it
+}
+
+// numbers decodes the numbers from i up to the end of their list, and of the lists of the same size that follow it directly.
+// It returns how many lists that is besides the last one.
 func numbers[T any](
-	f *fast, t *target, i int, parse func(b []byte, i int, dst []T) (n, end int, why stop)) (int, bool) {
-	size := t.spec.DType.Size()
+	f *fast, t *target, i, size int, parse func(b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop)) (end, lists int, ok bool) {
+	width := t.spec.DType.Size()
+	r := rows{size: size, left: size}
 	for {
-		f.room(t, i, size)
+		f.room(t, i, width)
 		used := len(t.data)
 		free := elementsOf[T](t.data[used:cap(t.data)])
-		n, end, why := parse(f.body, i, free)
+		var n int
+		var why stop
+		n, i, r, why = parse(f.body, i, free, r)
 		if why == stopEnd { // go on in a copy with room behind it
 			clear(f.tail[:])
-			copy(f.tail[:window], f.body[end:])
-			more, behind, reason := parse(f.tail[:], 0, free[n:])
-			n, end, why = n+more, end+behind, reason
+			copy(f.tail[:window], f.body[i:])
+			var more, behind int
+			more, behind, r, why = parse(f.tail[:], 0, free[n:], r)
+			n, i = n+more, i+behind
 		}
-		t.data = t.data[:used+n*size]
-		i = end
+		t.data = t.data[:used+n*width]
 		switch why {
 		case stopDone:
-			return i, true
+			return i, r.done, true
 		case stopFull:
 			continue
 		}
 		if i, why = f.oddNumber(t, i); why != stopFull {
-			return i, why == stopDone
+			return i, r.done, why == stopDone
 		}
+		r.left--
 	}
 }
 
@@ -69,9 +82,11 @@ func (f *fast) oddNumber(t *target, i int) (int, stop) {
 	return 0, stopOdd
 }
 
-// digits8 is how many of the eight bytes, from the lowest on, are ASCII digits.
+// zeros8 is eight ASCII zeros.
+const zeros8 = 0x3030303030303030
+
+// digits8 is how many of the eight bytes, from the lowest on, are ASCII digits; zeros8 was taken off them.
 func digits8(x uint64) int {
-	x ^= 0x3030303030303030
 	return bits.TrailingZeros64(((x+0x7676767676767676)|x)&0x8080808080808080) >> 3
 }
 
@@ -93,55 +108,60 @@ var powers10, mostBefore = func() (p, m [20]uint64) {
 	return p, m
 }()
 
+// signs is what the absolute value is multiplied with.
+var signs = [2]float64{1, -1}
+
 // parseFloats decodes numbers into dst until one of the reasons to stop.
-func parseFloats[T float32 | float64](b []byte, i int, dst []T) (n, end int, why stop) {
+//
+// The signs and lengths of numbers cannot be foreseen, and a branch that the processor guesses wrong costs as much as all the
+// arithmetic: what depends on them is computed for up to 16 digits behind the point without a branch.
+func parseFloats[T float32 | float64](b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop) {
 	for ; n < len(dst); n++ {
 		if len(b)-i < window {
-			return n, i, stopEnd
+			return n, i, r, stopEnd
 		}
 		w := (*[window]byte)(b[i:])
-		k := 0
+		sign := 0
 		if w[0] == '-' {
-			k = 1
+			sign = 1
 		}
-		sign := k
-		c := w[k] - '0'
-		if c > 9 {
-			return n, i, stopOdd
+		m := uint64(w[sign] - '0')
+		if m > 9 {
+			return n, i, r, stopOdd
 		}
-		m := uint64(c)
-		k++
+		k := sign + 1
 		for d := w[k] - '0'; d <= 9; d = w[k] - '0' {
 			if m == 0 || k > 18+sign { // a leading zero, or too long for 64 bits
-				return n, i, stopOdd
+				return n, i, r, stopOdd
 			}
 			m = m*10 + uint64(d)
 			k++
 		}
 		exponent := 0
 		if w[k] == '.' {
+			whole := k - sign
 			k++
-			from := k
-			x := binary.LittleEndian.Uint64(w[k : k+8])
-			count := digits8(x)
-			if count == 0 {
-				return n, i, stopOdd
+			x := binary.LittleEndian.Uint64(w[k:k+8]) ^ zeros8
+			y := binary.LittleEndian.Uint64(w[k+8:k+16]) ^ zeros8
+			first := digits8(x)
+			second := digits8(y) & -(first >> 3) // none unless the first eight bytes are digits
+			count := first + second
+			if count == 0 || whole+count > 19 && m != 0 {
+				return n, i, r, stopOdd
 			}
-			for count == 8 {
-				if m > mostBefore[8] || k > window-24 {
-					return n, i, stopOdd
-				}
-				m = m*1e8 + value8(x^0x3030303030303030)
-				k += 8
-				x = binary.LittleEndian.Uint64(w[k : k+8])
-				count = digits8(x)
-			}
-			if m > mostBefore[count&7] {
-				return n, i, stopOdd
-			}
-			m = m*powers10[count&7] + value8((x^0x3030303030303030)<<(64-8*count))
+			m = m*powers10[count] + value8(x<<(64-8*first))*powers10[second] + value8(y<<(64-8*second))
 			k += count
-			exponent = from - k
+			if count == 16 { // a third time, as float64s need it
+				z := binary.LittleEndian.Uint64(w[k:k+8]) ^ zeros8
+				third := digits8(z)
+				if m > mostBefore[third] || third == 8 {
+					return n, i, r, stopOdd
+				}
+				m = m*powers10[third] + value8(z<<(64-8*third))
+				k += third
+				count += third
+			}
+			exponent = -count
 		}
 		if w[k]|0x20 == 'e' {
 			k++
@@ -155,7 +175,7 @@ func parseFloats[T float32 | float64](b []byte, i int, dst []T) (n, end int, why
 				k++
 			}
 			if k == from || k > from+3 || e > 250 { // near the end of the range the exact path decides
-				return n, i, stopOdd
+				return n, i, r, stopOdd
 			}
 			if negative {
 				e = -e
@@ -174,30 +194,37 @@ func parseFloats[T float32 | float64](b []byte, i int, dst []T) (n, end int, why
 		if !ok {
 			v = roundSlowly[T](w[sign:k])
 		}
-		if sign != 0 {
-			v = -v
-		}
-		dst[n] = v
+		dst[n] = v * T(signs[sign])
 
 		i += k
+		r.left--
 		switch {
 		case w[k] == ',' && w[k+1] == ' ':
 			i += 2
 		case w[k] == ',':
 			i++
+		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == '[':
+			i += 3
+			r.left = r.size
+			r.done++
+		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == ' ' && w[k+3] == '[':
+			i += 4
+			r.left = r.size
+			r.done++
 		case w[k] == ']':
-			return n + 1, i + 1, stopDone
+			return n + 1, i + 1, r, stopDone
 		default:
 			next, done, ok := separator(b, i)
 			if !ok {
-				return n, i - k, stopOdd
+				r.left++
+				return n, i - k, r, stopOdd
 			}
 			if i = next; done {
-				return n + 1, i, stopDone
+				return n + 1, i, r, stopDone
 			}
 		}
 	}
-	return n, i, stopFull
+	return n, i, r, stopFull
 }
 
 // separator goes over white space and a comma, or the end of the list.

@@ -61,10 +61,18 @@ func (f *fast) value(k, i int) (int, bool) {
 			if level == 0 {
 				return f.scalar(t, i)
 			}
+			size := 0
+			if level > 1 && n.known < level {
+				size = int(n.dims[level-1])
+			}
 			before := t.len()
-			var ok bool
-			if i, ok = f.run(t, i); !ok || !n.close(level-1, int64(t.len()-before)) {
+			end, lists, ok := f.run(t, i, size)
+			if !ok || !n.close(level-1, int64(t.len()-before-lists*size)) {
 				return 0, false
+			}
+			i = end
+			if lists > 0 {
+				sizes[level-2] += int64(lists)
 			}
 		}
 		for level--; ; level-- {
@@ -85,43 +93,44 @@ func (f *fast) value(k, i int) (int, bool) {
 	}
 }
 
-// run decodes the scalars from i up to the end of their list and returns the offset behind it.
-func (f *fast) run(t *target, i int) (int, bool) {
+// run decodes the scalars from i up to the end of their list, and perhaps of some lists of the same size (0: not known) that
+// follow it directly. It returns the offset behind the last one and how many there are besides.
+func (f *fast) run(t *target, i, size int) (end, lists int, ok bool) {
 	switch t.spec.DType {
 	case tensor.Float32:
-		return numbers(f, t, i, parseFloats[float32])
+		return numbers(f, t, i, size, parseFloats[float32])
 	case tensor.Float64:
-		return numbers(f, t, i, parseFloats[float64])
+		return numbers(f, t, i, size, parseFloats[float64])
 	case tensor.Int8:
-		return numbers(f, t, i, parseInts[int8])
+		return numbers(f, t, i, size, parseInts[int8])
 	case tensor.Int16:
-		return numbers(f, t, i, parseInts[int16])
+		return numbers(f, t, i, size, parseInts[int16])
 	case tensor.Int32:
-		return numbers(f, t, i, parseInts[int32])
+		return numbers(f, t, i, size, parseInts[int32])
 	case tensor.Int64:
-		return numbers(f, t, i, parseInts[int64])
+		return numbers(f, t, i, size, parseInts[int64])
 	case tensor.Uint8:
-		return numbers(f, t, i, parseInts[uint8])
+		return numbers(f, t, i, size, parseInts[uint8])
 	case tensor.Uint16:
-		return numbers(f, t, i, parseInts[uint16])
+		return numbers(f, t, i, size, parseInts[uint16])
 	case tensor.Uint32:
-		return numbers(f, t, i, parseInts[uint32])
+		return numbers(f, t, i, size, parseInts[uint32])
 	case tensor.Uint64:
-		return numbers(f, t, i, parseInts[uint64])
+		return numbers(f, t, i, size, parseInts[uint64])
 	}
 	for {
 		end, ok := f.scalar(t, i)
 		if !ok {
-			return 0, false
+			return 0, 0, false
 		}
 		i = skipSpace(f.body, end)
 		switch peek(f.body, i) {
 		case ',':
 			i = skipSpace(f.body, i+1)
 		case ']':
-			return i + 1, true
+			return i + 1, 0, true
 		default:
-			return 0, false
+			return 0, 0, false
 		}
 	}
 }

@@ -50,11 +50,34 @@ func TestDecimals(t *testing.T) {
 	for range 20000 {
 		numbers = append(numbers, randomDecimal(r))
 	}
+	for whole := range 21 { // every length that the fast path treats in a way of its own, and some more
+		for fraction := 1; fraction < 27; fraction++ {
+			for range 4 {
+				number := "0"
+				if whole > 0 {
+					number = randomDigits(r, whole, true)
+				}
+				numbers = append(numbers, number+"."+randomDigits(r, fraction, false))
+			}
+		}
+	}
 	for _, s := range numbers {
 		for _, exactly := range []bool{true, false} {
 			checkFloat(t, s, exactly)
 		}
 	}
+}
+
+// randomDigits are n digits, the first of which is no zero where nonzero says so.
+func randomDigits(r *rand.Rand, n int, nonzero bool) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('0' + r.IntN(10))
+	}
+	if nonzero {
+		b[0] = byte('1' + r.IntN(9))
+	}
+	return string(b)
 }
 
 func checkFloat(t testing.TB, s string, exactly bool) {
