@@ -6,20 +6,22 @@ import "bytes"
 // after the other, each padded where it is smaller than the shape, then the first row of the last part again until Size rows
 // are filled. dst must be exactly that large. Not for strings.
 func (b *Batch) Gather(i int, dst []byte) {
-	esize := b.Parts[0][i].DType.Size()
-	n := 0
-	for _, part := range b.Parts {
-		t := &part[i]
-		if inner := b.inner(i); b.Rows > 0 && !t.Shape[1:].Equal(inner) {
-			n += gatherPadded(dst[n:], t.Data, t.Shape, inner, esize)
-		} else {
+	if b.Rows == 0 {
+		copy(dst, b.Parts[0][i].Data)
+		return
+	}
+	row, n := len(dst)/b.Size, 0
+	for p := range b.Parts {
+		t := &b.Parts[p][i]
+		if len(t.Data) == int(t.Shape[0])*row { // no dimension is larger than the batch's, so all of them are equal
 			n += copy(dst[n:], t.Data)
+		} else {
+			n += gatherPadded(dst[n:], t.Data, t.Shape, b.inner(i), t.DType.Size())
 		}
 	}
 	if b.Size <= b.Rows || n == len(dst) {
 		return
 	}
-	row := len(dst) / b.Size
 	last := n - int(b.Parts[len(b.Parts)-1][i].Shape[0])*row // where the last part begins
 	fill := dst[last : last+row]
 	for n < len(dst) {
