@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"shoal/tensor"
 )
 
@@ -13,20 +15,21 @@ import (
 // Shapes come from clients, so the number of queues is bounded: a queue is made on first use, kept while there is room,
 // and given up when it is empty and another is needed.
 type backlog struct {
-	cfg       *Config
-	policy    policy
-	speed     *speed
-	instances *int // in service
-	pace      pace
-	late      tail // of the alarm, in nanoseconds
-	closing   bool
-	queues    map[queueKey]*queue
-	active    []*queue // those with entries, in no order
-	alone     queue    // the entries that share no batch
-	unbatched map[*tensor.Signature]struct{}
-	entries   int
-	rows      int
-	arrivals  uint64
+	cfg        *Config
+	policy     policy
+	speed      *speed
+	instances  *int // in service
+	pace       pace
+	late       tail // of the alarm, in nanoseconds
+	lateStatus *status.Status
+	closing    bool
+	queues     map[queueKey]*queue
+	active     []*queue // those with entries, in no order
+	alone      queue    // the entries that share no batch
+	unbatched  map[*tensor.Signature]struct{}
+	entries    int
+	rows       int
+	arrivals   uint64
 }
 
 func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
@@ -34,6 +37,7 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 	switch {
 	case cfg.Objective > 0:
 		bl.policy = withinObjective(cfg.Objective, cfg)
+		bl.lateStatus = lateStatus(cfg.Objective)
 	case cfg.BatchTimeout > 0:
 		bl.policy = afterTimeout(cfg.BatchTimeout)
 	default:
@@ -44,14 +48,10 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 	bl.alone.alone = true
 }
 
-// admit puts a task at the end of its queue, or says why there is no room for it. opened is true when it did not fit
-// into a batch that was already waiting.
-func (bl *backlog) admit(t *task, shape []byte) (q *queue, opened bool, err error) {
-	if bl.rows >= bl.cfg.MaxQueuedRows {
-		return nil, false, &QueueFullError{Reason: fmt.Sprintf(
-			"currently %d rows are waiting and max_queued_rows is %d", bl.rows, bl.cfg.MaxQueuedRows)}
-	}
-	if err := bl.cfg.Memory.admit(); err != nil {
+// admit puts a task at the end of its queue, or says why there is no room for it. free is when an instance is going to be
+// idle. opened is true when the task did not fit into a batch that was already waiting.
+func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opened bool, err error) {
+	if err := bl.full(); err != nil {
 		return nil, false, err
 	}
 	q = bl.find(t, shape)
@@ -60,6 +60,11 @@ func (bl *backlog) admit(t *task, shape []byte) (q *queue, opened bool, err erro
 	}
 	if err := bl.room(q, t); err != nil {
 		return nil, false, err
+	}
+	if !q.alone {
+		if err := bl.hopeless(t.arrived, t.rows, free); err != nil {
+			return nil, false, err
+		}
 	}
 	bl.arrivals++
 	t.order = bl.arrivals
@@ -120,12 +125,11 @@ func (bl *backlog) room(q *queue, t *task) error {
 		return nil
 	}
 	if strict {
-		return &QueueFullError{Reason: fmt.Sprintf("task size is %d but scheduling capacity is only %d "+
+		return bl.noRoom(fmt.Sprintf("task size is %d but scheduling capacity is only %d "+
 			"(num_enqueued_batches=%d, max_enqueued_batches=%d, open_batch_size=%d, max_execution_batch_size=%d); raise max_enqueued_batches",
-			rows, q.room(c), q.batches, c.MaxEnqueuedBatches, q.open, size)}
+			rows, q.room(c), q.batches, c.MaxEnqueuedBatches, q.open, size))
 	}
-	return &QueueFullError{Reason: fmt.Sprintf("currently %d batches enqueued and %s is %d; raise max_enqueued_batches",
-		q.batches, what, most)}
+	return bl.noRoom(fmt.Sprintf("currently %d batches enqueued and %s is %d; raise max_enqueued_batches", q.batches, what, most))
 }
 
 func (bl *backlog) push(q *queue, t *task) (opened bool) {
@@ -168,7 +172,7 @@ func (bl *backlog) decide(q *queue, now time.Time) decision {
 	}
 	d := bl.policy(q.view(now, bl))
 	if d.shed > 0 {
-		late := &LateError{Objective: bl.cfg.Objective, After: bl.speed.drain(bl.rows, bl.cfg.MaxExecutionBatchSize, *bl.instances)}
+		late := bl.tooLate()
 		for range d.shed {
 			bl.end(q.head, late)
 		}

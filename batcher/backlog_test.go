@@ -57,7 +57,7 @@ func TestBatchesAreCounted(t *testing.T) {
 				e := column(make([]int64, 1+rnd.IntN(20))...)
 				tk := &task{sig: e.Signature, inputs: e.Inputs, arrived: now}
 				tk.rows, tk.alone = measure(e, false)
-				if _, _, err := bl.admit(tk, nil); err != nil {
+				if _, _, err := bl.admit(tk, nil, time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 				waiting = append(waiting, tk)

@@ -41,6 +41,7 @@ type Batcher struct {
 	// observer. It is the only lock of the package.
 	mu       sync.Mutex
 	backlog  backlog
+	all      []*worker
 	idle     []*worker
 	waking   int // workers that were started and have not looked at the backlog yet
 	alarm    alarm
@@ -77,8 +78,9 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 	}
 	b.alarm.ring = b.onAlarm
 	for _, x := range execs {
-		b.idle = append(b.idle, newWorker(b, x))
+		b.all = append(b.all, newWorker(b, x))
 	}
+	b.idle = slices.Clone(b.all)
 	b.service.init(b.idle)
 	return b, nil
 }
@@ -106,11 +108,8 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 		b.mu.Unlock()
 		return nil, b.reject(t, e)
 	}
-	q, opened, err := b.backlog.admit(t, shape)
+	q, opened, err := b.backlog.admit(t, shape, b.free(now))
 	if err != nil {
-		if full, ok := err.(*QueueFullError); ok {
-			full.After = b.speed.drain(b.backlog.rows, b.cfg.MaxExecutionBatchSize, b.instances)
-		}
 		b.mu.Unlock()
 		return nil, b.reject(t, err)
 	}

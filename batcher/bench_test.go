@@ -45,7 +45,7 @@ func BenchmarkDecision(b *testing.B) {
 			var buf [keySize]byte
 			admit := func(i int, now time.Time) {
 				tasks[i] = task{sig: sigA, inputs: []tensor.Tensor{{DType: tensor.Int64, Shape: tensor.Shape{1, int64(i)}}}, arrived: now, rows: 1}
-				if _, _, err := bl.admit(&tasks[i], appendShapeKey(buf[:0], tasks[i].inputs, false)); err != nil {
+				if _, _, err := bl.admit(&tasks[i], appendShapeKey(buf[:0], tasks[i].inputs, false), time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -62,7 +62,7 @@ func BenchmarkDecision(b *testing.B) {
 				items = bl.fill(items[:0], q, d.rows, now)
 				t := items[0].task
 				t.taken, t.arrived = 0, now.Add(-time.Microsecond)
-				if _, _, err := bl.admit(t, appendShapeKey(buf[:0], t.inputs, false)); err != nil {
+				if _, _, err := bl.admit(t, appendShapeKey(buf[:0], t.inputs, false), time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -50,18 +50,27 @@ var ErrLate = errors.New("the latency objective cannot be met")
 type LateError struct {
 	Objective time.Duration
 	After     time.Duration // when trying again may help, estimated from recent runs
+
+	status *status.Status // made once for many errors: refusing has to be cheap. nil: made when asked for
 }
 
-func (e *LateError) Error() string {
-	return fmt.Sprintf("the server is too busy to answer within its latency objective of %v; the request was not run "+
-		"(--latency_objective)", e.Objective)
+func lateStatus(objective time.Duration) *status.Status {
+	return status.Newf(codes.Unavailable, "the server is too busy to answer within its latency objective of %v; the request was not run "+
+		"(--latency_objective)", objective)
 }
+
+func (e *LateError) Error() string { return e.GRPCStatus().Message() }
 
 // Is makes errors.Is(err, ErrLate) true.
 func (e *LateError) Is(target error) bool { return target == ErrLate }
 
 // GRPCStatus is the error as gRPC sends it.
-func (e *LateError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, e.Error()) }
+func (e *LateError) GRPCStatus() *status.Status {
+	if e.status == nil {
+		return lateStatus(e.Objective)
+	}
+	return e.status
+}
 
 // RetryAfter is After, for servers that give their clients a hint.
 func (e *LateError) RetryAfter() time.Duration { return e.After }

@@ -14,6 +14,13 @@ type item struct {
 
 func (it item) rows() int { return it.to - it.from }
 
+func countRows(items []item) (n int) {
+	for _, it := range items {
+		n += it.rows()
+	}
+	return n
+}
+
 // fill takes up to limit rows from the head of the queue; a task that may not be cut is left for the next batch if it
 // does not fit, unless it is the first. Expired tasks are ended on the way and never run. The tasks' arenas are retained:
 // the caller who still waits holds a reference, so they are alive here.

@@ -22,14 +22,15 @@ func NewMemory(limit int64) *Memory {
 	return &Memory{limit: limit}
 }
 
-func (m *Memory) admit() error {
+// full is the reason why nothing more is accepted; empty where there is room.
+func (m *Memory) full() string {
 	if m == nil {
-		return nil
+		return ""
 	}
 	if waiting := m.waiting.Load(); waiting >= m.limit {
-		return &QueueFullError{Reason: fmt.Sprintf("currently inputs of %d bytes are waiting and max_queued_bytes is %d", waiting, m.limit)}
+		return fmt.Sprintf("currently inputs of %d bytes are waiting and max_queued_bytes is %d", waiting, m.limit)
 	}
-	return nil
+	return ""
 }
 
 func (m *Memory) add(n int64) {

@@ -35,7 +35,7 @@ func TestBytesThatWaitAreBounded(t *testing.T) {
 		other.EnsureDefaults()
 		var bl backlog
 		bl.init(&other, &speed{}, new(1))
-		if _, _, err := bl.admit(&task{sig: sigA, rows: 1}, nil); !errors.Is(err, ErrQueueFull) {
+		if _, _, err := bl.admit(&task{sig: sigA, rows: 1}, nil, time.Time{}); !errors.Is(err, ErrQueueFull) {
 			t.Errorf("another batcher that shares the bound: %v", err)
 		}
 		cancel()
@@ -57,7 +57,7 @@ func TestBytesOfInputs(t *testing.T) {
 		t.Errorf("%d", n)
 	}
 	var unbounded *Memory
-	if NewMemory(0) != unbounded || unbounded.measure(inputs) != 0 || unbounded.admit() != nil {
+	if NewMemory(0) != unbounded || unbounded.measure(inputs) != 0 || unbounded.full() != "" {
 		t.Error("no limit must bound and count nothing")
 	}
 }

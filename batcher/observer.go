@@ -52,7 +52,8 @@ type Observer interface {
 	BatchDone(BatchInfo)
 	// EntryDone is called once for each entry that was accepted.
 	EntryDone(EntryInfo)
-	// EntryRejected is called for each entry that was not: too large, queue full, deadline passed, closed.
+	// EntryRejected is called for each entry that was not: too large, queue full, deadline passed, closed. sig is nil where it
+	// was refused before it was decoded.
 	EntryRejected(sig *tensor.Signature, err error)
 	// SignatureUnbatched is called once when a signature turns out to have outputs that do not follow the batch dimension;
 	// its entries run alone from then on.

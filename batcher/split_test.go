@@ -119,7 +119,7 @@ func TestEndBetweenPieces(t *testing.T) {
 		e.Deadline = deadline
 		check = withArena(t, e)
 		tk = b.newTask(t.Context(), e, time.Now())
-		if _, _, err := b.backlog.admit(tk, nil); err != nil {
+		if _, _, err := b.backlog.admit(tk, nil, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		w, freed = b.idle[0], new(int)

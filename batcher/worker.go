@@ -20,7 +20,8 @@ type worker struct {
 	items  []item // the batch at hand
 	reason Reason
 	taken  time.Time
-	lastOK struct { // for the estimates, until mu is held next
+	until  time.Time // when the run is expected to end; guarded by Batcher.mu
+	lastOK struct {  // for the estimates, until mu is held next
 		rows int
 		run  time.Duration
 	}
@@ -125,6 +126,7 @@ func (w *worker) take(now time.Time) bool {
 		w.items = w.b.backlog.fill(w.items[:0], q, d.rows, now)
 		if len(w.items) > 0 { // else all of them had expired
 			w.reason, w.taken = d.reason, now
+			w.until = now.Add(w.b.speed.latency(w.b.cfg.sizeFor(countRows(w.items))))
 			return true
 		}
 	}

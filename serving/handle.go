@@ -1,6 +1,10 @@
 package serving
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"shoal/tensor"
+)
 
 // Handle pins a version: it is not unloaded before Release. Hold it briefly.
 type Handle struct {
@@ -21,4 +25,12 @@ func (h *Handle) Release() {
 	if h != nil && h.released.CompareAndSwap(false, true) && h.release != nil {
 		h.release()
 	}
+}
+
+// Refuses asks the servable, if it is a Refuser.
+func (h *Handle) Refuses(sig *tensor.Signature) error {
+	if r, ok := h.Servable.(Refuser); ok {
+		return r.Refuses(sig)
+	}
+	return nil
 }

@@ -25,6 +25,12 @@ type Servable interface {
 	Close()
 }
 
+// Refuser is a Servable that can tell before a request is decoded that it would be refused, whatever it holds.
+type Refuser interface {
+	// Refuses is nil, or the error that Run would return. sig is nil where it is not known yet.
+	Refuses(sig *tensor.Signature) error
+}
+
 // Loader loads one version of one model. Load is called again after an error, where retries are allowed.
 type Loader interface {
 	Load(ctx context.Context) (Servable, error)

@@ -65,7 +65,10 @@ type batchObserver struct {
 
 // series looks the series up each time: those of a version that has ended are forgotten, and a version may come back.
 func (o *batchObserver) series(sig *tensor.Signature) *batchSeries {
-	k := batchKey{o.model, o.version, sig.Name}
+	k := batchKey{model: o.model, version: o.version}
+	if sig != nil { // nil: of a request that was refused before it was decoded
+		k.signature = sig.Name
+	}
 	if s := o.t.batches.find(k); s != nil {
 		return s
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // overload is the second half of goal 5: what a request costs that is refused for the latency objective, beside one that is
-// answered. So that nearly all are refused, a thousand clients ask a model that takes 20 ms for each; what its runs cost by
+// answered. Nearly all are refused, as the model takes 20 ms for each; what its runs cost by
 // themselves is measured with one client and taken off.
 func (s *suite) overload(ctx context.Context) error {
 	slow, err := servers.Shoal(ctx, s.binary, "slow", filepath.Join(s.models, "test", "slow"),
@@ -65,7 +65,7 @@ func (w *work) refused(ctx context.Context, p *servers.Process, run, d time.Dura
 	if err != nil {
 		return 0, err
 	}
-	a, err := load.Start(ctx, t, load.Options{Clients: 1000, Duration: d, Timeout: time.Minute})
+	a, err := load.Start(ctx, t, load.Options{Clients: clients, Duration: d, Timeout: time.Minute})
 	if err != nil {
 		return 0, err
 	}

@@ -66,7 +66,10 @@ type Bundle struct {
 	report    serving.Report
 }
 
-var _ serving.Servable = (*Bundle)(nil)
+var (
+	_ serving.Servable = (*Bundle)(nil)
+	_ serving.Refuser  = (*Bundle)(nil)
+)
 
 // Signature finds a signature by key; "" stands for serving_default.
 func (b *Bundle) Signature(name string) (*tensor.Signature, bool) {
@@ -89,6 +92,9 @@ func (b *Bundle) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor
 	}
 	return b.batcher.Do(ctx, &e)
 }
+
+// Refuses implements serving.Refuser.
+func (b *Bundle) Refuses(sig *tensor.Signature) error { return b.batcher.Refuses(sig) }
 
 // Stats says how busy the version is.
 func (b *Bundle) Stats() batcher.Stats { return b.batcher.Stats() }

@@ -102,11 +102,17 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 	return sig, nil
 }
 
-// withBody calls decode with the request's body, inflated, while holding one of the decoder's slots.
+// withBody calls decode with the request's body, inflated, while holding one of the decoder's slots. A large one that would be
+// refused anyway is not decoded.
 func (c *call) withBody(decode func(body []byte) error) error {
 	body := c.http.Request.Body()
 	gzipped := isGzip(c.http.Request.Header.Peek(fasthttp.HeaderContentEncoding))
 	if gzipped || len(body) > smallBody {
+		if c.pin() == nil { // else the body is looked at first: the order of errors is part of the API
+			if err := c.handle.Refuses(nil); err != nil {
+				return err
+			}
+		}
 		if err := c.server.decoding.acquire(c.ctx, c.deadline); err != nil {
 			return err
 		}

@@ -90,6 +90,7 @@ type fakeServable struct {
 	entered    chan struct{} // where set, Run says that it has begun
 	gate       chan struct{} // where set, Run waits for it or for the end of ctx
 	err        error
+	refuses    error // before decoding
 	panics     bool
 	rows       int // where set, what the answer says ran together
 	repeat     int // where set, every row comes so many times
@@ -168,6 +169,8 @@ func (f *fakeServable) Run(ctx context.Context, sig *tensor.Signature, inputs []
 		BatchRows: max(f.rows, n), BatchSize: max(f.rows, n),
 	}, nil
 }
+
+func (f *fakeServable) Refuses(*tensor.Signature) error { return f.refuses }
 
 func (f *fakeServable) Close() {}
 

@@ -60,3 +60,25 @@ func TestDecodingIsBounded(t *testing.T) {
 		t.Error("a slot was not released")
 	}
 }
+
+// TestRefusedUndecoded: a large body that would be refused anyway is not looked at, unless there is no such model.
+func TestRefusedUndecoded(t *testing.T) {
+	core := newFakeCore()
+	core.models["half_plus_two"][2].refuses = status.Error(codes.Unavailable, "the queue is full")
+	s := start(t, Options{Core: core})
+	large := strings.Repeat(" ", smallBody) + `{"instances": `
+	for _, c := range []struct {
+		path, body string
+		code       int
+	}{
+		{predictURL, large, http.StatusServiceUnavailable},
+		{"/v1/models/half_plus_two:classify", large, http.StatusServiceUnavailable},
+		{"/v1/models/half_plus_two/versions/1:predict", large, http.StatusBadRequest},
+		{"/v1/models/nobody:predict", large, http.StatusBadRequest},
+		{predictURL, `{"instances": `, http.StatusBadRequest},
+	} {
+		if a := s.post(c.path, c.body); a.status != c.code {
+			t.Errorf("%s, %d bytes: %d %s, want %d", c.path, len(c.body), a.status, a.body, c.code)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package batcher
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"shoal/tensor"
+)
+
+// rejections counts what the observer is told.
+type rejections struct {
+	NoObserver
+	known, unknown int
+}
+
+func (r *rejections) EntryRejected(sig *tensor.Signature, _ error) {
+	if sig == nil {
+		r.unknown++
+	} else {
+		r.known++
+	}
+}
+
+// TestHopeless: behind a run of 20 ms, with batches of two rows of 10 ms each and 60 ms to answer, entries are refused at once from
+// the one on that could not be in time; those before it are answered.
+func TestHopeless(t *testing.T) {
+	cfg := Config{MaxBatchSize: 2, Objective: 60 * ms, Measured: []Timing{{1, 10 * ms}, {2, 20 * ms}}}
+	within(t, cfg, 1, nil, func(f *fake) { f.takes = 20 * ms }, func(r *rig) {
+		r.send(column(0, 0)) // runs until 20 ms
+		synctest.Wait()
+		var calls []*call
+		for i := range int64(8) { // the first two run until 40 ms, the next two until 60
+			calls = append(calls, r.send(column(i)))
+			synctest.Wait()
+			want := i >= 3
+			if got := r.Refuses(nil); errors.Is(got, ErrLate) != want {
+				t.Errorf("with %d waiting: %v", i+1, got)
+			}
+		}
+		r.wg.Wait()
+		for i, c := range calls {
+			switch late := i >= 4; {
+			case late && (!errors.Is(c.err, ErrLate) || c.took != 0):
+				t.Errorf("%d: %v after %v", i, c.err, c.took)
+			case !late && c.err != nil:
+				t.Errorf("%d: %v", i, c.err)
+			}
+		}
+		if err := r.Refuses(nil); err != nil {
+			t.Errorf("idle: %v", err)
+		}
+	})
+}
+
+// TestHopelessAreNotInTheWay: those that wait and will be given up are not counted as before a new entry.
+func TestHopelessAreNotInTheWay(t *testing.T) {
+	cfg := Config{MaxBatchSize: 1, Objective: 30 * ms, Measured: []Timing{{1, 20 * ms}}}
+	within(t, cfg, 1, nil, func(f *fake) { f.takes = 20 * ms }, func(r *rig) {
+		r.send(column(0))
+		synctest.Wait()
+		r.speed.observe(1, 10*ms)  // for a moment it looks as if
+		first := r.send(column(1)) // this could be in time
+		r.speed = speed{}
+		r.speed.observe(1, 20*ms)
+		time.Sleep(12 * ms)
+		second := r.send(column(2))
+		r.wg.Wait()
+		if !errors.Is(first.err, ErrLate) || second.err != nil {
+			t.Errorf("%v, %v", first.err, second.err)
+		}
+	})
+}
+
+// TestRefuses: the bounds on what waits, before there is an entry.
+func TestRefuses(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"rows":  {MaxBatchSize: 1, MaxQueuedRows: 2},
+		"bytes": {MaxBatchSize: 1, Memory: NewMemory(16)},
+	} {
+		within(t, cfg, 1, nil, slow, func(r *rig) {
+			seen := new(rejections)
+			r.obs = seen
+			for i := range int64(3) { // one runs, the others wait
+				if err := r.Refuses(sigA); err != nil {
+					t.Errorf("%s: %d: %v", name, i, err)
+				}
+				r.send(column(i))
+				synctest.Wait()
+			}
+			for _, sig := range []*tensor.Signature{nil, sigA} {
+				full, ok := errors.AsType[*QueueFullError](r.Refuses(sig))
+				if !ok || full.After < 0 {
+					t.Errorf("%s: %v", name, full)
+				}
+			}
+			if seen.known != 1 || seen.unknown != 1 {
+				t.Errorf("%s: the observer was told of %+v", name, seen)
+			}
+			r.wg.Wait()
+		})
+	}
+}
