@@ -65,9 +65,9 @@ func (bl *backlog) drain() time.Duration {
 	return bl.speed.drain(bl.rows, bl.cfg.MaxExecutionBatchSize, *bl.instances)
 }
 
-// hopeless refuses rows that could not be answered within the objective even if the instances, the first of which is idle at free, did
-// nothing but run what is before them in the largest batches there can be. The policy would give them up, or others in their
-// place, after they have waited.
+// hopeless refuses rows that could not be answered within the objective, nor half a batch later, even if the instances, the first of
+// which is idle at free, did nothing but run what is before them in the largest batches there can be. The policy would give them
+// up, or others in their place, after they have waited. To refuse without the half batch would cost some in a burst that passes.
 func (bl *backlog) hopeless(now time.Time, rows int, free time.Time) error {
 	objective := bl.cfg.Objective
 	if objective == 0 || !free.After(now) || bl.closing || bl.latency(rows) > objective {
@@ -79,7 +79,7 @@ func (bl *backlog) hopeless(now time.Time, rows int, free time.Time) error {
 	}
 	most := max(1, bl.speed.fit(objective, bl.cfg.MaxExecutionBatchSize, likely))
 	start := free.Add(bl.latency(most) * time.Duration(ahead/most) / time.Duration(*bl.instances))
-	if start.Add(bl.latency(min(ahead%most+rows, most))).After(now.Add(objective)) {
+	if start.Add(bl.latency(min(ahead%most+rows, most))).After(now.Add(objective + bl.latency(most)/2)) {
 		return bl.tooLate()
 	}
 	return nil

@@ -24,28 +24,27 @@ func (r *rejections) EntryRejected(sig *tensor.Signature, _ error) {
 }
 
 // TestHopeless: behind a run of 20 ms, with batches of two rows of 10 ms each and 60 ms to answer, entries are refused at once from
-// the one on that could not be in time; those before it are answered.
+// the one on that would be late by more than half a batch.
 func TestHopeless(t *testing.T) {
 	cfg := Config{MaxBatchSize: 2, Objective: 60 * ms, Measured: []Timing{{1, 10 * ms}, {2, 20 * ms}}}
 	within(t, cfg, 1, nil, func(f *fake) { f.takes = 20 * ms }, func(r *rig) {
 		r.send(column(0, 0)) // runs until 20 ms
 		synctest.Wait()
 		var calls []*call
-		for i := range int64(8) { // the first two run until 40 ms, the next two until 60
+		for i := range int64(8) { // the first two run until 40 ms, the next two until 60; the fifth would until 70
 			calls = append(calls, r.send(column(i)))
 			synctest.Wait()
-			want := i >= 3
-			if got := r.Refuses(nil); errors.Is(got, ErrLate) != want {
+			if got, want := r.Refuses(nil), i >= 4; errors.Is(got, ErrLate) != want {
 				t.Errorf("with %d waiting: %v", i+1, got)
 			}
 		}
 		r.wg.Wait()
 		for i, c := range calls {
-			switch late := i >= 4; {
-			case late && (!errors.Is(c.err, ErrLate) || c.took != 0):
-				t.Errorf("%d: %v after %v", i, c.err, c.took)
-			case !late && c.err != nil:
+			switch {
+			case i < 4 && c.err != nil:
 				t.Errorf("%d: %v", i, c.err)
+			case i >= 4 && (!errors.Is(c.err, ErrLate) || (c.took == 0) != (i > 4)):
+				t.Errorf("%d: %v after %v", i, c.err, c.took)
 			}
 		}
 		if err := r.Refuses(nil); err != nil {

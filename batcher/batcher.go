@@ -86,7 +86,8 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 }
 
 // Do queues the entry and waits for its answer, its deadline, or the end of ctx, whichever comes first; the caller is
-// let go at that moment even where the entry is being run. The entry itself may be reused when Do returns. What it
+// let go at that moment even where the entry is being run, unless it is the caller that runs it, which happens only where a
+// run takes a few milliseconds at most. The entry itself may be reused when Do returns. What it
 // points at (Inputs, their shapes and memory) belongs to Arena: after an error a run may still read it until the arena's
 // last reference is gone.
 func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
@@ -99,6 +100,7 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	shape := appendShapeKey(buf[:0], t.inputs, b.cfg.PadVariableLength)
 
 	var w *worker
+	here := false
 	b.mu.Lock()
 	if b.closing {
 		b.mu.Unlock()
@@ -120,10 +122,15 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 			b.alarm.set(d.until)
 		case b.waking == 0 || opened:
 			w = b.wake()
+			here = w.lends(t, now)
 		}
 	}
 	b.mu.Unlock()
-	b.start(w)
+	if here {
+		w.workHere()
+	} else {
+		b.start(w)
+	}
 
 	return b.await(ctx, t)
 }

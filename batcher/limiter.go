@@ -27,6 +27,9 @@ func (l *Limiter) acquire() {
 	}
 }
 
+// tryAcquire takes a place if there is one.
+func (l *Limiter) tryAcquire() bool { return l == nil || l.sem.TryAcquire(1) }
+
 func (l *Limiter) release() {
 	if l != nil {
 		l.sem.Release(1)

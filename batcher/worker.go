@@ -14,8 +14,9 @@ type worker struct {
 	limit *Limiter
 	start func() // work, made once
 
-	device string // "": all instances are alike
-	again  bool   // the batch at hand failed on another device before
+	device    string // "": all instances are alike
+	unlimited bool   // a run keeps that device busy, and no core
+	again     bool   // the batch at hand failed on another device before
 
 	items  []item // the batch at hand
 	reason Reason
@@ -38,7 +39,7 @@ func newWorker(b *Batcher, x Executor) *worker {
 	if p, ok := x.(Placed); ok {
 		w.device = p.Device()
 		if p.Unlimited() {
-			w.limit = nil
+			w.limit, w.unlimited = nil, true
 		}
 	}
 	w.start = w.work
@@ -71,44 +72,93 @@ func (b *Batcher) start(w *worker) {
 // work takes one batch after the other until none is due. The place among the runs of all batchers comes first, and only
 // then the batch: it goes on growing while the machine is busy.
 func (w *worker) work() {
-	b, limit := w.b, w.limit
 	for woken := true; ; woken = false {
-		limit.acquire()
-		w.gather()
-		now := time.Now()
-		var next *worker
-		b.mu.Lock()
-		if woken {
-			b.waking--
-		}
-		if w.lastOK.run > 0 {
-			b.speed.observe(w.lastOK.rows, w.lastOK.run)
-			w.lastOK.run = 0
-		}
-		serves := b.serves(w)
-		due := serves && w.take(now)
-		if (due || !serves) && len(b.idle) > 0 && b.waking == 0 {
-			q, _, until := b.backlog.next(now)
-			if q != nil {
-				next = b.wake()
-			} else {
-				b.alarm.set(until)
-			}
-		}
-		if !due {
-			b.rest(w)
-		}
-		b.mu.Unlock()
-		// From here on an idle worker may have been started again elsewhere and must not be touched.
-		if !due {
-			limit.release()
-			b.workers.Done()
-			b.start(next)
+		w.limit.acquire()
+		if !w.next(woken) {
 			return
 		}
-		b.start(next)
-		w.run()
-		limit.release()
+	}
+}
+
+// brief is the longest run that is left to the goroutine of a caller. It cannot be let go meanwhile.
+const brief = 2 * time.Millisecond
+
+// lends tells whether the caller who woke the worker is to run the batch, which saves waking another goroutine, mostly on another
+// processor, and being woken by it: the run has to be brief, and far from the caller's deadline. Called with mu held.
+func (w *worker) lends(t *task, now time.Time) bool {
+	expected := w.b.backlog.latency(w.b.backlog.rows)
+	return !w.unlimited && expected > 0 && expected <= brief && (t.deadline.IsZero() || t.deadline.Sub(now) > 10*brief)
+}
+
+// workHere is work in a caller's goroutine: one batch, and what comes after it is left to the pool.
+func (w *worker) workHere() {
+	if !w.limit.tryAcquire() {
+		w.b.start(w)
+		return
+	}
+	if !w.next(true) {
+		return
+	}
+	b := w.b
+	b.mu.Lock()
+	w.learn()
+	done := b.backlog.entries == 0 && len(b.service.moved) == 0
+	if done {
+		b.rest(w)
+	} else {
+		b.waking++
+	}
+	b.mu.Unlock()
+	if done {
+		b.workers.Done()
+	} else {
+		b.start(w)
+	}
+}
+
+// next takes the batch that is due, runs it and returns true, or puts the worker where it waits. It gives the limiter's place back.
+func (w *worker) next(woken bool) bool {
+	b := w.b
+	w.gather()
+	now := time.Now()
+	var other *worker
+	b.mu.Lock()
+	if woken {
+		b.waking--
+	}
+	w.learn()
+	serves := b.serves(w)
+	due := serves && w.take(now)
+	if (due || !serves) && len(b.idle) > 0 && b.waking == 0 {
+		q, _, until := b.backlog.next(now)
+		if q != nil {
+			other = b.wake()
+		} else {
+			b.alarm.set(until)
+		}
+	}
+	if !due {
+		b.rest(w)
+	}
+	b.mu.Unlock()
+	// From here on an idle worker may have been started again elsewhere and must not be touched.
+	if !due {
+		w.limit.release()
+		b.workers.Done()
+		b.start(other)
+		return false
+	}
+	b.start(other)
+	w.run()
+	w.limit.release()
+	return true
+}
+
+// learn takes the last run into the estimates. Called with mu held.
+func (w *worker) learn() {
+	if w.lastOK.run > 0 {
+		w.b.speed.observe(w.lastOK.rows, w.lastOK.run)
+		w.lastOK.run = 0
 	}
 }
 
