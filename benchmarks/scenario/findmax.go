@@ -54,6 +54,7 @@ type Search struct {
 const (
 	maxTrials   = 40
 	maxRepeats  = 3   // probes of one rate while it is not sure
+	largestStep = 0.2 // down from a rate that was met once and then not
 	lowestShare = 256 // of the guess, where the search gives up
 	overloaded  = 10  // times as many missed as are allowed
 )
@@ -97,7 +98,9 @@ func FindMax(ctx context.Context, o SearchOptions, probe Probe) (*Search, error)
 			high = middle
 		}
 	}
-	// The bisection's lower bound is the luckiest of several probes: it counts only if it is met again.
+	// The bisection's lower bound is the luckiest of several probes: it counts only if it is met again. Where it is not, the steps
+	// down grow: what disturbs a machine for a while may well be more than the precision.
+	step, found := o.Precision, low
 	for range 2 * maxRepeats {
 		met, err := try(low)
 		if err != nil {
@@ -107,9 +110,10 @@ func FindMax(ctx context.Context, o SearchOptions, probe Probe) (*Search, error)
 			s.Rate, s.Summary = low, s.Trials[len(s.Trials)-1].Summary
 			return s, nil
 		}
-		low *= 1 - o.Precision
+		low *= 1 - step
+		step = min(2*step, largestStep)
 	}
-	return s, fmt.Errorf("the rate near %.0f/s met the objective once and then did not: the server or the machine is not steady", low)
+	return s, fmt.Errorf("the rate near %.0f/s met the objective once and then did not: nor did lower ones: the server or the machine is not steady", found)
 }
 
 // bracket finds a rate that meets the objective and one that does not; low is 0 where none meets it.

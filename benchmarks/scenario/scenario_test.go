@@ -77,6 +77,25 @@ func TestFindMaxVoid(t *testing.T) {
 	}
 }
 
+// TestFindMaxDisturbed: where the machine gets slower at the end of the search, what it can do then is found, and no luckier rate.
+func TestFindMaxDisturbed(t *testing.T) {
+	calm, disturbed := 1000.0, 650.0
+	calls := 0
+	probe := func(_ context.Context, rate float64, requests int, _ uint64) (*load.Summary, error) {
+		calls++
+		capacity := calm
+		if calls > 10 {
+			capacity = disturbed
+		}
+		s := &load.Summary{Sent: uint64(requests), Good: uint64(requests)}
+		s.Late = uint64(float64(requests) * min(1, 0.01*math.Pow(rate/capacity, 12)))
+		return s, nil
+	}
+	if s := search(t, 1000, probe); s.Rate > disturbed || s.Rate < 0.7*disturbed {
+		t.Errorf("%.0f/s", s.Rate)
+	}
+}
+
 func TestFindMaxErrors(t *testing.T) {
 	broken := errors.New("broken")
 	_, err := FindMax(t.Context(), SearchOptions{Guess: 10, Objective: Objective{Quantile: 0.99}}, func(context.Context, float64, int, uint64) (*load.Summary, error) { return nil, broken })
