@@ -8,9 +8,10 @@ import (
 
 // DeviceOptions says which devices the models run on.
 type DeviceOptions struct {
-	Use         string // auto, cpu, gpu, or a list of devices
-	VirtualCPUs int    // as how many devices TensorFlow shows the CPU; 0: as one
-	GroupsFile  string // text proto InstanceGroups: where each model's instances are
+	Use           string // auto, cpu, gpu, or a list of devices
+	VirtualCPUs   int    // as how many devices TensorFlow shows the CPU; 0: as one
+	CPUScheduling string // batch or normal
+	GroupsFile    string // text proto InstanceGroups: where each model's instances are
 }
 
 // maxVirtualCPUs is far beyond any use: each is a session and a set of variables for every model.
@@ -27,12 +28,18 @@ var deviceFlags = []Flag{
 	{Name: "virtual_cpu_devices", Group: groupDevices, Own: true,
 		Help: "show the CPU to TensorFlow as this many devices, each with a copy of every model, to try things out; 0: as one",
 		bind: func(s *Server) value { return number(&s.Devices.VirtualCPUs) }},
+	{Name: "cpu_scheduling", Group: groupDevices, Own: true,
+		Help: "how Linux schedules the server's threads: batch (one that wakes does not interrupt one that computes, which gets more done) or normal",
+		bind: func(s *Server) value { return text(&s.Devices.CPUScheduling, "WORD") }},
 }
 
 // validateDevices leaves --devices itself to whoever knows what devices there are.
 func (s *Server) validateDevices(faults *Faults) {
 	if n := s.Devices.VirtualCPUs; n < 0 || n > maxVirtualCPUs {
 		faults.addf("--virtual_cpu_devices: %d must be 0 to %d", n, maxVirtualCPUs)
+	}
+	if w := s.Devices.CPUScheduling; w != "batch" && w != "normal" {
+		faults.addf("--cpu_scheduling: %q is neither batch nor normal", w)
 	}
 }
 

@@ -70,6 +70,7 @@ var known = []knownFlag{
 	{"devices", "auto", "gpu:0,2", false},
 	{"instance_groups_file", "", "groups.config", false},
 	{"virtual_cpu_devices", "0", "3", false},
+	{"cpu_scheduling", "batch", "normal", false},
 	{"status_page", "true", "false", false},
 	{"debug_address", "", "127.0.0.1:6060", false},
 	{"log_format", "text", "json", false},

@@ -152,7 +152,7 @@ func Default() *Server {
 		},
 		GRPC:       GRPCOptions{Port: 8500},
 		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
-		Devices:    DeviceOptions{Use: "auto"},
+		Devices:    DeviceOptions{Use: "auto", CPUScheduling: "batch"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto"},
 		Lifecycle: LifecycleOptions{
 			MaxLoadRetries:    5,

@@ -34,6 +34,7 @@ func TestValidate(t *testing.T) {
 		{model + "--rest_tls_cert_file=/does/not/exist --rest_tls_key_file=models.config",
 			[]string{"--rest_tls_cert_file, --rest_tls_key_file: open /does/not/exist"}},
 		{model + "--freeze_variables=some", []string{`--freeze_variables: "some" is none of auto, always, never`}},
+		{model + "--cpu_scheduling=idle", []string{`--cpu_scheduling: "idle" is neither batch nor normal`}},
 		{model + "--freeze_variables=always --prune_graphs=false", []string{"--freeze_variables=always: has no meaning with --prune_graphs=false"}},
 		{model + "--custom_op_libraries=/does/not/exist.so", []string{"--custom_op_libraries: stat /does/not/exist.so"}},
 		{model + "--log_format=xml --instances=-1 --drain_timeout=-1s --max_request_bytes=0 --num_load_threads=-1 --saved_model_tags=,",

@@ -28,9 +28,15 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
 
 	cores := spareP()
+	scheduling := cfg.Devices.CPUScheduling
+	if scheduling == "batch" {
+		if err := batchThreads(); err != nil { // it costs some throughput, and nothing else
+			scheduling = "as it was: " + err.Error()
+		}
+	}
 	defer runtime.KeepAlive(ballast())
 	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
-		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)))
+		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)), slog.String("scheduling", scheduling))
 	for _, group := range cfg.Effective() {
 		log.Info("configuration", group)
 	}
