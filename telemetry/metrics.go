@@ -49,7 +49,7 @@ var (
 	runDuration = Metric{"shoal.request.run.duration", Histogram, "s", batchLabels,
 		"Time of the run of the batch that a request was in; of requests that were answered."}
 	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", with(batchLabels, "reason"),
-		"Requests that got no place in a queue: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other."}
+		"Requests that got no place in a queue: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other; without a signature where it was refused undecoded."}
 
 	batches = Metric{"shoal.batches", Counter, "{batch}", with(batchLabels, "reason"),
 		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, due (waiting for more would make a request miss the latency objective), closing (the version is unloaded), alone (a request that is not batched), retry (finding out which request made a batch fail)."}
