@@ -1,13 +1,15 @@
 package batcher
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"shoal/tensor"
 )
 
-// worker runs batches on one instance. It lives on the pool while there is work and is in Batcher.idle otherwise; only
-// the goroutine that runs work touches it.
+// worker runs batches on one instance. It lives on the pool while there is work, or for one batch in a caller's goroutine, and is
+// in Batcher.idle otherwise; only the goroutine that runs it touches it.
 type worker struct {
 	b     *Batcher
 	exec  Executor
@@ -92,6 +94,7 @@ func (w *worker) lends(t *task, now time.Time) bool {
 
 // workHere is work in a caller's goroutine: one batch, and what comes after it is left to the pool.
 func (w *worker) workHere() {
+	defer endLoudly()
 	if !w.limit.tryAcquire() {
 		w.b.start(w)
 		return
@@ -113,6 +116,16 @@ func (w *worker) workHere() {
 		b.workers.Done()
 	} else {
 		b.start(w)
+	}
+}
+
+// endLoudly makes a panic end the process, as it does on the pool: a caller that recovers would leave an instance behind that is
+// busy for ever. What an executor panics with does not come here.
+func endLoudly() {
+	if v := recover(); v != nil {
+		stack := debug.Stack()
+		go panic(fmt.Sprintf("batcher: %v\n%s", v, stack))
+		select {}
 	}
 }
 
