@@ -43,16 +43,12 @@ func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 			i += 2
 		case w[k] == ',':
 			i++
-		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == '[':
-			i += 3
-			r.left = r.size
-			r.done++
-		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == ' ' && w[k+3] == '[':
-			i += 4
-			r.left = r.size
-			r.done++
 		case w[k] == ']':
-			return n + 1, i + 1, r, stopDone
+			skip := r.next(w, k)
+			if skip == 0 {
+				return n + 1, i + 1, r, stopDone
+			}
+			i += skip
 		default:
 			next, done, ok := separator(b, i)
 			if !ok { // a fraction, an exponent, …

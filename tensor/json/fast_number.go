@@ -29,6 +29,24 @@ type rows struct {
 	done int // lists behind it
 }
 
+// next goes from the end of a list at w[k] to the first number of a list of the same size that follows directly, and returns how many
+// bytes that is, or 0 where the list is of another size or none follows so.
+func (r *rows) next(w *[window]byte, k int) int {
+	if r.left != 0 || w[k+1] != ',' {
+		return 0
+	}
+	skip := 3
+	if w[k+2] == ' ' {
+		skip = 4
+	}
+	if w[k+skip-1] != '[' {
+		return 0
+	}
+	r.left = r.size
+	r.done++
+	return skip
+}
+
 // numbers decodes the numbers from i up to the end of their list, and of the lists of the same size that follow it directly.
 // It returns how many lists that is besides the last one.
 func numbers[T any](
@@ -203,16 +221,12 @@ func parseFloats[T float32 | float64](b []byte, i int, dst []T, r rows) (n, end 
 			i += 2
 		case w[k] == ',':
 			i++
-		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == '[':
-			i += 3
-			r.left = r.size
-			r.done++
-		case w[k] == ']' && r.left == 0 && w[k+1] == ',' && w[k+2] == ' ' && w[k+3] == '[':
-			i += 4
-			r.left = r.size
-			r.done++
 		case w[k] == ']':
-			return n + 1, i + 1, r, stopDone
+			skip := r.next(w, k)
+			if skip == 0 {
+				return n + 1, i + 1, r, stopDone
+			}
+			i += skip
 		default:
 			next, done, ok := separator(b, i)
 			if !ok {
