@@ -27,16 +27,19 @@ func (b *Batcher) Refuses(sig *tensor.Signature) error {
 	return err
 }
 
-// free is when the first instance is expected to be idle; not after now where one is. Called with mu held.
+// free is when the first instance is expected to be idle, now at the earliest; zero where one is. Called with mu held.
 func (b *Batcher) free(now time.Time) time.Time {
 	if b.cfg.Objective == 0 || len(b.idle) > 0 {
-		return now
+		return time.Time{}
 	}
 	var first time.Time
 	for _, w := range b.all {
 		if b.serves(w) && (first.IsZero() || w.until.Before(first)) {
 			first = w.until
 		}
+	}
+	if first.Before(now) { // a run takes longer than it should
+		return now
 	}
 	return first
 }
@@ -70,7 +73,7 @@ func (bl *backlog) drain() time.Duration {
 // up, or others in their place, after they have waited. To refuse without the half batch would cost some in a burst that passes.
 func (bl *backlog) hopeless(now time.Time, rows int, free time.Time) error {
 	objective := bl.cfg.Objective
-	if objective == 0 || !free.After(now) || bl.closing || bl.latency(rows) > objective {
+	if objective == 0 || free.IsZero() || bl.closing || bl.latency(rows) > objective {
 		return nil
 	}
 	ahead := bl.rows

@@ -72,6 +72,26 @@ func TestHopelessAreNotInTheWay(t *testing.T) {
 	})
 }
 
+// TestHopelessBehindALateRun: a run that takes longer than was expected does not open the queue to all that come meanwhile.
+func TestHopelessBehindALateRun(t *testing.T) {
+	cfg := Config{MaxBatchSize: 1, Objective: 30 * ms, Measured: []Timing{{1, 15 * ms}}}
+	within(t, cfg, 1, nil, func(f *fake) { f.takes = 25 * ms }, func(r *rig) {
+		r.send(column(0))
+		time.Sleep(20 * ms) // it should have ended 5 ms ago
+		var calls []*call
+		for i := range int64(6) {
+			calls = append(calls, r.send(column(i)))
+			synctest.Wait()
+		}
+		for i, c := range calls {
+			if refused := c.err != nil; refused != (i >= 2) {
+				t.Errorf("%d: %v", i, c.err)
+			}
+		}
+		r.wg.Wait()
+	})
+}
+
 // TestRefuses: the bounds on what waits, before there is an entry.
 func TestRefuses(t *testing.T) {
 	for name, cfg := range map[string]Config{

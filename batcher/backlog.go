@@ -49,7 +49,7 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 }
 
 // admit puts a task at the end of its queue, or says why there is no room for it. free is when an instance is going to be
-// idle. opened is true when the task did not fit into a batch that was already waiting.
+// idle, zero where one is. opened is true when the task did not fit into a batch that was already waiting.
 func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opened bool, err error) {
 	if err := bl.full(); err != nil {
 		return nil, false, err

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal/benchmarks/load"
@@ -11,8 +14,8 @@ import (
 )
 
 // overload is the second half of goal 5: what a request costs that is refused for the latency objective, beside one that is
-// answered. Nearly all are refused, as the model takes 20 ms for each; what its runs cost by
-// themselves is measured with one client and taken off.
+// answered. Nearly all are refused, as the model takes 20 ms for each; what its runs cost by themselves is measured with one
+// client and taken off, while the other cores are as busy: they may share their units with it.
 func (s *suite) overload(ctx context.Context) error {
 	slow, err := servers.Shoal(ctx, s.binary, "slow", filepath.Join(s.models, "test", "slow"),
 		"--max_batch_size=1", "--instances=1", "--latency_objective=30ms")
@@ -35,7 +38,11 @@ func (s *suite) overload(ctx context.Context) error {
 	}
 	var refused, served, ratio []float64
 	for range rounds {
-		run, err := w.overREST(ctx, slow, 1, s.length/2)
+		var run *measured
+		err := besides(func() (err error) {
+			run, err = w.overREST(ctx, slow, 1, s.length/2)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -53,6 +60,21 @@ func (s *suite) overload(ctx context.Context) error {
 	s.add(goal{Name: "5 CPU of a refusal, REST", Measured: fmt.Sprintf("%.1f µs", median(refused)),
 		Limit: fmt.Sprintf("%.1f µs served", median(served)), Ratio: median(ratio), AtMost: 0.5})
 	return nil
+}
+
+// besides does f while all cores but one compute.
+func besides(f func() error) error {
+	var done atomic.Bool
+	var busy sync.WaitGroup
+	for range runtime.NumCPU() - 1 {
+		busy.Go(func() {
+			for !done.Load() {
+			}
+		})
+	}
+	defer busy.Wait()
+	defer done.Store(true)
+	return f()
 }
 
 // refused is the server's processor time for each request that it refuses, where each that it answers takes run.
