@@ -29,19 +29,18 @@ type Executor interface {
 
 // Batcher is the queues and workers of one model version. It is safe for concurrent use.
 type Batcher struct {
-	cfg       Config
-	limit     *Limiter
-	obs       Observer
-	log       *slog.Logger
-	pool      pond.Pool
-	instances int
-	tasks     sync.Pool
+	cfg   Config
+	limit *Limiter
+	obs   Observer
+	log   *slog.Logger
+	pool  pond.Pool
+	all   []*worker // one for each instance
+	tasks sync.Pool
 
 	// mu guards what follows. It is held for queue operations only: never while waiting, running, or telling the
 	// observer. It is the only lock of the package.
 	mu       sync.Mutex
 	backlog  backlog
-	all      []*worker
 	idle     []*worker
 	waking   int // workers that were started and have not looked at the backlog yet
 	alarm    alarm
@@ -67,7 +66,6 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 	}
 	b := &Batcher{
 		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger,
-		instances: len(execs),
 		// A worker that has become idle may not have left the pool yet when it is started again; the queue, never
 		// longer than the number of workers, holds it for that moment.
 		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
@@ -152,7 +150,7 @@ func (b *Batcher) Close() {
 		// Everything is due now, so no worker becomes idle before all is run. The pool needs no stop of its own: its
 		// goroutines end with the workers.
 		b.workers.Wait()
-		for _, w := range slices.Concat(b.idle, b.service.parked) {
+		for _, w := range b.all {
 			w.turnstile.close()
 		}
 	})
@@ -176,7 +174,7 @@ func (b *Batcher) Stats() Stats {
 	defer b.mu.Unlock()
 	s := Stats{
 		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
-		Busy: b.instances - len(b.idle) - len(b.service.parked), Instances: b.instances,
+		Busy: len(b.all) - len(b.idle) - len(b.service.parked), Instances: len(b.all),
 		InService: b.service.left,
 	}
 	if t := b.backlog.oldest(); t != nil {

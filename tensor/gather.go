@@ -63,11 +63,8 @@ func (b *Batch) GatherStrings(i int, put func(index int, s []byte)) {
 	}
 }
 
-// inner is the shape of one row of input i as it is run.
+// inner is the shape of one row of input i as it is run, of a batch that has rows.
 func (b *Batch) inner(i int) Shape {
-	if b.Rows == 0 {
-		return nil
-	}
 	return b.Shapes[i][1:]
 }
 

@@ -113,7 +113,7 @@ func FindMax(ctx context.Context, o SearchOptions, probe Probe) (*Search, error)
 		low *= 1 - step
 		step = min(2*step, largestStep)
 	}
-	return s, fmt.Errorf("the rate near %.0f/s met the objective once and then did not: nor did lower ones: the server or the machine is not steady", found)
+	return s, fmt.Errorf("the rate near %.0f/s met the objective once and then did not, nor did lower ones: the server or the machine is not steady", found)
 }
 
 // bracket finds a rate that meets the objective and one that does not; low is 0 where none meets it.

@@ -8,12 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel's numbers of scheduling policies.
-const (
-	schedNormal = 0
-	schedBatch  = 3
-)
-
 // batchThreads puts the process's threads under SCHED_BATCH; those that they start inherit it. Requests arrive and batches end
 // all the time on threads of their own: with the normal policy each of them interrupts whatever runs, mostly a batch, which
 // costs a switch there and back and the caches' contents. Threads to which somebody gave another policy keep it.
@@ -31,8 +25,8 @@ func batchThreads() error {
 				return err
 			}
 			attr, err := unix.SchedGetAttr(id, 0)
-			if err == nil && attr.Policy == schedNormal {
-				attr.Policy = schedBatch
+			if err == nil && attr.Policy == unix.SCHED_NORMAL {
+				attr.Policy = unix.SCHED_BATCH
 				attr.Runtime = 0 // as the kernel chooses
 				if err = unix.SchedSetAttr(id, attr, 0); err == nil {
 					changed++

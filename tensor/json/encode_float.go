@@ -48,8 +48,8 @@ func appendDecimal(dst []byte, d uint64, k int) []byte {
 		return dst[:from+end]
 	case point >= n: // 1500.0
 		putDigits(w[:n], d)
-		binary.LittleEndian.PutUint64(w[n:], 0x3030303030303030)
-		binary.LittleEndian.PutUint64(w[n+8:], 0x3030303030303030)
+		binary.LittleEndian.PutUint64(w[n:], zeros8)
+		binary.LittleEndian.PutUint64(w[n+8:], zeros8)
 		w[point], w[point+1] = '.', '0'
 		return dst[:from+point+2]
 	default: // 1.5
