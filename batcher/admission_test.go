@@ -83,12 +83,12 @@ func TestHopelessBehindALateRun(t *testing.T) {
 			calls = append(calls, r.send(column(i)))
 			synctest.Wait()
 		}
+		r.wg.Wait()
 		for i, c := range calls {
-			if refused := c.err != nil; refused != (i >= 2) {
-				t.Errorf("%d: %v", i, c.err)
+			if atOnce := errors.Is(c.err, ErrLate) && c.took == 0; atOnce != (i >= 2) {
+				t.Errorf("%d: %v after %v", i, c.err, c.took)
 			}
 		}
-		r.wg.Wait()
 	})
 }
 
