@@ -49,6 +49,7 @@ type Batcher struct {
 	closing  bool
 	shutdown sync.Once
 	workers  sync.WaitGroup // those not idle
+	ended    chan struct{}  // closed when nothing runs any more, after Close
 }
 
 // New makes a batcher with one worker per executor. The executors stay the caller's: close them after Close. limit and
@@ -65,7 +66,7 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 		obs = NoObserver{}
 	}
 	b := &Batcher{
-		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger,
+		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger, ended: make(chan struct{}),
 		// A worker that has become idle may not have left the pool yet when it is started again; the queue, never
 		// longer than the number of workers, holds it for that moment.
 		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
@@ -131,29 +132,6 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	}
 
 	return b.await(ctx, t)
-}
-
-// Close refuses new entries, runs those that were accepted, and returns when nothing runs any more.
-func (b *Batcher) Close() {
-	b.shutdown.Do(func() {
-		b.mu.Lock()
-		b.closing = true
-		b.backlog.closing = true
-		b.alarm.stop()
-		var w *worker
-		if b.backlog.entries > 0 && len(b.idle) > 0 && b.waking == 0 {
-			w = b.wake()
-		}
-		b.mu.Unlock()
-		b.start(w)
-		b.alarm.rings.Wait()
-		// Everything is due now, so no worker becomes idle before all is run. The pool needs no stop of its own: its
-		// goroutines end with the workers.
-		b.workers.Wait()
-		for _, w := range b.all {
-			w.turnstile.close()
-		}
-	})
 }
 
 // Stats is what the batcher is doing at one moment.

@@ -165,6 +165,9 @@ func (m *Manager) abandoned(v *version) {
 // unload waits for the last request of a version, and closes it.
 func (m *Manager) unload(v *version, l *live) {
 	<-l.idle
+	m.mu.Lock()
+	v.unused = true
+	m.mu.Unlock()
 	turn := m.unloading.draw()
 	<-turn.granted
 	began := time.Now()

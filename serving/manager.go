@@ -73,6 +73,7 @@ type version struct {
 	started  bool               // its load was begun: nothing to do but wait
 	gaveUp   bool               // its load failed with these files
 	live     *live              // while available
+	unused   bool               // while it is unloaded: its last handle was released
 	cancel   context.CancelFunc // of its load
 	tryAgain chan struct{}      // capacity 1: its files changed while it waits to be loaded again
 }
@@ -108,7 +109,8 @@ func (m *Manager) Drain() {
 }
 
 // Close refuses new requests, cancels loads, unloads every version once its last handle is released, and waits for all
-// that. When ctx ends first the error names the versions that are still in use; they are unloaded when they can be.
+// that. When ctx ends first the error names the versions that are still in use; they are unloaded when they can be. Where only
+// loads and unloads go on, of use to nobody, there is no error.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed, m.draining = true, true
@@ -134,24 +136,37 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	default:
-		return status.Errorf(codes.DeadlineExceeded, "not unloaded in time: %s", strings.Join(m.remaining(), ", "))
 	}
+	inUse, unused := m.remaining()
+	if len(unused) > 0 {
+		m.log.Warn("left as they are, as loading or unloading them takes too long", slog.String("versions", strings.Join(unused, ", ")))
+	}
+	if len(inUse) > 0 {
+		return status.Errorf(codes.DeadlineExceeded, "not unloaded in time: %s", strings.Join(inUse, ", "))
+	}
+	return nil
 }
 
-func (m *Manager) remaining() []string {
+// remaining lists the versions that have not ended: those that requests hold, and the others.
+func (m *Manager) remaining() (inUse, unused []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var names []string
 	for _, mod := range m.models {
 		for _, v := range mod.versions {
-			if v.state != End {
-				number := v.number
-				names = append(names, Spec{Model: mod.name, Version: &number}.String())
+			number := v.number
+			name := Spec{Model: mod.name, Version: &number}.String()
+			switch {
+			case v.state == End:
+			case v.state == Unloading && !v.unused:
+				inUse = append(inUse, name)
+			default:
+				unused = append(unused, name)
 			}
 		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(inUse)
+	slices.Sort(unused)
+	return inUse, unused
 }
 
 // announce wakes those who wait for a change. Call with mu held.

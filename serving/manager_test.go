@@ -330,6 +330,28 @@ func TestCloseWaitsForHandles(t *testing.T) {
 	})
 }
 
+// What nobody waits for does not make Close fail: nothing is lost when the process ends.
+func TestCloseGivesUpOnUnloadsThatHang(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *stage) {
+		s.source.put("/m", 1)
+		s.config(latest("m", 1))
+		h, err := s.Handle(Spec{Model: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hangs := make(chan struct{})
+		h.Servable.(*puppetServable).onClose = func() { <-hangs }
+		h.Release()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := s.Close(ctx); err != nil || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		close(hangs)
+	})
+}
+
 func TestHooksHearEverything(t *testing.T) {
 	var steps []string
 	loads, configs := 0, 0

@@ -48,7 +48,7 @@ func (m *Manager) aspire(mod *model, wanted []candidate) (changed bool) {
 // begin starts a version's life, the first or another.
 func (m *Manager) begin(v *version) {
 	m.births++
-	v.born, v.started, v.gaveUp = m.births, false, false
+	v.born, v.started, v.gaveUp, v.unused = m.births, false, false, false
 	m.move(v, Start, nil)
 }
 

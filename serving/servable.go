@@ -21,7 +21,7 @@ type Servable interface {
 	// Run runs one request: inputs in sig's order, in memory of arena (which the callee retains for as long as it reads
 	// them). deadline zero: none. The caller frees the answer. Errors carry a gRPC status.
 	Run(ctx context.Context, sig *tensor.Signature, inputs []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error)
-	// Close waits for what runs and gives everything back. Nobody calls Run after it.
+	// Close waits for what runs, for a bounded time, and gives everything back. Nobody calls Run after it.
 	Close()
 }
 

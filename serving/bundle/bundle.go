@@ -64,6 +64,7 @@ type Bundle struct {
 	trace     func(context.Context) any
 	alone     map[*tensor.Signature]string // signatures that are not batched, and why
 	report    serving.Report
+	log       *slog.Logger
 }
 
 var (
@@ -99,12 +100,27 @@ func (b *Bundle) Refuses(sig *tensor.Signature) error { return b.batcher.Refuses
 // Stats says how busy the version is.
 func (b *Bundle) Stats() batcher.Stats { return b.batcher.Stats() }
 
-// Close runs what is queued, waits for it, and frees the model.
+// closePatience is how long Close waits for runs. Whoever asked has been answered or has left by then, so that what still runs is
+// of use to nobody.
+const closePatience = 5 * time.Second
+
+// Close runs what is queued, waits for it, and frees the model. A session with a run under way cannot be deleted: where one does
+// not end within closePatience, Close returns, and the model is freed when the run ends, or with the process.
 func (b *Bundle) Close() {
 	b.follower.close()
-	if b.batcher != nil {
-		b.batcher.Close()
+	if b.batcher != nil && !b.batcher.CloseWithin(closePatience) {
+		b.log.Warn("a run does not end: the version's memory is given back when it does")
+		go func() {
+			b.batcher.Close()
+			b.free()
+			b.log.Info("the run has ended, and the version's memory is given back")
+		}()
+		return
 	}
+	b.free()
+}
+
+func (b *Bundle) free() {
 	closeMembers(b.members)
 	savedmodel.ReleaseMemory()
 }

@@ -58,7 +58,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		return nil, err
 	}
 	model := members[0].model
-	b := &Bundle{model: model, members: members, wrap: l.wrap, alone: make(map[*tensor.Signature]string), trace: l.Trace}
+	b := &Bundle{model: model, members: members, wrap: l.wrap, alone: make(map[*tensor.Signature]string), trace: l.Trace, log: log}
 	defer func() {
 		if err != nil {
 			b.Close()
