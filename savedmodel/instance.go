@@ -16,6 +16,7 @@ import "C"
 import (
 	"math"
 	"sync"
+	"time"
 	"unsafe"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
@@ -117,7 +118,11 @@ func (in *Instance) Run(b *tensor.Batch) (*tensor.Result, error) {
 	if C.shoal_run(c.c) != 0 {
 		return nil, statusError(c.c.status)
 	}
-	return c.result(b.Signature)
+	r, err := c.result(b.Signature)
+	if err == nil && in.model.oneThread {
+		r.CPU = time.Duration(c.c.cpu_nanos)
+	}
+	return r, err
 }
 
 // gather allocates the input tensors and fills them.

@@ -61,12 +61,13 @@ type Model struct {
 	// FellBack is why the model could not be rewritten as the options said, and is loaded as it is; nil: it could be.
 	FellBack error
 
-	device  string // Options.Device
-	primary *Model // whose signatures the instances answer to; nil: its own
-	shadow  *shadow
-	meta    *pb.MetaGraphDef
-	session *C.TF_Session
-	graph   *C.TF_Graph
+	device    string // Options.Device
+	oneThread bool   // a run computes in the caller's thread alone
+	primary   *Model // whose signatures the instances answer to; nil: its own
+	shadow    *shadow
+	meta      *pb.MetaGraphDef
+	session   *C.TF_Session
+	graph     *C.TF_Graph
 }
 
 // Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors.
@@ -136,6 +137,7 @@ func loadFrom(dir string, o Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{session: session, graph: graph, device: o.Device}
+	m.oneThread = o.Config.GetIntraOpParallelismThreads() == 1 && !m.onGPU()
 	meta, err := parseMetaGraph(unsafe.Slice((*byte)(metaBuf.data), int(metaBuf.length)))
 	if err == nil {
 		err = checkVariables(dir, meta)

@@ -1,7 +1,9 @@
+#define _POSIX_C_SOURCE 200809L
 #include "run.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 shoal_call* shoal_call_new(TF_Session* session, int n_inputs, int n_outputs, const void* options, size_t options_len) {
   shoal_call* c = calloc(1, sizeof *c);
@@ -76,11 +78,20 @@ void shoal_put_string(void* data, size_t i, const char* p, size_t n) {
   TF_TString_Copy(s, p, n);
 }
 
+// The processor time of the calling thread, in nanoseconds.
+static int64_t thread_time(void) {
+  struct timespec t;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t)) return 0;
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 int shoal_run(shoal_call* c) {
   for (int i = 0; i < c->n_outputs; i++) c->output_tensors[i] = NULL;
+  int64_t began = thread_time();
   TF_SessionRun(c->session, c->options, c->inputs, c->input_tensors, c->n_inputs, c->outputs, c->output_tensors,
                 c->n_outputs, NULL, 0, NULL, c->status);
   delete_inputs(c);
+  c->cpu_nanos = thread_time() - began;
   int code = TF_GetCode(c->status);
   if (code != TF_OK) return code;
   for (int i = 0; i < c->n_outputs; i++) {

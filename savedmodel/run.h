@@ -39,6 +39,7 @@ typedef struct {
   TF_Tensor** output_tensors;
   void** input_data;          // set by shoal_inputs
   shoal_output* output_info;  // set by shoal_run
+  int64_t cpu_nanos;          // processor time of the calling thread in the last shoal_run
 } shoal_call;
 
 shoal_call* shoal_call_new(TF_Session* session, int n_inputs, int n_outputs, const void* options, size_t options_len);

@@ -1,6 +1,9 @@
 package tensor
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Batch is what an executor runs in one call: the inputs of one or more requests for one signature.
 //
@@ -19,6 +22,7 @@ type Batch struct {
 // Result holds the outputs of one call, in the signature's order, in memory that is the executor's until Free.
 type Result struct {
 	Outputs []Tensor
+	CPU     time.Duration // processor time that the run took; 0: it is not known
 	// Release gives the memory back; nil where there is nothing to give back. Free calls it once.
 	Release func()
 	once    sync.Once

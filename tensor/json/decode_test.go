@@ -222,16 +222,16 @@ func TestHalves(t *testing.T) {
 		0x1.002p0: {0x3c00, 0x3f80}, 0x1.01p0: {0x3c04, 0x3f80}, 0x1.03p0: {0x3c0c, 0x3f82}, 0x1.ffep-15: {0x0400, 0x3880},
 		math.Inf(-1): {0xfc00, 0xff80}, 1e-50: {0, 0},
 	} {
-		if f, b := toFloat16(v), toBFloat16(v); f != want[0] || b != want[1] {
+		if f, b := tensor.ToFloat16(v), tensor.ToBFloat16(v); f != want[0] || b != want[1] {
 			t.Errorf("%v is %#x and %#x, want %#x", v, f, b, want)
 		}
 	}
 	for h := range 1 << 16 {
-		if f := fromFloat16(uint16(h)); f == f && toFloat16(float64(f)) != uint16(h) {
-			t.Fatalf("float16 %#x is %v and comes back as %#x", h, f, toFloat16(float64(f)))
+		if f := tensor.FromFloat16(uint16(h)); f == f && tensor.ToFloat16(float64(f)) != uint16(h) {
+			t.Fatalf("float16 %#x is %v and comes back as %#x", h, f, tensor.ToFloat16(float64(f)))
 		}
-		if f := fromBFloat16(uint16(h)); f == f && toBFloat16(float64(f)) != uint16(h) {
-			t.Fatalf("bfloat16 %#x is %v and comes back as %#x", h, f, toBFloat16(float64(f)))
+		if f := tensor.FromBFloat16(uint16(h)); f == f && tensor.ToBFloat16(float64(f)) != uint16(h) {
+			t.Fatalf("bfloat16 %#x is %v and comes back as %#x", h, f, tensor.ToBFloat16(float64(f)))
 		}
 	}
 }

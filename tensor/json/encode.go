@@ -130,9 +130,9 @@ func (p *printer) elements(dst []byte, n int) []byte {
 	case tensor.Float64:
 		return appendEach(dst, elementsOf[float64](t.Data)[from:to], AppendFloat64)
 	case tensor.Float16:
-		return appendEach(dst, elementsOf[uint16](t.Data)[from:to], func(dst []byte, v uint16) []byte { return AppendFloat32(dst, fromFloat16(v)) })
+		return appendEach(dst, elementsOf[uint16](t.Data)[from:to], func(dst []byte, v uint16) []byte { return AppendFloat32(dst, tensor.FromFloat16(v)) })
 	case tensor.BFloat16:
-		return appendEach(dst, elementsOf[uint16](t.Data)[from:to], func(dst []byte, v uint16) []byte { return AppendFloat32(dst, fromBFloat16(v)) })
+		return appendEach(dst, elementsOf[uint16](t.Data)[from:to], func(dst []byte, v uint16) []byte { return AppendFloat32(dst, tensor.FromBFloat16(v)) })
 	case tensor.Int8:
 		return appendEach(dst, elementsOf[int8](t.Data)[from:to], appendInt)
 	case tensor.Int16:

@@ -206,9 +206,9 @@ func sameValues(a, b *tensor.Tensor) bool {
 		case tensor.Float64:
 			return math.IsNaN(elementsOf[float64](v)[i])
 		case tensor.Float16:
-			return math.IsNaN(float64(fromFloat16(elementsOf[uint16](v)[i])))
+			return math.IsNaN(float64(tensor.FromFloat16(elementsOf[uint16](v)[i])))
 		case tensor.BFloat16:
-			return math.IsNaN(float64(fromBFloat16(elementsOf[uint16](v)[i])))
+			return math.IsNaN(float64(tensor.FromBFloat16(elementsOf[uint16](v)[i])))
 		}
 		return false
 	}

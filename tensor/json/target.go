@@ -73,10 +73,10 @@ func (t *target) putNumber(n *number) bool {
 		t.put64(math.Float64bits(n.float64()))
 		return true
 	case tensor.Float16:
-		t.put16(toFloat16(n.float64()))
+		t.put16(tensor.ToFloat16(n.float64()))
 		return true
 	case tensor.BFloat16:
-		t.put16(toBFloat16(n.float64()))
+		t.put16(tensor.ToBFloat16(n.float64()))
 		return true
 	case tensor.Uint32, tensor.Uint64:
 		v, ok := n.uint64()

@@ -1,4 +1,4 @@
-package json
+package tensor
 
 import "math"
 
@@ -33,12 +33,17 @@ func roundHalf(v float64, mantissa uint, bias int) uint16 {
 	return sign | (uint16(exponent)<<mantissa + uint16(kept))
 }
 
-func toFloat16(v float64) uint16  { return roundHalf(v, 10, 15) }
-func toBFloat16(v float64) uint16 { return roundHalf(v, 7, 127) }
+// ToFloat16 rounds to the nearest half-precision number.
+func ToFloat16(v float64) uint16 { return roundHalf(v, 10, 15) }
 
-func fromBFloat16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+// ToBFloat16 rounds to the nearest bfloat16.
+func ToBFloat16(v float64) uint16 { return roundHalf(v, 7, 127) }
 
-func fromFloat16(h uint16) float32 {
+// FromBFloat16 is exact.
+func FromBFloat16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// FromFloat16 is exact.
+func FromFloat16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent, fraction := uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch exponent {
