@@ -82,10 +82,10 @@ var lifecycleFlags = []Flag{
 // monitoringFlags are what a server tells about itself.
 var monitoringFlags = []Flag{
 	{Name: "monitoring_config_file", Group: groupMonitoring,
-		Help: "Prometheus metrics on the REST port: text proto MonitoringConfig",
+		Help: "Prometheus metrics on the REST port, or on --admin_port: text proto MonitoringConfig",
 		bind: func(s *Server) value { return text(&s.Monitoring.ConfigFile, "FILE") }},
 	{Name: "status_page", Group: groupMonitoring, Own: true,
-		Help: "a page at / of the REST port: models, live figures, slow requests, a form to try a prediction",
+		Help: "a page at / of the REST port, or of --admin_port: models, live figures, slow requests, a form to try a prediction",
 		bind: func(s *Server) value { return boolean(&s.Monitoring.StatusPage) }},
 	{Name: "debug_address", Group: groupMonitoring, Own: true,
 		Help: "loopback address for /debug/pprof and /debug/goroutines, as 127.0.0.1:6060; none: they are off",

@@ -87,6 +87,12 @@ var known = []knownFlag{
 	{"freeze_variables", "auto", "never", false},
 	{"scratch_dir", "", "/scratch", false},
 	{"custom_op_libraries", "", "a.so,b.so", false},
+	{"admin_port", "0", "9501", false},
+	{"admin_grpc_port", "0", "9500", false},
+	{"admin_address", "127.0.0.1", "::1", false},
+	{"enable_model_reload", "true", "false", false},
+	{"allowed_model_roots", "", "/models,/more", false},
+	{"api_key_file", "", "keys", false},
 }
 
 type knownFlag struct {

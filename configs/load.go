@@ -7,6 +7,7 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 
 	"shoal/devices"
+	"shoal/serving/access"
 )
 
 // Files is what the configuration files say, read and checked.
@@ -17,6 +18,7 @@ type Files struct {
 	Metrics  Metrics
 	Groups   *devices.Groups            // nil: nothing is said of instances
 	SSL      *config_go_proto.SSLConfig // nil: gRPC is not encrypted
+	Keys     *access.Keys               // nil: no key is needed
 }
 
 // Load validates s and reads every file that it names. A platform file's settings replace those flags of s that it
@@ -42,8 +44,8 @@ func (s *Server) Load() (*Files, error) {
 		metrics, err := ReadMetrics(path)
 		faults.take(blame("monitoring_config_file", path, err))
 		files.Metrics = metrics
-		if metrics.Enabled && s.RESTListen() == "" {
-			s.note("--monitoring_config_file has no effect: metrics are served on the REST port, and there is none")
+		if metrics.Enabled && s.RESTListen() == "" && s.AdminListen() == "" {
+			s.note("--monitoring_config_file has no effect: metrics are served on the REST port or on --admin_port, and there is neither")
 		}
 	}
 	if path := s.GRPC.SSLConfigFile; path != "" {
@@ -51,6 +53,7 @@ func (s *Server) Load() (*Files, error) {
 		faults.take(blame("ssl_config_file", path, err))
 		files.SSL = ssl
 	}
+	files.Keys = s.loadKeys(&faults)
 	return files, faults.err()
 }
 

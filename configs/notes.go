@@ -37,5 +37,6 @@ func (s *Server) Notes() []string {
 	if p := s.TensorFlow.MixedPrecision; p != "" && p != "bfloat16" {
 		notes = append(notes, fmt.Sprintf("--mixed_precision=%s has no effect: bfloat16 is the only type", p))
 	}
+	notes = append(notes, s.accessNotes()...)
 	return append(notes, s.notes...)
 }

@@ -16,6 +16,7 @@ type Server struct {
 	Models     ModelOptions
 	REST       RESTOptions
 	GRPC       GRPCOptions
+	Access     AccessOptions
 	Batching   BatchingOptions
 	Devices    DeviceOptions
 	TensorFlow TensorFlowOptions
@@ -151,6 +152,7 @@ func Default() *Server {
 			MaxRequestBytes: 100 << 20,
 		},
 		GRPC:       GRPCOptions{Port: 8500},
+		Access:     AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
 		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
 		Devices:    DeviceOptions{Use: "auto", CPUScheduling: "batch"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto"},

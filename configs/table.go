@@ -27,6 +27,7 @@ const (
 	groupModels     = "Models"
 	groupREST       = "REST"
 	groupGRPC       = "gRPC"
+	groupAccess     = "Access"
 	groupBatching   = "Batching"
 	groupDevices    = "Devices"
 	groupTensorFlow = "TensorFlow"
@@ -39,7 +40,7 @@ const (
 func Flags() iter.Seq[Flag] {
 	return func(yield func(Flag) bool) {
 		for _, group := range [][]Flag{
-			modelFlags, restFlags, grpcFlags, batchingFlags, deviceFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
+			modelFlags, restFlags, grpcFlags, accessFlags, batchingFlags, deviceFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
 		} {
 			for _, f := range group {
 				if !yield(f) {

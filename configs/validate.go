@@ -16,6 +16,7 @@ func (s *Server) Validate() error {
 	var faults Faults
 	s.validateModels(&faults)
 	s.validateListeners(&faults)
+	s.validateAccess(&faults)
 	s.validateBatching(&faults)
 	s.validateDevices(&faults)
 	s.validateTensorFlow(&faults)
@@ -65,6 +66,7 @@ func (s *Server) validateListeners(faults *Faults) {
 	}
 	host("rest_address", s.REST.Address)
 	host("grpc_address", s.GRPC.Address)
+	host("admin_address", s.Access.AdminAddress)
 
 	atLeast(faults, "rest_api_num_threads", s.REST.Threads, 0)
 	atLeast(faults, "grpc_max_threads", s.GRPC.MaxThreads, 0)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -53,6 +54,9 @@ func (p *Page) Paths() map[string]fiber.Handler {
 	}
 	return paths
 }
+
+// IsStatic tells the paths of the page itself, which are the same on every server, from those that tell something of this one.
+func IsStatic(path string) bool { return path == "/" || strings.HasPrefix(path, "/status/assets/") }
 
 // guard lets nothing but questions through, and sets the headers that every answer has.
 func guard(next fiber.Handler) fiber.Handler {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal/configs"
@@ -31,6 +32,8 @@ type app struct {
 	page      *web.Page    // nil: no status page
 	rest      *rest.Server // nil: no REST
 	rpc       *rpc.Server  // nil: no gRPC
+	admin     admin
+	own       atomic.Pointer[configs.Models] // what the operator's own configuration lists
 }
 
 // run listens, loads the models and serves until ctx ends, and then stops in this order: not ready; no new connections, what
@@ -40,20 +43,26 @@ func (a *app) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	adminOn, err := a.admin.listen(a.cfg, a.log)
+	if err != nil {
+		return err
+	}
 	background, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var parts sync.WaitGroup
 	if err := a.debug(background, &parts); err != nil {
 		return err
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 5)
 	if a.rest != nil {
 		parts.Go(func() { failed <- a.rest.Serve(restOn) })
 	}
 	if a.rpc != nil {
 		parts.Go(func() { failed <- a.rpc.Serve(rpcOn...) })
 	}
+	a.admin.serve(adminOn, &parts, failed)
 	parts.Go(func() { a.watchDevices(background) })
+	a.watchKeys(background, &parts)
 	if a.page != nil {
 		parts.Go(func() { a.page.Run(background) })
 	}
@@ -86,9 +95,11 @@ func (a *app) shutdown() error {
 	if a.rpc != nil {
 		servers.Go(func() { errRPC = a.rpc.Shutdown(ctx) })
 	}
+	var errAdmin error
+	servers.Go(func() { errAdmin = a.admin.shutdown(ctx) })
 	servers.Wait()
 	errModels := a.manager.Close(ctx)
-	if err := errors.Join(errRest, errRPC, errModels, a.logs.Close(), a.telemetry.Shutdown(ctx)); err != nil {
+	if err := errors.Join(errRest, errRPC, errAdmin, errModels, a.logs.Close(), a.telemetry.Shutdown(ctx)); err != nil {
 		return fmt.Errorf("not everything was finished within --drain_timeout=%v: %w", a.cfg.Lifecycle.DrainTimeout, err)
 	}
 	a.log.Info("shut down", slog.Duration("took", time.Since(start)))

@@ -24,6 +24,7 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 	if err := a.firstConfig(ctx, a.files.Models.Configs); err != nil {
 		return err
 	}
+	a.own.Store(&a.files.Models)
 	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
 		return nil
 	}
@@ -37,6 +38,7 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 			if err := a.manager.SetConfig(ctx, models.Configs); err != nil {
 				return err
 			}
+			a.own.Store(&models)
 			return a.logs.Set(models.Logging)
 		},
 		Every:  a.cfg.Models.ConfigPoll,
@@ -74,6 +76,9 @@ func (a *app) reload(ctx context.Context, config *config_go_proto.ModelServerCon
 	models, err := configs.ModelsFromProto(config)
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := a.allowed(models); err != nil {
+		return err
 	}
 	a.log.Info("configuration received by gRPC", slog.Int("models", len(models.Configs)))
 	if err := a.manager.Reload(ctx, models.Configs); err != nil {

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-	"github.com/gofiber/fiber/v2"
 
 	"shoal/batcher"
 	"shoal/configs"
@@ -19,7 +17,6 @@ import (
 	"shoal/savedmodel/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
-	"shoal/serving/openapi"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
@@ -43,7 +40,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		return nil, err
 	}
 	a.logs = predictionlog.NewLogs(predictionlog.Options{Logger: log, Tags: cfg.TensorFlow.Tags, Recorded: a.telemetry.RequestLogged})
-	if cfg.Monitoring.StatusPage && cfg.RESTListen() != "" {
+	if cfg.Monitoring.StatusPage && (cfg.RESTListen() != "" || cfg.AdminListen() != "") {
 		a.page = newPage(cfg, a.fleet)
 	}
 	a.manager = serving.New(serving.Options{
@@ -63,16 +60,16 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		a.page.Watch(a.manager)
 	}
 	if cfg.RESTListen() != "" {
-		if a.rest, err = a.newREST(); err != nil {
+		if a.rest, err = a.newREST(false); err != nil {
 			return nil, err
 		}
 	}
 	if cfg.GRPCListen() != "" || cfg.GRPC.SocketPath != "" {
-		if a.rpc, err = a.newRPC(); err != nil {
+		if a.rpc, err = a.newRPC(false); err != nil {
 			return nil, err
 		}
 	}
-	return a, nil
+	return a, a.newAdmin()
 }
 
 func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger) (*telemetry.Telemetry, error) {
@@ -88,18 +85,14 @@ func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger) (*
 	})
 }
 
-func (a *app) newREST() (*rest.Server, error) {
+// newREST makes the REST API's server, or the administration's.
+func (a *app) newREST(admin bool) (*rest.Server, error) {
 	tls, err := restTLS(a.cfg)
 	if err != nil {
 		return nil, err
 	}
-	pages := map[string]fiber.Handler{"/metrics": a.telemetry.FiberHandler(), openapi.Path: a.describeAPI()}
-	if m := a.files.Metrics; m.Enabled {
-		pages[m.Path] = a.telemetry.TFServingHandler(m.Path)
-	}
 	observe := a.telemetry.RESTCall
 	if a.page != nil {
-		maps.Copy(pages, a.page.Paths())
 		observe = func(c rest.Call) {
 			a.telemetry.RESTCall(c)
 			a.page.RESTCall(c)
@@ -112,13 +105,15 @@ func (a *app) newREST() (*rest.Server, error) {
 		Timeout:         a.cfg.REST.Timeout,
 		MaxRequestBytes: int(a.cfg.REST.MaxRequestBytes),
 		DecodeLimit:     a.cfg.REST.Threads,
-		CORS:            a.cfg.REST.CORS,
+		CORS:            a.cfg.REST.CORS && !admin, // pages of any origin have no business with the administration
 		CheckMethodName: a.cfg.TensorFlow.CheckMethodNames,
 		TLS:             tls,
 		Logs:            a.logs,
 		Observe:         observe,
 		MakeRequestIDs:  a.telemetry.ShowsRequests(),
-		Paths:           pages,
+		Paths:           a.pages(admin),
+		Keys:            a.files.Keys,
+		Open:            web.IsStatic,
 	}
 	if tracer := a.telemetry.Tracer(); tracer != nil {
 		o.Trace = tracer.REST
@@ -126,7 +121,8 @@ func (a *app) newREST() (*rest.Server, error) {
 	return rest.New(o), nil
 }
 
-func (a *app) newRPC() (*rpc.Server, error) {
+// newRPC makes the gRPC API's server, or the administration's.
+func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 	args, err := rpc.ParseChannelArguments(a.cfg.GRPC.ChannelArguments)
 	if err != nil {
 		return nil, err
@@ -143,6 +139,8 @@ func (a *app) newRPC() (*rpc.Server, error) {
 		Logger:                   a.log,
 		Logs:                     a.logs,
 		Reload:                   a.reload,
+		ReloadRefused:            a.cfg.ReloadRefused(admin),
+		Keys:                     a.files.Keys,
 		Counter:                  a.telemetry.Counter,
 		Observe:                  observe,
 		TLS:                      a.files.SSL,

@@ -24,6 +24,9 @@ func stemOf(prefix string) string {
 	return filepath.Join(dir, base+"-")
 }
 
+// Directory is where the files of a filename_prefix lie.
+func Directory(prefix string) string { return filepath.Dir(stemOf(prefix)) }
+
 // files are the files of one prefix, one after the other. A file that exists is never written to again, and whatever is
 // seen of the newest ends with a whole record. It belongs to one goroutine.
 type files struct {

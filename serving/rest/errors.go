@@ -80,6 +80,7 @@ func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
 	if wait, ok := retryAfter(err); ok || code == http.StatusServiceUnavailable {
 		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.FormatInt(max(1, wait), 10))
 	}
+	challenge(c, code)
 	writeError(c, code, st.Message())
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("request failed", slog.Int("status", code), slog.String("method", string(c.Method())),

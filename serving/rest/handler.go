@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/access"
 )
 
 const contentJSON = "application/json"
@@ -36,7 +37,9 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 	case underAPI(path):
 		s.api(c, path)
 	case s.opt.Paths[string(path)] != nil:
-		return s.opt.Paths[string(path)](f)
+		if err = s.authorize(c, s.pageRole(string(path))); err == nil {
+			return s.opt.Paths[string(path)](f)
+		}
 	default:
 		err = s.own(c, path)
 	}
@@ -52,7 +55,11 @@ func (s *Server) allowOrigins(c *fasthttp.RequestCtx) {
 		h := &c.Response.Header
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Allow-Methods", "POST, GET")
-		h.Set("Access-Control-Allow-Headers", "Content-Type")
+		if s.opt.Keys == nil {
+			h.Set("Access-Control-Allow-Headers", "Content-Type")
+		} else {
+			h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+		}
 	}
 }
 
@@ -67,6 +74,13 @@ func (s *Server) api(c *fasthttp.RequestCtx, path []byte) {
 		t, err = parseGet(path)
 	case http.MethodOptions:
 		s.answer(c, &t, preflight)
+		return
+	}
+	if denied := s.authorize(c, access.Predict); denied != nil {
+		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
+			s.fail(c, denied)
+			return denied
+		})
 		return
 	}
 	if err != nil { // errVersionRange
@@ -140,6 +154,9 @@ func (s *Server) own(c *fasthttp.RequestCtx, path []byte) error {
 			s.readyz(c)
 			return nil
 		}
+	}
+	if err := s.authorize(c, access.Predict); err != nil {
+		return err // which paths there are is not told to everybody
 	}
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s (the API is under /v1/models)", c.Method(), path)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"shoal/serving"
+	"shoal/serving/access"
 	"shoal/serving/predictionlog"
 )
 
@@ -57,6 +58,10 @@ type Options struct {
 	MakeRequestIDs bool
 	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
 	Paths map[string]fiber.Handler
+	// Keys are what requests under /v1/ need one of, and Paths one for administration. nil: no key is needed.
+	Keys *access.Keys
+	// Open tells the paths of Paths that need no key, in any case. nil: none.
+	Open func(path string) bool
 }
 
 // Server serves one listener. All its methods are safe for concurrent use.

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/serving"
+	"shoal/serving/access"
 	"shoal/serving/predictionlog"
 )
 
@@ -26,6 +27,10 @@ type Options struct {
 
 	// Reload applies a new configuration and returns when it is in force. nil: HandleReloadConfigRequest is refused.
 	Reload func(ctx context.Context, config *config_go_proto.ModelServerConfig) error
+	// ReloadRefused is why HandleReloadConfigRequest is refused with PERMISSION_DENIED. "": it is not.
+	ReloadRefused string
+	// Keys are what calls need one of, and HandleReloadConfigRequest one for administration. nil: no key is needed.
+	Keys *access.Keys
 	// Counter reads a metric by TensorFlow Serving's name, for the increases a ReloadConfigResponse reports. nil: all 0.
 	Counter func(name string) int64
 	// Logs keeps a sample of the answered requests. nil: none are kept.

@@ -25,6 +25,8 @@ type Server struct {
 	grpc   *grpc.Server
 	checks []inference.Option
 
+	methods map[string]string // full names of the own methods, and their names
+
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
 }
@@ -39,15 +41,20 @@ func New(opts Options) (*Server, error) {
 		opts:     opts,
 		checks:   []inference.Option{inference.CheckMethodName(opts.CheckMethodName)},
 		draining: make(chan struct{}),
+		methods:  make(map[string]string),
 	}
 	serverOpts, err := opts.grpcOptions()
 	if err != nil {
 		return nil, err
 	}
-	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
+	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream), grpc.InTapHandle(s.admit))
 	s.grpc = grpc.NewServer(serverOpts...)
-	s.grpc.RegisterService(s.predictionDesc(), s)
-	s.grpc.RegisterService(s.modelDesc(), s)
+	for _, desc := range []*grpc.ServiceDesc{s.predictionDesc(), s.modelDesc()} {
+		s.grpc.RegisterService(desc, s)
+		for _, m := range desc.Methods {
+			s.methods["/"+desc.ServiceName+"/"+m.MethodName] = m.MethodName
+		}
+	}
 	grpc_health_v1.RegisterHealthServer(s.grpc, health{s: s})
 	reflection.Register(s.grpc)
 	if len(opts.ChannelArguments.Unknown) > 0 {

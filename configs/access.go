@@ -1,0 +1,155 @@
+package configs
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"strings"
+
+	"shoal/serving/access"
+)
+
+// AccessOptions says who may do what.
+type AccessOptions struct {
+	AdminPort     int    // pages of the administration; 0: they are on the REST port
+	AdminGRPCPort int    // reload by gRPC; 0: it is on the gRPC port, unless there is an AdminPort
+	AdminAddress  string // of both
+	Reload        bool
+	KeyFile       string   // "": no keys are needed
+	Roots         []string // of what a reload may name; none: anything
+}
+
+// accessFlags are all off by default: tensorflow_model_server trusts whoever reaches it.
+var accessFlags = []Flag{
+	{Name: "admin_port", Group: groupAccess, Own: true,
+		Help: "port for the status page, metrics, /openapi.json and profiles, which leave the REST port, and reload the gRPC port; 0: none",
+		bind: func(s *Server) value { return number(&s.Access.AdminPort) }},
+	{Name: "admin_grpc_port", Group: groupAccess, Own: true,
+		Help: "port for HandleReloadConfigRequest, which leaves the gRPC port; 0: none",
+		bind: func(s *Server) value { return number(&s.Access.AdminGRPCPort) }},
+	{Name: "admin_address", Group: groupAccess, Own: true,
+		Help: "address or host name of these two ports; empty: all interfaces",
+		bind: func(s *Server) value { return text(&s.Access.AdminAddress, "HOST") }},
+	{Name: "enable_model_reload", Group: groupAccess, Own: true,
+		Help: "let HandleReloadConfigRequest change which models are served",
+		bind: func(s *Server) value { return boolean(&s.Access.Reload) }},
+	{Name: "allowed_model_roots", Group: groupAccess, Own: true,
+		Help: "directories that base paths and request logs of a HandleReloadConfigRequest must lie in; none: any",
+		bind: func(s *Server) value { return list(&s.Access.Roots, "DIR,…") }},
+	{Name: "api_key_file", Group: groupAccess, Own: true,
+		Help: "keys that clients must show: lines of predict KEY or admin KEY, read again when the file changes; none: no key is needed",
+		bind: func(s *Server) value { return text(&s.Access.KeyFile, "FILE") }},
+}
+
+// AdminListen is the address of the administration's pages; "" where they are on the REST port.
+func (s *Server) AdminListen() string { return s.Access.listen(s.Access.AdminPort) }
+
+// AdminGRPCListen is the address of the administration by gRPC; "" where it has no port of its own.
+func (s *Server) AdminGRPCListen() string { return s.Access.listen(s.Access.AdminGRPCPort) }
+
+func (a *AccessOptions) listen(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return join(a.AdminAddress, port)
+}
+
+// AdminIsLocal says whether the administration's ports can be reached from this machine alone.
+func (s *Server) AdminIsLocal() bool {
+	host := strings.Trim(s.Access.AdminAddress, "[]")
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// ReloadRefused is why the gRPC port, or the administration's, does not take a HandleReloadConfigRequest; "": it does.
+func (s *Server) ReloadRefused(admin bool) string {
+	switch {
+	case !s.Access.Reload:
+		return "the models cannot be changed by a call: --enable_model_reload is false"
+	case admin:
+	case s.Access.AdminGRPCPort != 0:
+		return "administration is not on this port: HandleReloadConfigRequest is answered on --admin_grpc_port"
+	case s.Access.AdminPort != 0:
+		return "administration is not on this port: --admin_grpc_port gives HandleReloadConfigRequest a port"
+	}
+	return ""
+}
+
+// ReadKeys is the content of --api_key_file.
+func (s *Server) ReadKeys() ([]byte, error) {
+	path := s.Access.KeyFile
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, access.MaxFile+1))
+}
+
+// loadKeys reads the keys; nil where there is no file.
+func (s *Server) loadKeys(faults *Faults) *access.Keys {
+	if s.Access.KeyFile == "" {
+		return nil
+	}
+	content, err := s.ReadKeys()
+	if err != nil {
+		faults.take(blame("api_key_file", s.Access.KeyFile, err))
+		return nil
+	}
+	keys, err := access.NewKeys(content)
+	if err != nil {
+		for _, fault := range strings.Split(err.Error(), "\n") {
+			faults.addf("--api_key_file: %s: %s", s.Access.KeyFile, fault)
+		}
+		return nil
+	}
+	if !keys.HasAdmin() {
+		s.note(s.Access.KeyFile + " has no admin key: nobody can see the status page and metrics, nor change the models by a call")
+	}
+	return keys
+}
+
+func (s *Server) validateAccess(faults *Faults) {
+	a := &s.Access
+	taken := map[int]string{}
+	for _, p := range []struct {
+		flag string
+		port int
+	}{{"rest_api_port", s.REST.Port}, {"port", s.GRPC.Port}, {"admin_port", a.AdminPort}, {"admin_grpc_port", a.AdminGRPCPort}} {
+		admin := strings.HasPrefix(p.flag, "admin")
+		switch other := taken[p.port]; {
+		case p.port == 0:
+		case admin && (p.port < 0 || p.port > math.MaxUint16):
+			faults.addf("--%s: %d is no port: use 0 (none) to 65535", p.flag, p.port)
+		case admin && other != "":
+			faults.addf("--%s: %d is --%s already: give it a port of its own", p.flag, p.port, other)
+		default:
+			taken[p.port] = p.flag
+		}
+	}
+}
+
+// accessNotes are lines for the log about what is open, or closed, and perhaps not meant to be.
+func (s *Server) accessNotes() (notes []string) {
+	a := &s.Access
+	admin := a.AdminPort != 0 || a.AdminGRPCPort != 0
+	if admin && !s.AdminIsLocal() && a.KeyFile == "" {
+		notes = append(notes, fmt.Sprintf("--admin_address=%s: whoever reaches the administration's ports may use them: --api_key_file asks for a key", a.AdminAddress))
+	}
+	if !admin && s.IsSet("admin_address") {
+		notes = append(notes, "--admin_address has no effect: there is no --admin_port and no --admin_grpc_port")
+	}
+	if !a.Reload && len(a.Roots) > 0 {
+		notes = append(notes, "--allowed_model_roots has no effect: --enable_model_reload is false")
+	}
+	if !a.Reload && a.AdminGRPCPort != 0 {
+		notes = append(notes, "--admin_grpc_port is of no use: --enable_model_reload is false")
+	}
+	return notes
+}

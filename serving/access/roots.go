@@ -1,0 +1,67 @@
+package access
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Roots are directories. The empty list allows every path.
+type Roots []string
+
+// Allow says whether a path lies at or below one of the directories, once links on the way are followed. What does not
+// exist yet counts as a plain name: it is a directory that may be made later. A path that cannot be judged is not allowed.
+func (r Roots) Allow(path string) bool {
+	if len(r) == 0 {
+		return true
+	}
+	real, err := resolve(path)
+	if err != nil {
+		return false
+	}
+	for _, root := range r {
+		if root, err := resolve(root); err == nil && below(real, root) {
+			return true
+		}
+	}
+	return false
+}
+
+// String lists the directories.
+func (r Roots) String() string { return strings.Join(r, ",") }
+
+func below(path, root string) bool {
+	rest, err := filepath.Rel(root, path)
+	return err == nil && filepath.IsLocal(rest)
+}
+
+// resolve is the path that the system would open, absolute and without links. The part of it that does not exist is taken
+// as it is written.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path) // it is cleaned, as base paths are before they are used
+	if err != nil {
+		return "", err
+	}
+	missing := ""
+	for {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return filepath.Join(real, missing), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if _, err := os.Lstat(path); err == nil {
+			return "", errDangling // a link whose end may be made later, anywhere
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return "", err
+		}
+		path, missing = parent, filepath.Join(filepath.Base(path), missing)
+	}
+}
+
+var errDangling = errors.New("a link to what does not exist")

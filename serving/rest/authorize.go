@@ -1,0 +1,32 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+
+	"shoal/serving/access"
+)
+
+// authorize says whether the request has a key for what needs the role.
+func (s *Server) authorize(c *fasthttp.RequestCtx, need access.Role) error {
+	if s.opt.Keys == nil {
+		return nil
+	}
+	return s.opt.Keys.Check(need, string(c.Request.Header.Peek(fasthttp.HeaderAuthorization)))
+}
+
+// pageRole is the role that one of Options.Paths needs.
+func (s *Server) pageRole(path string) access.Role {
+	if s.opt.Open != nil && s.opt.Open(path) {
+		return access.Nobody
+	}
+	return access.Admin
+}
+
+// challenge tells a client without a valid key which kind is wanted.
+func challenge(c *fasthttp.RequestCtx, code int) {
+	if code == http.StatusUnauthorized {
+		c.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, `Bearer realm="shoal"`)
+	}
+}
