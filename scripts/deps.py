@@ -6,7 +6,7 @@ usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow gue
   libtensorflow  .cache/tensorflow           TensorFlow's C library and headers, out of its Python wheel
   guesslang      .cache/models/guesslang/1   a trained model for the examples
   python         .cache/python               TensorFlow for Python and gRPC clients; only tests and trainers use them
-  openapi        .cache/openapi              schemathesis and a validator, which test the API's description
+  openapi        .cache/openapi              schemathesis, a generator of clients and a validator, which test the API's description
   test-models    .cache/models/test          the models of the tests, made with those
   rewrite-models .cache/models/rewrite       the models that pruning and freezing are tested with
   bench-models   .cache/models/bench         MobileNetV2 and ResNet-50 with random weights, for benchmarks
@@ -136,7 +136,7 @@ def openapi():
     target = CACHE / "openapi"
     if fresh(target, made_from):
         return
-    say("schemathesis and a validator of OpenAPI documents (for tests only): fetching about 20 MB")
+    say("schemathesis, a generator of clients and a validator of OpenAPI documents (for tests only): fetching about 20 MB")
     with replacing(target, made_from) as new:
         pip("install", "--no-deps", "--no-compile", "--target", new, "-r", REQUIREMENTS / "openapi.txt")
 

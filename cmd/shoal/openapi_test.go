@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,29 +17,67 @@ func TestAPIDescription(t *testing.T) {
 	if testing.Short() {
 		t.Skip("about two thousand requests")
 	}
-	packages, err := filepath.Abs(filepath.Join("..", "..", ".cache", "openapi"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(packages); err != nil {
-		t.Skipf("schemathesis is not there (make test-deps fetches it): %v", err)
-	}
 	monitoring := writeFile(t, t.TempDir(), "monitoring.config", `prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }`)
 	s := start(t, "--model_config_file="+modelsConfig(t, "multi", "estimator"), "--allow_version_labels_for_unavailable_models",
 		"--monitoring_config_file="+monitoring)
 	s.eventually("both versions are there", func() bool { return len(s.available("half_plus_two")) == 2 })
 
-	cmd := pythonCommand(t, "openapi.py", s.url)
+	t.Logf("%s", tail(openAPITool(t, "openapi.py", s.url), 12))
+}
+
+// TestGeneratedClient has a client generated from the document of many models, those of the examples among them, and asks the
+// server with it. No operation may be left out.
+func TestGeneratedClient(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("model_config_list {\n")
+	for name, base := range map[string]string{
+		"guesslang": made(t, "guesslang"), "regression": filepath.Join("..", "..", "examples", "regression", "model"),
+		// These are told apart by what generators make one of, or mean something in Python.
+		"half-plus-two": "half_plus_two", "Half Plus Two": "half_plus_two", "half_plus_two.1": "half_plus_two", "import": "scalar", "3d": "fixed", "模型": "scalar",
+	} {
+		if !strings.Contains(base, "/") {
+			base = filepath.Join(testModels(t), base)
+		}
+		abs, err := filepath.Abs(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "config { name: %q base_path: %q model_platform: \"tensorflow\" model_version_policy { all {} } }\n", name, abs)
+	}
+	more, err := os.ReadFile(modelsConfig(t, "identity", "multi", "scalar", "fixed", "nonbatch", "estimator", "two_signatures", "dynamic", "stringlen",
+		"mlp", "tf1", "fail_on_negative"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString(strings.TrimPrefix(string(more), "model_config_list {"))
+	s := start(t, "--model_config_file="+writeFile(t, t.TempDir(), "models.config", b.String()), "--allow_version_labels_for_unavailable_models")
+	for _, name := range []string{"half_plus_two", "regression", "half-plus-two"} {
+		s.eventually("both versions are there", func() bool { return len(s.available(name)) == 2 })
+	}
+	t.Log(openAPITool(t, "generated_client.py", s.url))
+}
+
+// openAPITool runs a script of testdata/python with the packages of .cache/openapi, in an empty folder, and returns what it printed.
+func openAPITool(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	packages, err := filepath.Abs(filepath.Join("..", "..", ".cache", "openapi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(packages, "openapi_python_client")); err != nil {
+		t.Skipf("the tools for API descriptions are not there (make test-deps fetches them): %v", err)
+	}
+	cmd := pythonCommand(t, script, args...)
 	cmd.Env = append(slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "PYTHONPATH=") }), "PYTHONPATH="+packages)
-	cmd.Dir = t.TempDir() // schemathesis leaves its files where it runs
+	cmd.Dir = t.TempDir() // they leave their files where they run
 	if cmd.Args[1], err = filepath.Abs(cmd.Args[1]); err != nil {
 		t.Fatal(err)
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
-	t.Logf("%s", tail(string(out), 12))
+	return string(out)
 }
 
 func tail(text string, n int) string {

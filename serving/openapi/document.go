@@ -89,7 +89,6 @@ type components struct {
 // schema is a JSON schema of draft 2020-12.
 type schema struct {
 	Ref         string             `json:"$ref,omitempty"`
-	Title       string             `json:"title,omitempty"`
 	Description string             `json:"description,omitempty"`
 	Type        string             `json:"type,omitempty"`
 	Format      string             `json:"format,omitempty"`
@@ -145,11 +144,6 @@ func (s *schema) atLeast(n int64) *schema {
 // object has these properties, all of them required.
 func object(properties map[string]*schema, required ...string) *schema {
 	return &schema{Type: "object", Properties: properties, Required: required}
-}
-
-func (s *schema) titled(title string) *schema {
-	s.Title = title
-	return s
 }
 
 // jsonBody is content of one type, JSON.

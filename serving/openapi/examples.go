@@ -3,17 +3,19 @@ package openapi
 import "shoal/tensor"
 
 // exampleRequest describes what classify and regress take: tf.Examples as objects. Where the graph tells which features it
-// reads, they are named; further ones are allowed, and ignored.
-func (b *builder) exampleRequest(signatures []*tensor.Signature) *schema {
+// reads, they are named; further ones are allowed, and ignored. The schemas' names begin with place.
+func (b *builder) exampleRequest(place string, signatures []*tensor.Signature) *schema {
 	var all []*schema
 	for _, sig := range signatures {
 		name, required := nameOf(sig, "examples")
 		one := b.tfExample(sig)
-		context := *one // features that the examples share: none of them is required here
-		context.Required = nil
-		all = append(all, object(map[string]*schema{"signature_name": name, "context": &context, "examples": array(one).atLeast(1)}, required...).titled(sig.Name))
+		shared := *one // features that the examples share: none of them is required here
+		shared.Required = nil
+		context, example := b.keep(place+"."+sig.Name+".context", &shared), b.keep(place+"."+sig.Name+".example", one)
+		all = append(all, b.keep(place+"."+sig.Name,
+			object(map[string]*schema{"signature_name": name, "context": context, "examples": array(example).atLeast(1)}, required...)))
 	}
-	return anyOf(all...)
+	return b.keepAny(place, all)
 }
 
 // tfExample is the schema of an example that the signature reads.

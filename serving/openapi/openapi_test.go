@@ -138,10 +138,10 @@ func TestSignatures(t *testing.T) {
 	complexIn := tensor.Spec{Name: "x", DType: tensor.Complex64, Shape: tensor.Shape{-1}}
 	anyRank := tensor.Spec{Name: "x", DType: tensor.Int64, UnknownRank: true}
 	for _, c := range []struct {
-		name   string
-		sig    *tensor.Signature
-		titles []string // of the alternatives
-		has    []string // texts of the request's schema
+		name  string
+		sig   *tensor.Signature
+		forms []string
+		has   []string // texts of the schemas
 	}{
 		{"rows", signature("serving_default", floats("x", -1, 2)), []string{"rows", "columns"}, []string{`"minItems":2,"maxItems":2`, `"enum":["serving_default",""]`}},
 		{"another name", signature("other", floats("x", -1)), []string{"rows", "columns"}, []string{`"const":"other"`, `"required":["instances","signature_name"]`}},
@@ -158,25 +158,31 @@ func TestSignatures(t *testing.T) {
 			core.load("m", 1, nil, c.sig)
 			_, _, body := ask(t, New(Options{Core: core}), "GET", Path, "")
 			doc := read(t, body)
-			request := doc.Components.Schemas["m.1.predict.request"]
-			var titles []string
-			if request != nil {
-				for _, s := range append(request.AnyOf, request) {
-					if _, form, ok := strings.Cut(s.Title, ", by "); ok {
-						titles = append(titles, form)
-					}
+			var forms []string
+			all := doc.Components.Schemas["m.predict.request"]
+			for _, form := range []string{"rows", "columns"} {
+				name := "m.predict.request." + c.sig.Name + "." + form
+				if doc.Components.Schemas[name] == nil {
+					continue
+				}
+				forms = append(forms, form)
+				if all != nil && !slices.ContainsFunc(all.AnyOf, func(s *schema) bool { return s.Ref == ref(name).Ref }) {
+					t.Errorf("%s is not among the alternatives", name)
 				}
 			}
-			text, _ := json.Marshal(request)
-			if !slices.Equal(titles, c.titles) {
-				t.Errorf("forms %q, want %q: %s", titles, c.titles, text)
+			if (all != nil) != (len(forms) > 1) {
+				t.Errorf("forms %q, alternatives %v", forms, all)
+			}
+			text, _ := json.Marshal(doc.Components.Schemas)
+			if !slices.Equal(forms, c.forms) {
+				t.Errorf("forms %q, want %q: %s", forms, c.forms, text)
 			}
 			for _, want := range c.has {
 				if !strings.Contains(string(text), want) {
 					t.Errorf("no %s in %s", want, text)
 				}
 			}
-			if c.titles == nil && len(paths(doc)) > 0 {
+			if c.forms == nil && len(paths(doc)) > 0 {
 				t.Error("described, though JSON cannot ask it")
 			}
 		})
@@ -211,6 +217,51 @@ func TestReferences(t *testing.T) {
 	}
 	if n < 20 || !strings.Contains(body, `"age":{"anyOf":`) {
 		t.Errorf("%d references in %s", n, body)
+	}
+}
+
+// TestNames checks that what generators of clients would make one name of is told apart, and that names do not change with what
+// else is served.
+func TestNames(t *testing.T) {
+	core := new(fakeCore)
+	sig := func() *tensor.Signature { return signature("serving_default", floats("x", -1)) }
+	core.load("a.b", 1, nil, sig())
+	d := New(Options{Core: core})
+	names := func() (ids, schemas []string) {
+		_, _, body := ask(t, d, "GET", Path, "")
+		doc := read(t, body)
+		for _, item := range doc.Paths {
+			if item.Post != nil {
+				ids = append(ids, item.Post.ID)
+			}
+		}
+		return ids, slices.Sorted(maps.Keys(doc.Components.Schemas))
+	}
+	firstIDs, firstSchemas := names()
+	core.load("a_b", 1, nil, sig())
+	core.load("a.labels.x", 1, nil, sig())
+	core.load("a", 1, []string{"x"}, sig())
+	ids, schemas := names()
+	for _, list := range [][]string{ids, schemas} {
+		seen := map[string]string{}
+		for _, name := range list {
+			if other, taken := seen[folded(name)]; taken {
+				t.Errorf("%s and %s", name, other)
+			}
+			seen[folded(name)] = name
+		}
+	}
+	core.load("a.b", 2, nil, sig())
+	moreIDs, moreSchemas := names()
+	for _, name := range firstIDs {
+		if !slices.Contains(ids, name) || !slices.Contains(moreIDs, name) {
+			t.Errorf("operation %s is called otherwise", name)
+		}
+	}
+	for _, name := range firstSchemas {
+		if !slices.Contains(schemas, name) || !slices.Contains(moreSchemas, name) {
+			t.Errorf("schema %s is called otherwise", name)
+		}
 	}
 }
 

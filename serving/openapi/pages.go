@@ -1,6 +1,9 @@
 package openapi
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // questions adds what needs no run of a model: states and signatures, of any of the models described.
 func (b *builder) questions() {
@@ -8,9 +11,9 @@ func (b *builder) questions() {
 		return parameter{Name: name, In: "path", Required: true, Schema: s, Example: example}
 	}
 	slices.Sort(b.labels)
-	model := in("model", &schema{Type: "string", Enum: b.models}, b.sample.model)
+	model := in("model", oneOf(b.models), b.sample.model)
 	version := in("version", &schema{Type: "integer", Format: "int64", Minimum: "0", Maximum: "9223372036854775807"}, b.sample.version)
-	label := in("label", &schema{Type: "string", Enum: slices.Compact(b.labels)}, b.sample.label)
+	label := in("label", oneOf(slices.Compact(b.labels)), b.sample.label)
 	b.doc.Tags = append(b.doc.Tags, tag{Name: "models", Description: "What is served"})
 	get := func(path, id, summary string, answer *schema, parameters ...parameter) {
 		responses := answers(summary, answer, nil)
@@ -24,7 +27,7 @@ func (b *builder) questions() {
 				responses["400"] = &response{Ref: "#/components/responses/400"}
 			}
 		}
-		b.doc.Paths[path] = pathItem{Get: &operation{ID: id, Tags: []string{"models"}, Summary: summary, Parameters: parameters, Responses: responses}}
+		b.doc.Paths[path] = pathItem{Get: &operation{ID: b.names.operation(id), Tags: []string{"models"}, Summary: summary, Parameters: parameters, Responses: responses}}
 	}
 	get("/v1/models", "models", "Every model, with the states of its versions and its labels", ref("models"))
 	if len(b.models) == 0 {
@@ -63,7 +66,8 @@ func (b *builder) page(p Page) {
 			ok.Content[contentJSON] = media{Schema: &schema{Type: "object"}}
 		}
 	}
-	b.doc.Paths[p.Path] = pathItem{Get: &operation{ID: "page." + p.Path[1:], Tags: []string{"server"}, Summary: p.Summary, Responses: responses}}
+	id := cmp.Or(p.Path[1:], "status")
+	b.doc.Paths[p.Path] = pathItem{Get: &operation{ID: b.names.operation("page." + id), Tags: []string{"server"}, Summary: p.Summary, Responses: responses}}
 }
 
 // answers are the success and the failures that are to be expected; a model's own operations may fail with any code.

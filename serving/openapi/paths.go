@@ -17,8 +17,8 @@ type builder struct {
 	omitted []string
 	models  []string
 	labels  []string
-	sample  sample          // for the examples of parameters
-	taken   map[string]bool // names of schemas
+	sample  sample // for the examples of parameters
+	names   names
 }
 
 // sample is a version that is there; one with a label, if there is one.
@@ -29,7 +29,7 @@ type sample struct {
 }
 
 func newBuilder(o Options) *builder {
-	b := &builder{left: o.MaxBytes, taken: make(map[string]bool)}
+	b := &builder{left: o.MaxBytes, names: make(names)}
 	b.doc = document{
 		OpenAPI: "3.1.0",
 		Info:    info{Title: "Shoal", Version: o.Version},
@@ -86,7 +86,11 @@ func (b *builder) model(m served) {
 			b.omitted = append(b.omitted, fmt.Sprintf("%s version %d", m.model, v.number))
 			continue
 		}
-		for _, verb := range b.verbs(m.model, v) {
+		place := m.model // the schemas of the newest version keep their names when the next one comes
+		if i > 0 {
+			place += "." + strconv.FormatInt(v.number, 10)
+		}
+		for _, verb := range b.verbs(place, v) {
 			if i == 0 {
 				b.ask(m.model, base, "", "The newest version, "+strconv.FormatInt(v.number, 10)+", is asked. ", verb)
 			}
@@ -99,49 +103,39 @@ func (b *builder) model(m served) {
 	}
 }
 
-// verbs are what a version can be asked, with its schemas put into the components.
-func (b *builder) verbs(model string, v servedVersion) (list []verb) {
-	place := model + "." + strconv.FormatInt(v.number, 10)
-	if request, answer := b.predict(v.signatures); request != nil {
-		list = append(list, verb{"predict", b.keep(place+".predict.request", request), b.keep(place+".predict.answer", answer),
-			examplesOf(v.signatures, "predict"), unaskable(v.signatures)})
+// verbs are what a version can be asked, with its schemas put into the components under names that begin with place.
+func (b *builder) verbs(place string, v servedVersion) (list []verb) {
+	if request, answer := b.predict(place, v.signatures); request != nil {
+		list = append(list, verb{"predict", request, answer, examplesOf(v.signatures, "predict"), unaskable(v.signatures)})
 	}
 	for _, method := range []string{"classify", "regress"} {
 		signatures := slices.DeleteFunc(slices.Clone(v.signatures), func(s *tensor.Signature) bool { return s.Method != "tensorflow/serving/"+method })
 		if len(signatures) > 0 {
-			list = append(list, verb{method, b.keep(place+"."+method+".request", b.exampleRequest(signatures)), b.exampleAnswer(method),
-				examplesOf(signatures, method), ""})
+			list = append(list, verb{method, b.exampleRequest(place+"."+method+".request", signatures), b.exampleAnswer(method), examplesOf(signatures, method), ""})
 		}
 	}
 	return list
 }
 
-// keep puts a schema into the components under a name like this one, and counts its size.
+// keep puts a schema into the components under a name like this one, and counts its size. Whatever is an object belongs there:
+// generators of clients name a class by it, and fail where they have to find a name themselves.
 func (b *builder) keep(name string, s *schema) *schema {
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(fmt.Sprintf("openapi: %v", err)) // the types are our own
 	}
 	b.left -= len(text)
-	name = b.unique(name)
+	name = b.names.schema(name)
 	b.doc.Components.Schemas[name] = s
 	return ref(name)
 }
 
-// unique makes a name that the components take, and that no other schema has.
-func (b *builder) unique(name string) string {
-	plain := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z') {
-			return r
-		}
-		return '_'
-	}, name)
-	unique := plain
-	for n := 2; b.taken[unique]; n++ {
-		unique = plain + "-" + strconv.Itoa(n)
+// keepAny is the only alternative, or the choice between them, kept under a name like this one.
+func (b *builder) keepAny(name string, alternatives []*schema) *schema {
+	if len(alternatives) == 1 {
+		return alternatives[0]
 	}
-	b.taken[unique] = true
-	return unique
+	return b.keep(name, anyOf(alternatives...))
 }
 
 // pathCost is about what an operation takes beside its schemas.
@@ -154,7 +148,7 @@ func (b *builder) ask(model, path, place, which string, v verb) {
 		id += "." + place
 	}
 	b.doc.Paths[path+":"+v.name] = pathItem{Post: &operation{
-		ID: id, Tags: []string{model}, Summary: v.name + " " + strings.TrimSuffix(model+" "+strings.Replace(place, ".", " ", 1), " "),
+		ID: b.names.operation(id), Tags: []string{model}, Summary: v.name + " " + strings.TrimSuffix(model+" "+strings.Replace(place, ".", " ", 1), " "),
 		Description: strings.TrimSpace(which + v.description),
 		Body:        &requestBody{Required: true, Content: map[string]media{contentJSON: {Schema: v.request, Examples: v.examples}}},
 		Responses: answers("The answer; its form follows the request's.", v.answer, map[string]header{

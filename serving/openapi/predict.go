@@ -9,25 +9,26 @@ import (
 // defaultSignature is the one that requests without a signature_name mean.
 const defaultSignature = "serving_default"
 
-// predict describes what a version takes and gives: each signature by rows and by columns. It gives nil where no signature
-// can be asked in JSON.
-func (b *builder) predict(signatures []*tensor.Signature) (request, answer *schema) {
+// predict describes what a version takes and gives: each signature by rows and by columns, in schemas whose names begin with
+// place. It gives nil where no signature can be asked in JSON.
+func (b *builder) predict(place string, signatures []*tensor.Signature) (request, answer *schema) {
 	var requests, answers []*schema
 	for _, sig := range signatures {
 		if !askable(sig) {
 			continue
 		}
+		in, out := place+".predict.request."+sig.Name, place+".predict.answer."+sig.Name
 		if n, ok := rows(sig); ok {
-			requests = append(requests, b.rowRequest(sig, n).titled(sig.Name+", by rows"))
-			answers = append(answers, b.rowAnswer(sig).titled(sig.Name+", by rows"))
+			requests = append(requests, b.keep(in+".rows", b.rowRequest(in, sig, n)))
+			answers = append(answers, b.keep(out+".rows", b.rowAnswer(out, sig)))
 		}
-		requests = append(requests, b.columnRequest(sig).titled(sig.Name+", by columns"))
-		answers = append(answers, b.columnAnswer(sig).titled(sig.Name+", by columns"))
+		requests = append(requests, b.keep(in+".columns", b.columnRequest(in, sig)))
+		answers = append(answers, b.keep(out+".columns", b.columnAnswer(out, sig)))
 	}
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	return anyOf(requests...), anyOf(answers...)
+	return b.keepAny(place+".predict.request", requests), b.keepAny(place+".predict.answer", answers)
 }
 
 // askable says that JSON has all the types of the signature.
@@ -83,36 +84,31 @@ func nameOf(sig *tensor.Signature, key string) (name *schema, required []string)
 }
 
 // rowRequest lists rows that are all objects or, of a single input, all plain values.
-func (b *builder) rowRequest(sig *tensor.Signature, n int64) *schema {
+func (b *builder) rowRequest(place string, sig *tensor.Signature, n int64) *schema {
 	list := func(row *schema) *schema {
 		if n > 0 {
 			return array(row).times(n)
 		}
 		return array(row).atLeast(1)
 	}
-	one := b.inputs(sig, (*builder).row)
+	one := b.named(sig.Inputs, false, (*builder).row)
 	one.Additional = false
-	values := list(one)
+	values := list(b.keep(place+".row", one))
 	if len(sig.Inputs) == 1 {
 		values = anyOf(list(b.row(&sig.Inputs[0], false)), values)
 	}
 	return request(sig, "instances", "inputs", values)
 }
 
-func (b *builder) columnRequest(sig *tensor.Signature) *schema {
-	whole := func(b *builder, s *tensor.Spec, output bool) *schema { return b.value(s, s.Shape, output) }
-	values := b.inputs(sig, whole)
+func (b *builder) columnRequest(place string, sig *tensor.Signature) *schema {
+	values := b.keep(place+".inputs", b.named(sig.Inputs, false, (*builder).whole))
 	if len(sig.Inputs) == 1 {
-		values = anyOf(whole(b, &sig.Inputs[0], false), values)
+		values = anyOf(b.whole(&sig.Inputs[0], false), values)
 	}
 	return request(sig, "inputs", "instances", values)
 }
 
-// inputs is an object with a value for each input.
-func (b *builder) inputs(sig *tensor.Signature, value func(*builder, *tensor.Spec, bool) *schema) *schema {
-	return b.named(sig.Inputs, false, value)
-}
-
+// named is an object with a value for each input or output.
 func (b *builder) named(specs []tensor.Spec, output bool, value func(*builder, *tensor.Spec, bool) *schema) *schema {
 	s := object(make(map[string]*schema, len(specs)))
 	for i := range specs {
@@ -123,19 +119,18 @@ func (b *builder) named(specs []tensor.Spec, output bool, value func(*builder, *
 }
 
 // rowAnswer has a value for each row, or an object where there are several outputs.
-func (b *builder) rowAnswer(sig *tensor.Signature) *schema {
-	row := b.named(sig.Outputs, true, (*builder).row)
-	if len(sig.Outputs) == 1 {
-		row = b.row(&sig.Outputs[0], true)
+func (b *builder) rowAnswer(place string, sig *tensor.Signature) *schema {
+	row := b.row(&sig.Outputs[0], true)
+	if len(sig.Outputs) > 1 {
+		row = b.keep(place+".row", b.named(sig.Outputs, true, (*builder).row))
 	}
 	return object(map[string]*schema{"predictions": array(row)}, "predictions")
 }
 
-func (b *builder) columnAnswer(sig *tensor.Signature) *schema {
-	whole := func(b *builder, s *tensor.Spec, output bool) *schema { return b.value(s, s.Shape, output) }
-	value := b.named(sig.Outputs, true, whole)
-	if len(sig.Outputs) == 1 {
-		value = whole(b, &sig.Outputs[0], true)
+func (b *builder) columnAnswer(place string, sig *tensor.Signature) *schema {
+	value := b.whole(&sig.Outputs[0], true)
+	if len(sig.Outputs) > 1 {
+		value = b.keep(place+".outputs", b.named(sig.Outputs, true, (*builder).whole))
 	}
 	return object(map[string]*schema{"outputs": value}, "outputs")
 }

@@ -63,13 +63,24 @@ func (b *builder) item(dt tensor.DType, output bool, name string) *schema {
 	return ref(dt.String())
 }
 
-// value is the schema of a tensor of this shape: nested arrays. A tensor of any rank is an element or an array of such.
+// maxDescribedRank is the deepest nesting that is described to its elements where a tensor has any rank.
+const maxDescribedRank = 6
+
+// value is the schema of a tensor of this shape: nested arrays. A tensor of any rank is an element, or arrays nested alike; not
+// an array of the same again, since generators of clients leave out a schema that refers to itself.
 func (b *builder) value(s *tensor.Spec, shape tensor.Shape, output bool) *schema {
 	v := b.item(s.DType, output, s.Name)
 	if s.UnknownRank {
 		name := "any." + v.Type + strings.TrimPrefix(v.Ref, "#/components/schemas/")
 		b.need(name, func() *schema {
-			return &schema{AnyOf: []*schema{v, array(ref(name))}, Description: "One value, or a list of such that have all the same form."}
+			s := &schema{AnyOf: []*schema{v}, Description: "One value, or a list of such that have all the same form."}
+			deeper := array(new(schema))
+			for range maxDescribedRank {
+				v, deeper = array(v), array(deeper)
+				s.AnyOf = append(s.AnyOf, v)
+			}
+			s.AnyOf = append(s.AnyOf, deeper)
+			return s
 		})
 		return ref(name)
 	}
@@ -78,6 +89,9 @@ func (b *builder) value(s *tensor.Spec, shape tensor.Shape, output bool) *schema
 	}
 	return v
 }
+
+// whole is the schema of a tensor.
+func (b *builder) whole(s *tensor.Spec, output bool) *schema { return b.value(s, s.Shape, output) }
 
 // row is the schema of one row of a tensor.
 func (b *builder) row(s *tensor.Spec, output bool) *schema {
