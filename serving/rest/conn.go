@@ -2,15 +2,16 @@ package rest
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// lingerTime bounds how long what a refused client still sends is read and thrown away.
-	lingerTime = time.Second
+	// lingerTime bounds how long what a refused client still sends is read and thrown away, and lingerPause how long it may
+	// send nothing meanwhile. A client may well send a large body to its end before it looks for an answer.
+	lingerTime  = 30 * time.Second
+	lingerPause = 2 * time.Second
 	// deadlineSlack is how far a connection's deadline may be from the one asked for. The server asks three times a
 	// request, for minutes ahead each time; moving the runtime's timers so often costs a tenth of a small request.
 	deadlineSlack = time.Minute
@@ -71,11 +72,22 @@ func (c *conn) Close() error {
 	delete(c.listener.conns, c)
 	c.listener.mu.Unlock()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
-		if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.Copy(io.Discard, c.Conn)
-		}
+		c.swallow()
 	}
 	return c.Conn.Close()
+}
+
+// swallow throws away what the client sends until it closes, too.
+func (c *conn) swallow() {
+	var buf [4 << 10]byte
+	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
+		if c.Conn.SetReadDeadline(time.Now().Add(lingerPause)) != nil {
+			return
+		}
+		if _, err := c.Conn.Read(buf[:]); err != nil {
+			return
+		}
+	}
 }
 
 // lingerOn makes a connection linger when it is closed, under TLS as well.

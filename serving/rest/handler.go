@@ -169,9 +169,11 @@ func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler
 		known[m] = true
 	}
 	return func(c *fasthttp.RequestCtx) {
-		if known[string(c.Method())] {
+		switch {
+		case s.withheld(c):
+		case known[string(c.Method())]:
 			next(c)
-		} else {
+		default:
 			s.allowOrigins(c)
 			s.fail(c, malformedRequest(c))
 		}

@@ -108,6 +108,7 @@ func New(o Options) *Server {
 	http := s.app.Server()
 	http.CloseOnShutdown = true
 	http.SecureErrorLogMessage = true // the errors are sent to clients: keep their headers out of them
+	http.HeaderReceived = s.inspect
 	http.Handler = s.outermost(http.Handler)
 	return s
 }

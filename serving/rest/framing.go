@@ -1,0 +1,45 @@
+package rest
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// misframed says why a request's headers could be read in two ways, so that a proxy in front may see other requests in the same
+// bytes; "" where they cannot. It refuses what fasthttp lets pass: RFC 9112 allows a server to be lenient here, and a server that
+// is cannot know that all before it are lenient in the same way.
+func misframed(h *fasthttp.RequestHeader) string {
+	coding, length := false, false
+	for raw := h.RawHeaders(); len(raw) > 0; {
+		end := bytes.IndexByte(raw, '\n')
+		if end < 1 || raw[end-1] != '\r' {
+			return "a header line does not end in CR LF"
+		}
+		line := raw[:end-1]
+		raw = raw[end+1:]
+		if len(line) == 0 {
+			break
+		}
+		switch line[0] {
+		case ' ', '\t':
+			return "a header line is folded"
+		case 't', 'T':
+			coding = coding || isField(line, "transfer-encoding")
+		case 'c', 'C':
+			length = length || isField(line, "content-length")
+		}
+	}
+	switch {
+	case coding && length:
+		return "both Transfer-Encoding and Content-Length are given"
+	case coding && h.ContentLength() != -1:
+		return "the only Transfer-Encoding is chunked"
+	}
+	return ""
+}
+
+// isField reports whether a header line is the field's; lower is its name in lower case.
+func isField(line []byte, lower string) bool {
+	return len(line) > len(lower) && line[len(lower)] == ':' && equalFold(line[:len(lower)], lower)
+}
