@@ -16,6 +16,7 @@ import (
 
 	"shoal/devices"
 	"shoal/devices/fake"
+	"shoal/serving/access"
 	"shoal/serving/rest"
 	"shoal/tensor"
 )
@@ -30,7 +31,10 @@ type site struct {
 
 // newSite serves a model with two versions and one that failed to load. It is shut down when the test ends, in the order of
 // a real server: the page first.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteWith(t, nil) }
+
+// newSiteWith is newSite on a server that asks for keys; nil: it does not.
+func newSiteWith(t *testing.T, keys *access.Keys) *site {
 	t.Helper()
 	core := newFakeCore()
 	gpus := fake.New(fake.GPUs(1)...)
@@ -61,7 +65,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.url = "http://" + ln.Addr().String()
-	server := rest.New(rest.Options{Core: core, Observe: s.RESTCall, Paths: s.Paths(), Version: "1.2.3"})
+	server := rest.New(rest.Options{Core: core, Observe: s.RESTCall, Paths: s.Paths(), Version: "1.2.3", Keys: keys, Open: IsStatic})
 	var parts sync.WaitGroup
 	parts.Go(func() { s.Run(context.Background()) })
 	parts.Go(func() {

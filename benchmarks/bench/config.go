@@ -25,6 +25,7 @@ type Config struct {
 	API       string
 	Insecure  bool
 	Remote    bool
+	Key       string // "": none is sent
 
 	Rate     float64
 	Constant bool
@@ -77,6 +78,7 @@ func (c *Config) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Signature, "signature", "", "the signature's `NAME`; the default one otherwise")
 	fs.StringVar(&c.API, "api", "", "rest or grpc; by default as the address says: http://… and host:port are rest, grpc://… is grpc")
 	fs.BoolVar(&c.Insecure, "insecure", false, "do not verify the server's certificate (https://, grpcs://)")
+	fs.StringVar(&c.Key, "api-key", "", "the `KEY` of a server that asks for one; SHOAL_API_KEY is safer: other users can see command lines")
 	fs.BoolVar(&c.Remote, "remote", false, "allow another machine than this one as the target")
 
 	fs.Float64Var(&c.Rate, "rate", 0, "open loop: requests per second, sent whatever the server does")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"shoal/benchmarks/bodies"
@@ -61,14 +62,14 @@ func newTarget(ctx context.Context, c *Config, text string) (*target, error) {
 	}
 	t.describe(list, sig)
 	if a.api == "grpc" {
-		calls, err := load.NewGRPC(a.host, list, check, ask.tls())
+		calls, err := load.NewGRPC(a.host, list, check, ask.tls(), ask.withKey()...)
 		if err != nil {
 			return nil, err
 		}
 		calls.AskTimes()
 		t.load = calls
 	} else {
-		t.load, err = load.NewREST(a.base()+cmp.Or(a.path, ask.modelPath()+":predict"), list, check, ask.tls())
+		t.load, err = load.NewREST(a.base()+cmp.Or(a.path, ask.modelPath()+":predict"), list, check, ask.tls(), ask.key()...)
 	}
 	return t, err
 }
@@ -204,6 +205,22 @@ func (q *asker) tls() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: q.config.Insecure} //nolint:gosec // --insecure asks for it
 }
 
+// key is the key to send, if any.
+func (q *asker) key() []string {
+	if q.config.Key == "" {
+		return nil
+	}
+	return []string{q.config.Key}
+}
+
+// withKey is the same for gRPC.
+func (q *asker) withKey() (options []grpc.DialOption) {
+	for _, key := range q.key() {
+		options = append(options, load.WithKey(key))
+	}
+	return options
+}
+
 func (q *asker) modelPath() string {
 	p := "/v1/models/" + url.PathEscape(q.config.Model)
 	switch {
@@ -236,7 +253,7 @@ func (q *asker) metadata(ctx context.Context) (*bodies.Metadata, error) {
 		}
 		return bodies.ParseMetadata(doc)
 	}
-	conn, err := load.DialGRPC(q.address.host, q.tls())
+	conn, err := load.DialGRPC(q.address.host, q.tls(), q.withKey()...)
 	if err != nil {
 		return nil, err
 	}
@@ -282,6 +299,9 @@ func (q *asker) get(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address.base()+path, nil)
 	if err != nil {
 		return nil, err
+	}
+	for _, key := range q.key() {
+		req.Header.Set("Authorization", load.Bearer+key)
 	}
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: q.tls(), DisableKeepAlives: true}}
 	resp, err := client.Do(req)

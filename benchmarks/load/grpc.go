@@ -35,14 +35,15 @@ type GRPC struct {
 // either side, and many streams on it wait for each other.
 const ClientsPerConnection = 16
 
-// NewGRPC makes a target of host:port. t nil is plain text.
-func NewGRPC(address string, bodies []Body, check Checker, t *tls.Config) (*GRPC, error) {
+// NewGRPC makes a target of host:port. t nil is plain text. more are options of the connections, such as WithKey.
+func NewGRPC(address string, bodies []Body, check Checker, t *tls.Config, more ...grpc.DialOption) (*GRPC, error) {
 	if len(bodies) == 0 {
 		return nil, errors.New("there is no request to send")
 	}
 	// Windows of a fixed size spare the pings by which others are found: the server would have to answer them.
 	dial := func() (*grpc.ClientConn, error) {
-		return DialGRPC(address, t, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})), grpc.WithStaticStreamWindowSize(4<<20), grpc.WithStaticConnWindowSize(64<<20))
+		return DialGRPC(address, t, append(more[:len(more):len(more)], grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
+			grpc.WithStaticStreamWindowSize(4<<20), grpc.WithStaticConnWindowSize(64<<20))...)
 	}
 	return &GRPC{bodies: bodies, check: check, dial: dial, each: ClientsPerConnection}, nil
 }

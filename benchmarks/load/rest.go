@@ -24,8 +24,8 @@ type REST struct {
 	wires   [][]byte // whole requests, headers and body
 }
 
-// NewREST makes a target of a URL. t is used for https.
-func NewREST(to string, bodies []Body, check Checker, t *tls.Config) (*REST, error) {
+// NewREST makes a target of a URL. t is used for https, and key is sent as Authorization: Bearer, where there is one.
+func NewREST(to string, bodies []Body, check Checker, t *tls.Config, key ...string) (*REST, error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return nil, err
@@ -47,9 +47,13 @@ func NewREST(to string, bodies []Body, check Checker, t *tls.Config) (*REST, err
 		}
 	}
 	r.address = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
+	authorization := ""
+	for _, k := range key {
+		authorization = "Authorization: " + Bearer + k + "\r\n"
+	}
 	for _, b := range bodies {
-		w := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shoal-bench\r\nContent-Type: application/json\r\nContent-Length: ",
-			u.RequestURI(), u.Host)
+		w := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shoal-bench\r\n%sContent-Type: application/json\r\nContent-Length: ",
+			u.RequestURI(), u.Host, authorization)
 		w = strconv.AppendInt(w, int64(len(b.Data)), 10)
 		w = append(append(w, "\r\n\r\n"...), b.Data...)
 		r.wires = append(r.wires, w)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
@@ -15,9 +18,27 @@ import (
 	"shoal/configs"
 )
 
+// keyVariable has the key of the commands that ask a server.
+const keyVariable = "SHOAL_API_KEY"
+
+// withoutKey is a command line that may be shown: without the value of --api_key.
+func withoutKey(args []string) []string {
+	shown := slices.Clone(args)
+	for i, arg := range shown {
+		switch name, _, joined := strings.Cut(strings.ReplaceAll(arg, "-", "_"), "="); {
+		case strings.Trim(name, "_") != "api_key":
+		case joined:
+			shown[i] = "--api_key=…"
+		case i+1 < len(shown):
+			shown[i+1] = "…"
+		}
+	}
+	return shown
+}
+
 // loadTest sends load to a server of the TensorFlow Serving kind and reports. SIGINT ends the sending; what is known by then is reported.
 func loadTest(args []string, stdout, stderr io.Writer) error {
-	c := &bench.Config{Tool: "shoal bench " + version, Command: append([]string{"shoal", "bench"}, args...)}
+	c := &bench.Config{Tool: "shoal bench " + version, Command: append([]string{"shoal", "bench"}, withoutKey(args)...)}
 	fs := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	c.Register(fs)
 	targets, err := configs.ParseFlags(fs, args)
@@ -28,7 +49,7 @@ func loadTest(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError(err)
 	}
-	c.Targets = targets
+	c.Targets, c.Key = targets, cmp.Or(c.Key, os.Getenv(keyVariable))
 	if err := c.Validate(); err != nil {
 		return usageError(err)
 	}

@@ -11,8 +11,8 @@ import (
 func (a *app) describeAPI() fiber.Handler {
 	const prometheus, openMetrics = "text/plain", "application/openmetrics-text"
 	pages := []openapi.Page{
-		{Path: "/healthz", Summary: "Whether the process is alive"},
-		{Path: "/readyz", Summary: "Whether every configured model has an available version"},
+		{Path: "/healthz", Summary: "Whether the process is alive", Open: true},
+		{Path: "/readyz", Summary: "Whether every configured model has an available version", Open: true},
 		{Path: "/metrics", Summary: "Metrics for Prometheus", Types: []string{prometheus, openMetrics}},
 		{Path: openapi.Path, Summary: "This document"},
 	}
@@ -20,9 +20,9 @@ func (a *app) describeAPI() fiber.Handler {
 		pages = append(pages, openapi.Page{Path: m.Path, Summary: "Metrics by TensorFlow Serving's names too", Types: []string{prometheus}})
 	}
 	if a.page != nil {
-		pages = append(pages, openapi.Page{Path: "/", Summary: "The status page", Types: []string{"text/html"}})
+		pages = append(pages, openapi.Page{Path: "/", Summary: "The status page", Types: []string{"text/html"}, Open: true})
 	}
-	return openapi.New(openapi.Options{Core: a.manager, Version: version, Pages: pages}).Handle
+	return openapi.New(openapi.Options{Core: a.manager, Version: version, Pages: pages, Keys: a.files.Keys != nil}).Handle
 }
 
 // pageExample is openapi's example as the status page takes it.

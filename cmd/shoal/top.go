@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -28,6 +30,7 @@ const topRetry = time.Second
 func top(args []string, stdout, stderr io.Writer) error {
 	fs := pflag.NewFlagSet("top", pflag.ContinueOnError)
 	once := fs.Bool("once", false, "print the figures of the last second, and end")
+	key := fs.String("api_key", "", "the `KEY` for administration of a server that asks for one; "+keyVariable+" is safer: other users can see command lines")
 	rest, err := configs.ParseFlags(fs, args)
 	if errors.Is(err, configs.ErrHelp) {
 		fmt.Fprintf(stdout, topUsage, fs.FlagUsagesWrapped(110))
@@ -59,7 +62,7 @@ func top(args []string, stdout, stderr io.Writer) error {
 
 	connected := false
 	for {
-		err := followStatus(ctx, address, func(r *topReading) {
+		err := followStatus(ctx, address, cmp.Or(*key, os.Getenv(keyVariable)), func(r *topReading) {
 			if r.Tick == nil || ctx.Err() != nil {
 				return // nothing was measured yet, or enough was shown
 			}

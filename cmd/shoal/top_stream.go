@@ -91,10 +91,13 @@ func statusURL(target string) (string, error) {
 
 // followStatus reads one stream to its end and calls show after each event, with a reading that is its own until it returns.
 // The server ends a stream now and then; the error is nil then.
-func followStatus(ctx context.Context, address string, show func(*topReading)) error {
+func followStatus(ctx context.Context, address, key string, show func(*topReading)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -103,11 +106,13 @@ func followStatus(ctx context.Context, address string, show func(*topReading)) e
 	defer resp.Body.Close()
 	kind := resp.Header.Get("Content-Type")
 	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%s answers %s: --api_key or %s has to be a key for administration", address, resp.Status, keyVariable)
 	case resp.StatusCode == http.StatusServiceUnavailable:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 		return fmt.Errorf("%s: %s", address, strings.TrimSpace(string(text)))
 	case resp.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/event-stream"):
-		return fmt.Errorf("%w: %s answers %s: is it a Shoal, started with --status_page=false?", errNoStatusPage, address, resp.Status)
+		return fmt.Errorf("%w: %s answers %s: is it a Shoal, started with --status_page=false or with --admin_port?", errNoStatusPage, address, resp.Status)
 	}
 	reading, event := new(topReading), ""
 	lines := bufio.NewScanner(resp.Body)

@@ -11,6 +11,8 @@ type document struct {
 	Tags       []tag               `json:"tags"`
 	Paths      map[string]pathItem `json:"paths"`
 	Components components          `json:"components"`
+	// Security is what every operation needs that does not say otherwise.
+	Security []map[string][]string `json:"security,omitempty"`
 }
 
 type info struct {
@@ -41,6 +43,7 @@ type operation struct {
 	Parameters  []parameter          `json:"parameters,omitempty"`
 	Body        *requestBody         `json:"requestBody,omitempty"`
 	Responses   map[string]*response `json:"responses"`
+	Security    *[]struct{}          `json:"security,omitempty"` // empty: no key is needed
 }
 
 type parameter struct {
@@ -84,6 +87,14 @@ type components struct {
 	Schemas   map[string]*schema   `json:"schemas"`
 	Responses map[string]*response `json:"responses"`
 	Headers   map[string]header    `json:"headers"`
+	Schemes   map[string]scheme    `json:"securitySchemes,omitempty"`
+}
+
+// scheme is a way to show who one is.
+type scheme struct {
+	Type        string `json:"type"`
+	Scheme      string `json:"scheme"`
+	Description string `json:"description"`
 }
 
 // schema is a JSON schema of draft 2020-12.

@@ -32,6 +32,7 @@ type Options struct {
 	Core     serving.Core
 	Version  string // the server's own
 	Pages    []Page // of the server, beside the API
+	Keys     bool   // clients have to show a key
 	MaxBytes int    // of a document; what does not fit is left out, and named; 0: DefaultMaxBytes
 }
 
@@ -40,6 +41,7 @@ type Page struct {
 	Path    string
 	Summary string
 	Types   []string // of its content; none: JSON
+	Open    bool     // it needs no key, where others do
 }
 
 // Description makes the document and keeps it. Its methods are safe for concurrent use.

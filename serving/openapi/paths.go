@@ -47,6 +47,9 @@ func newBuilder(o Options) *builder {
 	for _, p := range o.Pages {
 		b.page(p)
 	}
+	if o.Keys {
+		b.keys(o.Pages)
+	}
 	return b
 }
 

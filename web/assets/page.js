@@ -8,6 +8,7 @@ import { Slow } from "./slow.js";
 import { Try } from "./try.js";
 import { Devices } from "./devices.js";
 import { showConfig } from "./config.js";
+import { listen } from "./key.js";
 
 const form = new Try();
 const models = new Models((name, version) => form.choose(name, version));
@@ -119,8 +120,8 @@ let retryTimer = 0;
 function connect() {
   disconnect();
   if (document.hidden) return;
-  source = new EventSource("status/events");
-  source.onopen = () => {
+  const mine = source = new AbortController();
+  const opened = () => {
     pause = 1000;
     clearTimeout(lostTimer);
     lostTimer = 0;
@@ -128,19 +129,24 @@ function connect() {
     badge($("live"), paused ? "warn" : "good", paused ? "paused" : "live");
   };
   // A stream is renewed every few minutes: only one that stays away is worth a word.
-  source.onerror = () => {
+  const ended = () => {
+    if (mine.signal.aborted) return;
     lostTimer ||= setTimeout(() => {
       badge($("live"), "bad", "connection lost");
       announce("The connection to the server is lost. Trying again.");
     }, 2500);
-    if (source?.readyState === EventSource.CLOSED) {
-      retryTimer = setTimeout(connect, pause);
-      pause = Math.min(pause * 2, 15000);
+    retryTimer = setTimeout(connect, pause);
+    pause = Math.min(pause * 2, 15000);
+  };
+  const event = (kind, data) => {
+    if (mine.signal.aborted || !handlers[kind]) return;
+    try {
+      receive(kind, data);
+    } catch (e) {
+      reportError(e); // one event that cannot be shown does not end the stream
     }
   };
-  for (const kind of Object.keys(handlers)) {
-    source.addEventListener(kind, (event) => receive(kind, JSON.parse(event.data)));
-  }
+  listen("status/events", { signal: mine.signal, opened, event }).then(ended, ended);
 }
 
 function receive(kind, data) {
@@ -167,7 +173,7 @@ $("pause").addEventListener("click", () => {
 
 function disconnect() {
   clearTimeout(retryTimer);
-  source?.close();
+  source?.abort();
   source = null;
 }
 

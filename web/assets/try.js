@@ -2,6 +2,7 @@
 // curl command that does the same.
 
 import { $, el, text, duration, phasesBar, phasesText } from "./dom.js";
+import { authorized, hasKey } from "./key.js";
 
 const SHOWN = 20000; // characters of an answer
 const INLINE = 2000; // characters of a body in the curl command
@@ -69,7 +70,7 @@ export class Try {
     if (kind) query.set(kind, value);
     let details;
     try {
-      const answer = await fetch(`status/model?${query}`);
+      const answer = await authorized(`status/model?${query}`);
       details = await answer.json();
       if (!answer.ok) throw new Error(details.error);
     } catch (e) {
@@ -107,7 +108,8 @@ export class Try {
     const url = new URL(this.path(), document.baseURI).href;
     const body = $("try-body").value;
     const quoted = body.length > INLINE ? "@request.json" : `'${body.replaceAll("'", `'\\''`)}'`;
-    text($("try-curl"), `curl -d ${quoted} '${url}'`);
+    const header = hasKey() ? `-H "Authorization: Bearer $SHOAL_API_KEY" ` : "";
+    text($("try-curl"), `curl ${header}-d ${quoted} '${url}'`);
   }
 
   async copy() {
@@ -129,7 +131,7 @@ export class Try {
     button.disabled = true;
     const start = performance.now();
     try {
-      const answer = await fetch(this.path(), { method: "POST", headers: { "Content-Type": "application/json" }, body: $("try-body").value });
+      const answer = await authorized(this.path(), { method: "POST", headers: { "Content-Type": "application/json" }, body: $("try-body").value });
       const body = await answer.text();
       this.show(answer, body, performance.now() - start);
     } catch (e) {
