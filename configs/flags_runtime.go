@@ -74,6 +74,9 @@ var lifecycleFlags = []Flag{
 	{Name: "synthetic_warmup", Group: groupLifecycle, Own: true,
 		Help: "without that file, warm up with made-up inputs",
 		bind: func(s *Server) value { return boolean(&s.Lifecycle.SyntheticWarmup) }},
+	{Name: "listen_early", Group: groupLifecycle, Own: true,
+		Help: "open the ports at once; by default they open when each model is available, has failed to load once, or has no version",
+		bind: func(s *Server) value { return boolean(&s.Lifecycle.ListenEarly) }},
 	{Name: "drain_timeout", Group: groupLifecycle, Own: true,
 		Help: "how long accepted requests may take to finish after SIGTERM",
 		bind: func(s *Server) value { return duration(&s.Lifecycle.DrainTimeout) }},
@@ -113,7 +116,10 @@ var monitoringFlags = []Flag{
 		bind: func(s *Server) value { return boolean(&s.ShowVersion) }},
 }
 
-const noTFLite = "TensorFlow Lite is not supported"
+const (
+	noTFLite          = "TensorFlow Lite is not supported"
+	savedModelInstead = noTFLite + "; the SavedModel is served"
+)
 
 // notedFlags are taken so that command lines go on working. One that is set gives a line in the log with its reason: a
 // flag is never without effect in silence.
@@ -134,7 +140,7 @@ var notedFlags = []Flag{
 		Help: "thread pools of TensorFlow Serving", Noted: "runs use the calling thread or the session's own pools",
 		bind: func(s *Server) value { return text(&s.Noted.ThreadPoolFactoryConfigFile, "FILE") }},
 	{Name: "prefer_tflite_model", Group: groupNoted,
-		Help: "serve model.tflite; true is an error", Noted: noTFLite,
+		Help: "serve model.tflite where there is one", Noted: savedModelInstead,
 		bind: func(s *Server) value { return boolean(&s.Noted.PreferTFLite) }},
 	{Name: "num_tflite_pools", Group: groupNoted,
 		Help: "pools of TensorFlow Lite interpreters", Noted: noTFLite,

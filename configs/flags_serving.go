@@ -48,7 +48,7 @@ var restFlags = []Flag{
 		Help: "private key (PEM file) for REST over TLS",
 		bind: func(s *Server) value { return text(&s.REST.TLSKeyFile, "FILE") }},
 	{Name: "max_request_bytes", Group: groupREST, Own: true,
-		Help: "largest request body, as sent and after inflating; gRPC messages too",
+		Help: "largest request body, as sent and after inflating; where it is set, gRPC messages too, which may else have 2 GiB",
 		bind: func(s *Server) value { return size(&s.REST.MaxRequestBytes) }},
 }
 

@@ -61,6 +61,7 @@ var known = []knownFlag{
 	// Shoal's own.
 	{"max_request_bytes", "100MiB", "64KiB", false},
 	{"drain_timeout", "30s", "1m0s", false},
+	{"listen_early", "false", "true", false},
 	{"synthetic_warmup", "true", "false", false},
 	{"instances", "0", "3", false},
 	{"latency_objective", "0s", "20ms", false},

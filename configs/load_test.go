@@ -179,8 +179,6 @@ func TestPlatformFaults(t *testing.T) {
 		"platform_configs { key: 'tensorflow' value { source_adapter_config { [type.googleapis.com/tensorflow.serving.Odd] {} } } }":                "(the source adapter must be [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig])",
 		"platform_configs { key: 'tensorflow' value { source_adapter_config { [type.googleapis.com/tensorflow.serving.BatchingParameters] {} } } }": "source adapter tensorflow.serving.BatchingParameters is not supported",
 		`platform_configs { key: 'tensorflow' value { source_adapter_config { [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] {
-		  legacy_config { prefer_tflite_model: true } } } } }`: "prefer_tflite_model: TensorFlow Lite is not supported",
-		`platform_configs { key: 'tensorflow' value { source_adapter_config { [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] {
 		  legacy_config { batching_parameters { allowed_batch_sizes: 1 } } } } } }`: "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 1; expected 1000",
 	} {
 		_, _, err := load(t, "--platform_config_file="+write(t, "platform.config", text))

@@ -19,6 +19,7 @@ type Models struct {
 	Configs []serving.ModelConfig
 	Logging map[string]*config_go_proto.LoggingConfig // by model, of those whose requests are logged
 	Notes   []string                                  // what was accepted, but is probably not what was meant
+	Unset   bool                                      // there is no model_config_list, not even an empty one
 }
 
 // platform is the only one there is.
@@ -57,7 +58,7 @@ func ParseModels(file string, data []byte) (Models, error) {
 
 // ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them.
 func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) {
-	models := Models{Logging: map[string]*config_go_proto.LoggingConfig{}}
+	models := Models{Logging: map[string]*config_go_proto.LoggingConfig{}, Unset: config.GetConfig() == nil}
 	var faults Faults
 	if config.GetCustomModelConfig() != nil {
 		faults.addf("custom_model_config is not supported: list the models in model_config_list")

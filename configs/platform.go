@@ -75,7 +75,7 @@ func (s *Server) takePlatform(c *tensorflow_go_proto.SessionBundleConfig, files 
 		files.Batching = b
 	}
 	if c.GetPreferTfliteModel() {
-		faults.addf("prefer_tflite_model: TensorFlow Lite is not supported: leave it out and serve the SavedModel")
+		s.note("--platform_config_file: prefer_tflite_model has no effect: " + savedModelInstead)
 	}
 	for _, ignored := range []struct {
 		field string

@@ -54,7 +54,7 @@ type RESTOptions struct {
 	Threads         int // requests decoded at once; 0: chosen
 	Timeout         time.Duration
 	CORS            bool
-	MaxRequestBytes int64 // of one body, as sent and inflated; gRPC messages too
+	MaxRequestBytes int64 // of one body, as sent and inflated; where it was set, gRPC messages too
 	TLSCertFile     string
 	TLSKeyFile      string
 }
@@ -112,6 +112,7 @@ type LifecycleOptions struct {
 	Warmup            bool          // replay the model's recorded requests
 	WarmupIterations  int
 	SyntheticWarmup   bool // made-up requests where the model has no recorded ones
+	ListenEarly       bool // before the models have settled
 	DrainTimeout      time.Duration
 }
 
@@ -134,7 +135,7 @@ type NotedOptions struct {
 	FlushFilesystemCaches       bool
 	UseALTS                     bool
 	RemoveUnusedFields          bool
-	PreferTFLite                bool // true is an error
+	PreferTFLite                bool
 	TFLitePools                 int
 	TFLiteInterpretersPerPool   int
 	Profiler                    bool

@@ -21,9 +21,6 @@ func (s *Server) Validate() error {
 	s.validateDevices(&faults)
 	s.validateTensorFlow(&faults)
 	s.validateLifecycle(&faults)
-	if s.Noted.PreferTFLite {
-		faults.addf("--prefer_tflite_model: TensorFlow Lite is not supported: leave it out and serve the SavedModel")
-	}
 	s.validateMonitoring(&faults)
 	return faults.err()
 }

@@ -22,7 +22,7 @@ func TestValidate(t *testing.T) {
 		{model + "--port=70000 --rest_api_port=-1", []string{"--port: 70000 is no port", "--rest_api_port: -1 is no port"}},
 		{model + "--enable_batching=false --batching_parameters_file=x", []string{"--batching_parameters_file: has no meaning with --enable_batching=false"}},
 		{model + "--batching_parameters_file=x", nil},
-		{model + "--prefer_tflite_model", []string{"--prefer_tflite_model: TensorFlow Lite is not supported"}},
+		{model + "--prefer_tflite_model", nil},
 		{model + "--per_process_gpu_memory_fraction=1.5", []string{"--per_process_gpu_memory_fraction: 1.5 must be 0"}},
 		{model + "--per_process_gpu_memory_fraction=NaN", []string{"--per_process_gpu_memory_fraction: NaN must be 0"}},
 		{model + "--tensorflow_session_parallelism=1 --tensorflow_intra_op_parallelism=1 --tensorflow_inter_op_parallelism=1",

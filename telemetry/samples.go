@@ -131,6 +131,10 @@ func (f *tfserving) samples(yield func(sample) bool) {
 		e.histogram(&tfPadding, f.since, h, strconv.Itoa(size))
 	}
 	e.number(&tfRuns, f.since, float64(f.runs.load()))
+	e.number(&tfGraphBuilds, f.since, float64(f.built.calls.load()))
+	e.number(&tfGraphBuildTime, f.since, f.built.micros())
+	e.number(&tfGraphRuns, f.since, float64(f.ran.calls.load()))
+	e.number(&tfGraphRunTime, f.since, f.ran.micros())
 	for path, l := range f.loads.all() {
 		e.counted(&tfLoadCount, f.since, &l.success, path, "success")
 		e.counted(&tfLoadCount, f.since, &l.fail, path, "fail")

@@ -48,6 +48,7 @@ func (t *Telemetry) SavedModelLoaded(model string, version int64, dir string, to
 		l.fail.add(1)
 		return
 	}
+	t.tf.built.add(took)
 	l.success.add(1)
 	l.micros.add(int(took.Microseconds()))
 }

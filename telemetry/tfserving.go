@@ -47,6 +47,14 @@ var (
 		"Attempts to load a SavedModel: success or fail."}
 	tfLoadLatency = Metric{":tensorflow:cc:saved_model:load_latency", Counter, "us", []string{"model_path"},
 		"Time spent loading SavedModels that were loaded."}
+	tfGraphBuilds = Metric{":tensorflow:core:graph_build_calls", Counter, "", nil,
+		"Sessions that were made of SavedModels."}
+	tfGraphBuildTime = Metric{":tensorflow:core:graph_build_time_usecs", Counter, "us", nil,
+		"Time spent making them."}
+	tfGraphRuns = Metric{":tensorflow:core:graph_runs", Counter, "", nil,
+		"Runs of sessions, those of warm-up and measurement left out."}
+	tfGraphRunTime = Metric{":tensorflow:core:graph_run_time_usecs", Counter, "us", nil,
+		"Time spent in these runs."}
 )
 
 // TFServingMetrics lists the metrics of TensorFlow Serving's family.
@@ -54,6 +62,7 @@ func TFServingMetrics() []Metric {
 	return []Metric{
 		tfRequestCount, tfRequestLogCount, tfRequestLatency, tfRuntimeLatency, tfExampleCounts, tfExampleTotal,
 		tfQueuing, tfInputBatch, tfProcessedBatch, tfPadding, tfRuns, tfWarmup, tfWarmupRecords, tfLoadCount, tfLoadLatency,
+		tfGraphBuilds, tfGraphBuildTime, tfGraphRuns, tfGraphRunTime,
 	}
 }
 
@@ -88,7 +97,19 @@ type tfserving struct {
 	runs      counter
 	loads     table[string, tfLoads] // by directory
 	warmups   table[tfWarm, tfWarmups]
+	built     tfGraphs // sessions made
+	ran       tfGraphs // runs, batched or not
 }
+
+// tfGraphs are the counters of TensorFlow itself, which have no labels and outlive the versions.
+type tfGraphs struct{ calls, nanos counter }
+
+func (g *tfGraphs) add(took time.Duration) {
+	g.calls.add(1)
+	g.nanos.add(int(took))
+}
+
+func (g *tfGraphs) micros() float64 { return float64(g.nanos.load() / 1000) }
 
 type tfRequests struct {
 	codes [codes.Unauthenticated + 1]counter
@@ -152,6 +173,7 @@ func (f *tfserving) finished(model string, r *request, code codes.Code) {
 var tfRESTNames = map[string]string{"Predict": "predict", "Classify": "classify", "Regress": "regress"}
 
 func (f *tfserving) batchDone(b batcher.BatchInfo) {
+	f.ran.add(b.Run)
 	if b.Rows == 0 {
 		return // not batched: there, such a run is none of the batching session
 	}

@@ -47,6 +47,13 @@ func TestTFServingPage(t *testing.T) {
 			t.Errorf("%s%q is %v (%v), want %v", c.name, c.labels, got, ok, c.want)
 		}
 	}
+	for name, want := range map[string]float64{
+		"graph_build_calls": 1, "graph_build_time_usecs": 1.5e6, "graph_runs": float64(len(reasons) + 1), "graph_run_time_usecs": 4000 * float64(len(reasons)),
+	} {
+		if got, ok := value(page[":tensorflow:core:"+name]); !ok || got != want {
+			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
+		}
+	}
 	load := ":tensorflow:cc:saved_model:load_"
 	if got, _ := value(page[load+"latency"], "model_path", "/models/m/2"); got != 1.5e6 {
 		t.Errorf("load_latency %v µs", got)
@@ -147,6 +154,7 @@ func TestCounter(t *testing.T) {
 		"/tensorflow/serving/request_latency":                    0, // no counter
 		"/tensorflow/serving/nonsense":                           0,
 		"/tensorflow/cc/saved_model/load_attempt_count":          2,
+		"/tensorflow/core/graph_runs":                            int64(len(reasons) + 1),
 	} {
 		if got := tel.Counter(name); got != want {
 			t.Errorf("%s is %d, want %d", name, got, want)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,13 +35,15 @@ type app struct {
 	own       atomic.Pointer[configs.Models] // what the operator's own configuration lists
 }
 
-// run listens, loads the models and serves until ctx ends, and then stops in this order: not ready; no new connections, what
-// was accepted is answered; the versions are unloaded; logs and metrics are written out. It returns nil when nothing was lost.
+// run loads the models, listens when they have settled (for the administration at once), and serves until ctx ends. Then it stops in this order: not ready; no
+// new connections, what was accepted is answered; the versions are unloaded; logs and metrics are written out. It returns nil
+// when nothing was lost.
 func (a *app) run(ctx context.Context) (err error) {
-	restOn, rpcOn, err := a.listen()
+	ports, err := a.bind()
 	if err != nil {
 		return err
 	}
+	defer ports.close()
 	adminOn, err := a.admin.listen(a.cfg, a.log)
 	if err != nil {
 		return err
@@ -54,19 +55,27 @@ func (a *app) run(ctx context.Context) (err error) {
 		return err
 	}
 	failed := make(chan error, 5)
-	if a.rest != nil {
-		parts.Go(func() { failed <- a.rest.Serve(restOn) })
-	}
-	if a.rpc != nil {
-		parts.Go(func() { failed <- a.rpc.Serve(rpcOn...) })
-	}
 	a.admin.serve(adminOn, &parts, failed)
 	parts.Go(func() { a.watchDevices(background) })
 	a.watchKeys(background, &parts)
 	if a.page != nil {
 		parts.Go(func() { a.page.Run(background) })
 	}
-	if err = a.loadModels(ctx, background, &parts); err == nil {
+	if a.cfg.Lifecycle.ListenEarly {
+		err = a.serve(ports, &parts, failed)
+	} else {
+		a.log.Info("the ports open when the models have settled: each is available, has failed to load once, or has no version")
+	}
+	if err == nil {
+		err = a.loadModels(ctx, background, &parts)
+	}
+	if err == nil && !a.cfg.Lifecycle.ListenEarly {
+		// Who only connects, to see whether the server is up, is answered as by TensorFlow Serving.
+		if a.waitSettled(ctx); ctx.Err() == nil {
+			err = a.serve(ports, &parts, failed)
+		}
+	}
+	if err == nil {
 		select {
 		case <-ctx.Done():
 			a.log.Info("shutting down: finishing what was accepted", slog.Duration("drain_timeout", a.cfg.Lifecycle.DrainTimeout))
@@ -77,6 +86,21 @@ func (a *app) run(ctx context.Context) (err error) {
 	cancel()
 	parts.Wait()
 	return err
+}
+
+// serve opens the ports and answers on them; a server that fails tells failed.
+func (a *app) serve(ports *listeners, parts *sync.WaitGroup, failed chan<- error) error {
+	restOn, rpcOn, err := ports.open(a)
+	if err != nil {
+		return err
+	}
+	if a.rest != nil {
+		parts.Go(func() { failed <- a.rest.Serve(restOn) })
+	}
+	if a.rpc != nil {
+		parts.Go(func() { failed <- a.rpc.Serve(rpcOn...) })
+	}
+	return nil
 }
 
 func (a *app) shutdown() error {
@@ -104,39 +128,4 @@ func (a *app) shutdown() error {
 	}
 	a.log.Info("shut down", slog.Duration("took", time.Since(start)))
 	return nil
-}
-
-func (a *app) listen() (restOn net.Listener, rpcOn []net.Listener, err error) {
-	if a.rest != nil {
-		switch restOn, err = net.Listen("tcp", a.cfg.RESTListen()); {
-		case err == nil:
-			a.log.Info("REST listens", slog.String("address", restOn.Addr().String()))
-		case a.rpc != nil && !a.cfg.IsSet("rest_api_port"):
-			// tensorflow_model_server has no REST by default: a second server beside it, on another gRPC port, must start.
-			a.log.Warn("no REST API: its default port is taken; --rest_api_port chooses another, 0 none", slog.Any("error", err))
-			a.rest = nil
-		default:
-			return nil, nil, fmt.Errorf("--rest_api_port: %w", err)
-		}
-	}
-	if a.rpc == nil {
-		return restOn, nil, nil
-	}
-	if on := a.cfg.GRPCListen(); on != "" {
-		l, err := net.Listen("tcp", on)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--port: %w", err)
-		}
-		a.log.Info("gRPC listens", slog.String("address", l.Addr().String()))
-		rpcOn = append(rpcOn, l)
-	}
-	if path := a.cfg.GRPC.SocketPath; path != "" {
-		l, err := rpc.ListenUnix(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		a.log.Info("gRPC listens", slog.String("address", path))
-		rpcOn = append(rpcOn, l)
-	}
-	return restOn, rpcOn, nil
 }

@@ -15,7 +15,7 @@ import (
 type flagCase struct{ name, value, noted string }
 
 // everyFlag are all flags of tensorflow_model_server, but for the ports, which the tests choose, and those that end the
-// process or exclude others: version, prefer_tflite_model, platform_config_file.
+// process or exclude others: version, platform_config_file.
 func everyFlag(t *testing.T) []flagCase {
 	dir := t.TempDir()
 	ca := newAuthority(t, "the test's authority")
@@ -54,6 +54,7 @@ func everyFlag(t *testing.T) []flagCase {
 		{"num_request_iterations_for_warmup", "2", ""},
 		{"monitoring_config_file", file("monitoring", `prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }`), ""},
 		{"remove_unused_fields_from_bundle_metagraph", "true", "always so"},
+		{"prefer_tflite_model", "true", "the SavedModel is served"},
 		{"num_tflite_pools", "1", "TensorFlow Lite is not supported"},
 		{"num_tflite_interpreters_per_pool", "1", "TensorFlow Lite is not supported"},
 		{"enable_signature_method_name_check", "true", ""},
@@ -140,8 +141,6 @@ func TestRefusedFlags(t *testing.T) {
 	dir := t.TempDir()
 	model := "--model_base_path=" + testModels(t) + "/half_plus_two"
 	for _, c := range []struct{ flag, want string }{
-		{"--prefer_tflite_model", "TensorFlow Lite is not supported"},
-		{"--prefer_tflite_model=true", "TensorFlow Lite is not supported"},
 		{"--model_base_pth=/x", "did you mean --model_base_path?"},
 		{"--enable-batching", "did you mean --enable_batching?"},
 		{"--noenable_batching", "write --enable_batching=false"},

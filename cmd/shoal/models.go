@@ -35,6 +35,9 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 			if err != nil {
 				return err
 			}
+			if models.Unset {
+				return a.refuseUnset()
+			}
 			if err := a.manager.SetConfig(ctx, models.Configs); err != nil {
 				return err
 			}
@@ -51,6 +54,15 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 	return nil
 }
 
+// refuseUnset is the error for a file that is empty or holds only comments, which may be one that is being written just now.
+// Where nothing is served it changes nothing and is no error, as in TensorFlow Serving.
+func (a *app) refuseUnset() error {
+	if !slices.ContainsFunc(a.manager.Models(), func(m serving.ModelStatus) bool { return m.Configured }) {
+		return nil
+	}
+	return status.Errorf(codes.FailedPrecondition, "%s is empty or holds only comments; to serve no model, write model_config_list {}", a.cfg.Models.ConfigFile)
+}
+
 // firstConfig applies the configuration at start. A label may only name an available version; at start none is available yet,
 // so that the labels are given once the models have settled.
 func (a *app) firstConfig(ctx context.Context, models []serving.ModelConfig) error {
@@ -65,7 +77,7 @@ func (a *app) firstConfig(ctx context.Context, models []serving.ModelConfig) err
 	if err := a.manager.SetConfig(ctx, bare); err != nil {
 		return err
 	}
-	if err := a.manager.WaitSettled(ctx); err != nil {
+	if a.waitSettled(ctx); ctx.Err() != nil {
 		return nil // told to stop meanwhile
 	}
 	return a.manager.SetConfig(ctx, models)

@@ -75,6 +75,16 @@ func TestMonitoring(t *testing.T) {
 			t.Errorf("%s%v is %v, want %v", c.family, c.labels, got, c.want)
 		}
 	}
+	// What dashboards for TensorFlow Serving divide by each other.
+	for _, name := range []string{"graph_build_calls", "graph_build_time_usecs", "graph_runs", "graph_run_time_usecs"} {
+		f := theirs[":tensorflow:core:"+name]
+		if f.GetType() != dto.MetricType_COUNTER || sum(f, nil) <= 0 {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	if got, runs := sum(theirs[":tensorflow:core:graph_build_calls"], nil), sum(theirs[":tensorflow:core:graph_runs"], nil); got != 1 || runs < 6 {
+		t.Errorf("%v builds, %v runs", got, runs)
+	}
 	own := s.page("/metrics")
 	if got := sum(own["shoal_batch_rows"], map[string]string{"model": "half_plus_two", "version": "2"}); got == 0 {
 		t.Error("no batches are counted")

@@ -145,6 +145,7 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		Observe:                  observe,
 		TLS:                      a.files.SSL,
 		MaxRequestBytes:          a.cfg.REST.MaxRequestBytes,
+		MaxMessageBytes:          a.maxMessageBytes(),
 		MaxConcurrentStreams:     uint32(a.cfg.GRPC.MaxThreads),
 		ChannelArguments:         args,
 		SerializeAsTensorContent: a.cfg.GRPC.SerializeAsTensorContent,
@@ -155,6 +156,14 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		o.Trace = tracer.RPC
 	}
 	return rpc.New(o)
+}
+
+// maxMessageBytes is gRPC's limit where somebody set one: without, as much is taken as by TensorFlow Serving.
+func (a *app) maxMessageBytes() int64 {
+	if !a.cfg.IsSet("max_request_bytes") {
+		return 0
+	}
+	return a.cfg.REST.MaxRequestBytes
 }
 
 // newPage is the status page, with the effective configuration on it.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -106,7 +107,10 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 // refused anyway is not decoded.
 func (c *call) withBody(decode func(body []byte) error) error {
 	body := c.http.Request.Body()
-	gzipped := isGzip(c.http.Request.Header.Peek(fasthttp.HeaderContentEncoding))
+	gzipped, err := isGzip(c.http.Request.Header.Peek(fasthttp.HeaderContentEncoding))
+	if err != nil {
+		return err
+	}
 	if gzipped || len(body) > smallBody {
 		if c.pin() == nil { // else the body is looked at first: the order of errors is part of the API
 			if err := c.handle.Refuses(nil); err != nil {
@@ -123,8 +127,11 @@ func (c *call) withBody(decode func(body []byte) error) error {
 	}
 	plain := buffers.Get().(*[]byte)
 	defer buffers.Put(plain)
-	if err := inflate(plain, body, c.server.opt.MaxRequestBytes); err != nil {
+	switch err := inflate(plain, body, c.server.opt.MaxRequestBytes); {
+	case errors.Is(err, errInflated):
 		return c.server.errTooLarge()
+	case err != nil:
+		return err
 	}
 	return decode(*plain)
 }

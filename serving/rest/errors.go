@@ -60,8 +60,11 @@ func (e *httpError) Error() string { return e.text }
 // GRPCStatus is what it would be by gRPC, for those who count.
 func (e *httpError) GRPCStatus() *status.Status {
 	code := codes.Unknown
-	if e.status == http.StatusRequestEntityTooLarge {
+	switch e.status {
+	case http.StatusRequestEntityTooLarge:
 		code = codes.ResourceExhausted
+	case http.StatusUnsupportedMediaType:
+		code = codes.InvalidArgument
 	}
 	return status.New(code, e.text)
 }

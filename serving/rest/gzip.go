@@ -3,11 +3,15 @@ package rest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // minDeflate is the smallest body worth compressing: a smaller one fits a packet or two as it is.
@@ -42,21 +46,35 @@ type inflater struct {
 	body bytes.Reader
 }
 
-// isGzip reports whether a Content-Encoding has gzip in it, which is all that TensorFlow Serving looks for.
-func isGzip(encoding []byte) bool {
-	return len(encoding) > 0 && bytes.Contains(encoding, []byte("gzip"))
+// isGzip reads a Content-Encoding: gzip or none, in any case. utf-8 is no encoding of this kind, and some clients send it.
+func isGzip(encoding []byte) (gzipped bool, err error) {
+	for len(encoding) > 0 {
+		var name []byte
+		name, encoding, _ = bytes.Cut(encoding, []byte(","))
+		switch name = bytes.TrimSpace(name); {
+		case len(name) == 0, equalFold(name, "identity"), equalFold(name, "utf-8"):
+		case !gzipped && (equalFold(name, "gzip") || equalFold(name, "x-gzip")):
+			gzipped = true
+		default:
+			return false, &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q is not supported: send the body as gzip or as it is", name)}
+		}
+	}
+	return gzipped, nil
 }
 
-// inflate replaces *dst by the inflated body. A body that is not gzip is treated as empty, as TensorFlow Serving does; one
-// that inflates to more than limit bytes gives errInflated.
+// inflate replaces *dst by the inflated body. An empty body stays empty; one that inflates to more than limit bytes gives
+// errInflated.
 func inflate(dst *[]byte, body []byte, limit int) error {
 	*dst = (*dst)[:0]
 	z := inflaters.Get().(*inflater)
 	defer inflaters.Put(z)
 	z.body.Reset(body)
 	defer z.body.Reset(nil)
-	if z.gzip.Reset(&z.body) != nil {
+	if len(body) == 0 {
 		return nil
+	}
+	if err := z.gzip.Reset(&z.body); err != nil {
+		return errNotGzip(err)
 	}
 	out := *dst
 	defer func() { *dst = out }()
@@ -74,9 +92,13 @@ func inflate(dst *[]byte, body []byte, limit int) error {
 			return nil
 		case err != nil:
 			out = out[:0]
-			return nil
+			return errNotGzip(err)
 		}
 	}
+}
+
+func errNotGzip(err error) error {
+	return status.Errorf(codes.InvalidArgument, "The request body is not what its Content-Encoding says: %v", err)
 }
 
 // appendWriter lets the compressor append to a slice.

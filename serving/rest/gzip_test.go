@@ -29,12 +29,28 @@ func TestGzipRequest(t *testing.T) {
 	}
 	small := gzipped(t, one)
 	send("gzip", small).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
-	send("x-gzip, identity", small).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
-	for _, bad := range []string{one, small[:len(small)-6], small[:12], "", small[:len(small)-8] + "12345678"} {
-		send("gzip", bad).wantError(t, 400, "JSON Parse error: The document is empty")
+	send("GZIP", small).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
+	send("X-Gzip, identity", small).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
+	const notGzip = "The request body is not what its Content-Encoding says: "
+	for bad, why := range map[string]string{
+		one:                               "gzip: invalid header",
+		small[:len(small)-6]:              "unexpected EOF",
+		small[:12]:                        "unexpected EOF",
+		small[:len(small)-8] + "12345678": "gzip: invalid checksum",
+		small[:12] + "\xff" + small[13:]:  "",
+	} {
+		if a := send("gzip", bad); a.status != 400 || !strings.Contains(a.body, notGzip+why) {
+			t.Errorf("%d %s, want %s", a.status, a.body, why)
+		}
 	}
-	if a := send("deflate", one); a.status != 200 {
-		t.Errorf("another encoding is not looked at: %d %s", a.status, a.body)
+	send("gzip", "").wantError(t, 400, "JSON Parse error: The document is empty")
+	for _, encoding := range []string{"identity", "UTF-8", ""} {
+		send(encoding, one).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
+	}
+	for _, encoding := range []string{"br", "deflate", "gzip, br", "gzip, gzip"} {
+		if a := send(encoding, small); a.status != 415 || !strings.Contains(a.body, "is not supported: send the body as gzip or as it is") {
+			t.Errorf("%s: %d %s", encoding, a.status, a.body)
+		}
 	}
 	exact := one + strings.Repeat(" ", 4096-len(one))
 	send("gzip", gzipped(t, exact)).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)

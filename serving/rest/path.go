@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -69,8 +70,18 @@ func underAPI(path []byte) bool {
 //
 //	/v1/models/NAME[/versions/N|/labels/L]:(classify|regress|predict)
 //
-// The verb itself must then be in lower case.
+// The verb itself must then be in lower case. Its colon may be percent-encoded, as some clients do with all of them.
 func parsePost(path []byte) (t target, err error) {
+	t, err = matchPost(path)
+	if i := bytes.LastIndexByte(path, '%'); t.action == malformed && err == nil && i >= 0 {
+		if verb, ok := cutFold(path[i:], "%3a"); ok {
+			return matchPost(slices.Concat(path[:i], []byte(":"), verb))
+		}
+	}
+	return t, err
+}
+
+func matchPost(path []byte) (t target, err error) {
 	rest, ok := cutFold(path, modelsPrefix)
 	if !ok || len(rest) == 0 || rest[0] != '/' {
 		return target{}, nil

@@ -13,6 +13,8 @@ var (
 	getPattern  = regexp.MustCompile(`^(?i)/v1/models(?:/([^/:]+))?(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?(?:\/(metadata))?$`)
 )
 
+var escapedVerb = regexp.MustCompile(`(?i)%3A(classify|regress|predict)$`)
+
 var pathSeeds = []string{
 	"", "/", "/v1", "/v1/", "/v1/models", "/v1/models/", "/v1/models/m", "/V1/Models/m", "/v1/models/m/", "/v1/models//m", "/v1/modelsm",
 	"/v1/models/m:predict", "/v1/models/m:classify", "/v1/models/m:regress", "/v1/models/m:PREDICT", "/v1/models/m:predict/", "/v1/models/m:", "/v1/models/:predict",
@@ -23,6 +25,8 @@ var pathSeeds = []string{
 	"/v1/models/metadata", "/v1/models/metadata/metadata", "/v1/models/versions", "/v1/models/versions/3", "/v1/models/versions/3/metadata", "/v1/models/versions/3/versions/3",
 	"/v1/models/versions/metadata", "/v1/models/versions/versions/3", "/v1/models/labels/x", "/v1/models/labels/metadata", "/v1/models/labels/labels/metadata",
 	"/v1/models/labels/metadata/metadata", "/v1/models/m/labels/metadata", "/v1/models/m/versions/99999999999999999999/metadata", "/v1/models/m:predict:predict",
+	"/v1/models/m%3Apredict", "/v1/models/m/versions/3%3apredict", "/v1/models/m/labels/l%3Aregress", "/v1/models/a%3Ab%3Aclassify", "/v1/models/m%3APREDICT",
+	"/v1/models/m%3Apredict:predict", "/v1/models/%3Apredict", "/v1/models/m%3Apredictx", "/v1/models/m%253Apredict", "/v1/models/m%3A", "%3Apredict",
 	"/v1/models/a%2Fb%3ac%zz%", "/v1/models/m+n", "/v1/models/m%", "/v1/models/m%2", "/v1/models/%00",
 }
 
@@ -33,6 +37,9 @@ func reference(post bool, path string) (t target, err error) {
 		pattern = postPattern
 	}
 	m := pattern.FindStringSubmatch(path)
+	if m == nil && post { // more than there
+		m = pattern.FindStringSubmatch(escapedVerb.ReplaceAllString(path, ":$1"))
+	}
 	if m == nil {
 		return target{}, nil
 	}

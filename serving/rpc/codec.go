@@ -10,6 +10,7 @@ import (
 
 // wireRequest is a request that reads itself from the wire. The buffers are not its own: what it needs it copies.
 type wireRequest interface {
+	recorded
 	unmarshal(mem.BufferSlice) error
 }
 
@@ -20,12 +21,19 @@ type wireResponse struct {
 
 // codec is the protobuf codec, except for the messages that carry tensors and examples: those are not turned into
 // generated messages and back, which would copy every element once more on either way.
-type codec struct{ encoding.CodecV2 }
+type codec struct {
+	encoding.CodecV2
+	limit int64 // of such a message
+}
 
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+func newCodec(limit int64) codec { return codec{encoding.GetCodecV2(proto.Name), limit} }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if r, ok := v.(wireRequest); ok {
+		if int64(data.Len()) > c.limit { // it will be refused: see checkSize
+			r.record().sent = data.Len()
+			return nil
+		}
 		return r.unmarshal(data)
 	}
 	return c.CodecV2.Unmarshal(data, v)

@@ -60,14 +60,34 @@ func TestGzip(t *testing.T) {
 }
 
 func TestRequestTooLarge(t *testing.T) {
-	conn := start(t, Options{Core: newCore(), MaxRequestBytes: 1000})
-	_, err := call(t, conn, predictRequestOf("half_plus_two", "", protos{"x": floatProto([]int64{1000}, make([]float32, 1000)...)}))
-	if status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("got %v", err)
+	request := func(n int) *apis_go_proto.PredictRequest {
+		return predictRequestOf("half_plus_two", "", protos{"x": floatProto([]int64{int64(n)}, make([]float32, n)...)})
+	}
+	for _, c := range []struct {
+		args ChannelArguments
+		flag string
+	}{
+		{ChannelArguments{}, ": --max_request_bytes sets the limit"},
+		{ChannelArguments{MaxReceiveBytes: 3000}, ": --grpc_channel_arguments=grpc.max_receive_message_length sets the limit"},
+	} {
+		conn := start(t, Options{Core: newCore(), MaxMessageBytes: 3000, ChannelArguments: c.args})
+		for _, how := range [][]grpc.CallOption{nil, {grpc.UseCompressor(gzip.Name)}, {grpc.UseCompressor("deflate")}} {
+			resp := new(apis_go_proto.PredictResponse)
+			if err := rpctest.Call(t.Context(), conn, "Predict", request(700), resp, how...); err != nil {
+				t.Error(err)
+			}
+			err := rpctest.Call(t.Context(), conn, "Predict", request(1000), resp, how...)
+			if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "grpc: received message larger than max (40") || !strings.HasSuffix(err.Error(), c.flag) {
+				t.Errorf("got %v", err)
+			}
+			if err := rpctest.Call(t.Context(), conn, "Predict", request(10_000), resp, how...); status.Code(err) != codes.ResourceExhausted {
+				t.Errorf("got %v", err)
+			}
+		}
 	}
 	// What a channel argument allows, the server takes.
-	conn = start(t, Options{Core: newCore(), MaxRequestBytes: 1000, ChannelArguments: ChannelArguments{MaxReceiveBytes: -1}})
-	if _, err = call(t, conn, predictRequestOf("half_plus_two", "", protos{"x": floatProto([]int64{1000}, make([]float32, 1000)...)})); err != nil {
+	conn := start(t, Options{Core: newCore(), MaxMessageBytes: 1000, MaxRequestBytes: 1000, ChannelArguments: ChannelArguments{MaxReceiveBytes: -1}})
+	if _, err := call(t, conn, request(1000)); err != nil {
 		t.Error(err)
 	}
 }

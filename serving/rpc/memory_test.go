@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func FuzzPredictRequest(f *testing.F) {
 		}
 		f.Add(wire)
 	}
-	c := newCodec()
+	c := newCodec(math.MaxInt32)
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		got, want := new(predictRequest), new(apis_go_proto.PredictRequest)
 		err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(wire)}, got)

@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -44,7 +43,8 @@ type Options struct {
 	MakeRequestIDs bool
 
 	TLS                      *config_go_proto.SSLConfig // --ssl_config_file; nil: plain text
-	MaxRequestBytes          int64                      // --max_request_bytes; 0: what gRPC can carry
+	MaxMessageBytes          int64                      // of a request, inflated: --max_request_bytes where it is set; 0: what gRPC can carry
+	MaxRequestBytes          int64                      // --max_request_bytes, which a short request's inputs may take in memory; 0: no limit
 	MaxConcurrentStreams     uint32                     // --grpc_max_threads, for each connection; 0: no limit
 	ChannelArguments         ChannelArguments           // --grpc_channel_arguments
 	SerializeAsTensorContent bool                       // --enable_serialization_as_tensor_content
@@ -107,8 +107,8 @@ func (o *Options) Validate() error {
 	if o.Core == nil {
 		errs = append(errs, errors.New("rpc: Core is missing"))
 	}
-	if o.MaxRequestBytes < 0 {
-		errs = append(errs, fmt.Errorf("rpc: MaxRequestBytes (--max_request_bytes) is %d, must not be negative", o.MaxRequestBytes))
+	if o.MaxRequestBytes < 0 || o.MaxMessageBytes < 0 {
+		errs = append(errs, errors.New("rpc: MaxRequestBytes and MaxMessageBytes (--max_request_bytes) must not be negative"))
 	}
 	if o.DefaultTimeout < 0 || o.HealthInterval < 0 {
 		errs = append(errs, errors.New("rpc: DefaultTimeout and HealthInterval must not be negative"))
@@ -134,16 +134,12 @@ func (o *Options) ensureDefaults() {
 	}
 }
 
-// maxRequestBytes is the largest message taken; gRPC's own limit is that of an int32.
+// maxRequestBytes is what a request's inputs may take in memory, where they take more than the message.
 func (o *Options) maxRequestBytes() int64 {
-	limit := o.MaxRequestBytes
-	if o.ChannelArguments.MaxReceiveBytes != 0 {
-		limit = o.ChannelArguments.MaxReceiveBytes
+	if o.MaxRequestBytes == 0 || o.ChannelArguments.MaxReceiveBytes != 0 {
+		return o.maxMessageBytes()
 	}
-	if limit <= 0 || limit > math.MaxInt32 {
-		return math.MaxInt32
-	}
-	return limit
+	return o.MaxRequestBytes
 }
 
 // What serves the most calls for a processor's time; they change nothing that a client sees.
@@ -161,8 +157,8 @@ const (
 func (o *Options) grpcOptions() ([]grpc.ServerOption, error) {
 	args := o.ChannelArguments
 	opts := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(int(o.maxRequestBytes())),
+		grpc.ForceServerCodecV2(newCodec(o.maxMessageBytes())),
+		grpc.MaxRecvMsgSize(int(min(2*o.maxMessageBytes(), math.MaxInt32))), // checkSize has the limit itself
 		grpc.MaxSendMsgSize(args.maxSendBytes()),
 		grpc.WaitForHandlers(true),
 		grpc.NumStreamWorkers(streamWorkers),

@@ -136,6 +136,9 @@ func inputError(alias string, err error) error {
 	if tooLarge, ok := errors.AsType[*tensorproto.TooLargeError](err); ok {
 		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v (--max_request_bytes)", alias, tooLarge)
 	}
+	if outside, ok := errors.AsType[*tensorproto.RangeError](err); ok {
+		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v", alias, outside)
+	}
 	return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s", alias)
 }
 

@@ -12,7 +12,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and are answered alike
+	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and are answered alike; deflate.go has another one
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 

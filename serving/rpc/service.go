@@ -51,7 +51,14 @@ func (s *Server) modelDesc() *grpc.ServiceDesc {
 func method[Request any](s *Server, service, name string, f func(context.Context, *Request) (any, error)) grpc.MethodDesc {
 	pool := sync.Pool{New: func() any { return new(Request) }}
 	info := &grpc.UnaryServerInfo{Server: s, FullMethod: "/" + service + "/" + name}
-	handler := func(ctx context.Context, req any) (any, error) { return f(ctx, req.(*Request)) }
+	handler := func(ctx context.Context, req any) (any, error) {
+		if r, ok := req.(recorded); ok {
+			if err := s.opts.checkSize(r.record().sent); err != nil {
+				return nil, err
+			}
+		}
+		return f(ctx, req.(*Request))
+	}
 	return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 		req := pool.Get().(*Request)
 		if r, ok := any(req).(interface{ reset() }); ok {

@@ -219,3 +219,25 @@ func TestEncode(t *testing.T) {
 
 // FuzzDecode: no input breaks the decoder, what it accepts the generated message accepts, and the tensor it gives is
 // the same after it was written in either form and read again.
+
+// An element that its type cannot hold is named, wherever it is: TensorFlow would drop its upper bits.
+func TestOutOfRange(t *testing.T) {
+	for d, limits := range ranges {
+		m := message(d, 300)
+		m.IntVal = make([]int32, 300)
+		m.IntVal[0], m.IntVal[299] = limits[0], limits[1]
+		if got, err := decode(m); err != nil || len(got.Data) != 300*d.Size() {
+			t.Errorf("%v: %v", d, err)
+		}
+		for _, bad := range []int32{limits[0] - 1, limits[1] + 1, math.MinInt32, math.MaxInt32} {
+			for _, at := range []int{0, 255, 256, 299} {
+				m.IntVal = make([]int32, 300)
+				m.IntVal[at] = bad
+				_, err := decode(m)
+				if got, ok := errors.AsType[*RangeError](err); !ok || *got != (RangeError{bad, d, at}) {
+					t.Errorf("%v, %d at %d: %v", d, bad, at, err)
+				}
+			}
+		}
+	}
+}

@@ -25,17 +25,15 @@ func readValues(dst []byte, d tensor.DType, wire []byte) (filled int, err error)
 			if typ == protowire.BytesType {
 				payload, _ = protowire.ConsumeBytes(wire)
 			}
-			var ok bool
 			if f.wire == protowire.VarintType {
-				var read int
-				read, ok = readVarints(dst[filled:], d, payload)
-				filled += read
+				if filled, err = readVarints(dst, filled, d, payload); err != nil {
+					return 0, err
+				}
 			} else {
 				filled += copy(dst[filled:], payload)
-				ok = len(payload)%scalarSize(f.wire) == 0
-			}
-			if !ok {
-				return 0, ErrMalformed
+				if len(payload)%scalarSize(f.wire) != 0 {
+					return 0, ErrMalformed
+				}
 			}
 		}
 		wire = wire[n:]
@@ -50,8 +48,8 @@ func scalarSize(t protowire.Type) int {
 	return 8
 }
 
-// readVarints reads a packed payload to its end, to check it, and stores what dst has room for.
-func readVarints(dst []byte, d tensor.DType, payload []byte) (filled int, ok bool) {
+// readVarints reads a packed payload to its end, to check it, and stores what dst has room for behind its first filled bytes.
+func readVarints(dst []byte, filled int, d tensor.DType, payload []byte) (int, error) {
 	var buf [chunk]uint64
 	size := d.Size()
 	for len(payload) > 0 {
@@ -63,7 +61,7 @@ func readVarints(dst []byte, d tensor.DType, payload []byte) (filled int, ok boo
 			} else {
 				v, n := protowire.ConsumeVarint(payload)
 				if n < 0 {
-					return 0, false
+					return 0, ErrMalformed
 				}
 				buf[k] = v
 				payload = payload[n:]
@@ -71,10 +69,13 @@ func readVarints(dst []byte, d tensor.DType, payload []byte) (filled int, ok boo
 			k++
 		}
 		k = min(k, (len(dst)-filled)/size)
+		if i := outOfRange(d, buf[:k]); i >= 0 {
+			return 0, &RangeError{int32(buf[i]), d, filled/size + i}
+		}
 		narrow(dst[filled:], d, buf[:k])
 		filled += k * size
 	}
-	return filled, true
+	return filled, nil
 }
 
 // fill completes data after its first filled bytes: with its last element, or with zeros where there is none.

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -29,6 +31,17 @@ type TooLargeError struct {
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("a tensor of shape %v and type %v needs more than the %d bytes that are left to this request", e.Shape, e.DType, e.Limit)
+}
+
+// RangeError is returned for an element that its type cannot hold; its upper bits would be lost.
+type RangeError struct {
+	Value int32
+	DType tensor.DType
+	Index int // among the elements that were sent
+}
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("%d at index %d is out of the range of %v", e.Value, e.Index, e.DType)
 }
 
 // The fields of TensorProto.
@@ -122,7 +135,21 @@ func widen(dst *[chunk]uint64, d tensor.DType, data []byte) []uint64 {
 	return out
 }
 
-// narrow writes varints as elements; values out of the type's range lose their upper bits, as TensorFlow's do.
+// ranges are those of the types that are smaller than the field that their elements are in.
+var ranges = map[tensor.DType][2]int32{
+	tensor.Int8: {math.MinInt8, math.MaxInt8}, tensor.Uint8: {0, math.MaxUint8}, tensor.Int16: {math.MinInt16, math.MaxInt16}, tensor.Uint16: {0, math.MaxUint16},
+}
+
+// outOfRange is the index of the first value that d cannot hold, or -1.
+func outOfRange(d tensor.DType, values []uint64) int {
+	limits, ok := ranges[d]
+	if !ok {
+		return -1
+	}
+	return slices.IndexFunc(values, func(v uint64) bool { return int32(v) < limits[0] || int32(v) > limits[1] })
+}
+
+// narrow writes varints as elements, which must be in d's range.
 func narrow(dst []byte, d tensor.DType, values []uint64) {
 	le := binary.LittleEndian
 	switch {

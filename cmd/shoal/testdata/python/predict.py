@@ -75,6 +75,13 @@ def check_every_type_both_ways(server):
             assert not out.tensor_content and len(getattr(out, field)) == 4, f"{dtype.name} as {form}: answered as {out}"
 
 
+def check_values_out_of_range(server):
+    for dtype, values in ((tf.uint8, [1, 256]), (tf.int8, [0, -129]), (tf.int16, [0, 2**15]), (tf.uint16, [0, -1])):
+        proto = typed(np.array(values), dtype, "int_val")
+        refused(lambda: predict(server, request("identity", {"x": proto}, dtype.name)), StatusCode.INVALID_ARGUMENT,
+                f"tensor parsing error: x: {values[1]} at index 1 is out of the range of {dtype.name}")
+
+
 def check_tensor_content_where_it_is_asked_for(server):
     stub = server.prediction(server.channel(server.content))
     for dtype, (values, field) in TYPES.items():
@@ -128,11 +135,12 @@ def check_versions_and_labels(server):
               ("half_plus_two", version, "serving_default"), spec)
 
 
-def check_gzip(server):
+def check_compression(server):
     x = np.arange(20_000, dtype=np.float32)
-    channel = server.channel(compression=grpc.Compression.Gzip)
-    out = server.prediction(channel).Predict(request("half_plus_two", {"x": tf.make_tensor_proto(x)}), PATIENCE).outputs["y"]
-    same(tf.make_ndarray(out), x / 2 + 3, "compressed")
+    for compression in grpc.Compression.Gzip, grpc.Compression.Deflate:
+        channel = server.channel(compression=compression)
+        out = server.prediction(channel).Predict(request("half_plus_two", {"x": tf.make_tensor_proto(x)}), PATIENCE).outputs["y"]
+        same(tf.make_ndarray(out), x / 2 + 3, compression)
 
 
 def check_large_messages(server):
