@@ -35,9 +35,9 @@ type app struct {
 	own       atomic.Pointer[configs.Models] // what the operator's own configuration lists
 }
 
-// run loads the models, listens when they have settled (for the administration at once), and serves until ctx ends. Then it stops in this order: not ready; no
-// new connections, what was accepted is answered; the versions are unloaded; logs and metrics are written out. It returns nil
-// when nothing was lost.
+// run loads the models, listens when they have settled (on the administration's ports at once), and serves until ctx ends. Then
+// it stops in this order: not ready; no new connections, what was accepted is answered; the versions are unloaded; logs and
+// metrics are written out. It returns nil when nothing was lost.
 func (a *app) run(ctx context.Context) (err error) {
 	ports, err := a.bind()
 	if err != nil {
