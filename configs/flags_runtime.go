@@ -80,6 +80,9 @@ var lifecycleFlags = []Flag{
 	{Name: "drain_timeout", Group: groupLifecycle, Own: true,
 		Help: "how long accepted requests may take to finish after SIGTERM",
 		bind: func(s *Server) value { return duration(&s.Lifecycle.DrainTimeout) }},
+	{Name: "file_timeout", Group: groupLifecycle, Own: true,
+		Help: "how long a model's or a configuration's file may give nothing, as on a mount that hangs, before reading it fails",
+		bind: func(s *Server) value { return duration(&s.Lifecycle.FileTimeout) }},
 }
 
 // monitoringFlags are what a server tells about itself.

@@ -62,6 +62,7 @@ var known = []knownFlag{
 	{"max_request_bytes", "100MiB", "64KiB", false},
 	{"drain_timeout", "30s", "1m0s", false},
 	{"listen_early", "false", "true", false},
+	{"file_timeout", "30s", "5s", false},
 	{"synthetic_warmup", "true", "false", false},
 	{"instances", "0", "3", false},
 	{"latency_objective", "0s", "20ms", false},

@@ -3,13 +3,13 @@ package configs
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 
+	"shoal/internal/files"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
 )
@@ -36,11 +36,16 @@ func (s *Server) ReadModels() (Models, error) {
 			},
 		})
 	}
-	data, err := os.ReadFile(s.Models.ConfigFile)
+	data, err := s.ReadModelsFile()
 	if err != nil {
 		return Models{}, blame("model_config_file", s.Models.ConfigFile, err)
 	}
 	return ParseModels(s.Models.ConfigFile, data)
+}
+
+// ReadModelsFile is the content of --model_config_file.
+func (s *Server) ReadModelsFile() ([]byte, error) {
+	return files.Read(s.Models.ConfigFile, files.MaxConfig)
 }
 
 // ParseModels reads a text proto ModelServerConfig; file is its name in errors. The error is *TextError or Faults.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shoal/batcher"
+	"shoal/internal/files"
 )
 
 // Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
@@ -114,6 +115,7 @@ type LifecycleOptions struct {
 	SyntheticWarmup   bool // made-up requests where the model has no recorded ones
 	ListenEarly       bool // before the models have settled
 	DrainTimeout      time.Duration
+	FileTimeout       time.Duration // a file may give nothing for so long
 }
 
 // MonitoringOptions is metrics and the log.
@@ -164,6 +166,7 @@ func Default() *Server {
 			Warmup:            true,
 			SyntheticWarmup:   true,
 			DrainTimeout:      30 * time.Second,
+			FileTimeout:       files.DefaultTimeout,
 		},
 		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", SlowBatchFiles: 10},
 		Noted: NotedOptions{

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"regexp"
 	"strings"
 
@@ -13,6 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"shoal/internal/files"
 )
 
 // TextError is a text proto that cannot be parsed. Its text begins as that of TensorFlow's own parser, which scripts look
@@ -34,7 +35,7 @@ func (e *TextError) GRPCStatus() *status.Status { return status.New(codes.Invali
 
 // readText reads a file into m.
 func readText(path string, m proto.Message, mode textMode) error {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path, files.MaxConfig)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,13 @@
 package configs
 
 import (
-	"crypto/tls"
 	"math"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"shoal/internal/files"
 )
 
 // Validate lists every fault of the values themselves, each with its flag and what would be right. Files are read by
@@ -76,7 +76,7 @@ func (s *Server) validateListeners(faults *Faults) {
 	if cert, key := s.REST.TLSCertFile, s.REST.TLSKeyFile; (cert == "") != (key == "") {
 		faults.addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")
 	} else if cert != "" {
-		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		if _, err := s.RESTCertificate(); err != nil {
 			faults.addf("--rest_tls_cert_file, --rest_tls_key_file: %v", err)
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Server) validateTensorFlow(faults *Faults) {
 		faults.addf("--per_process_gpu_memory_fraction: %v must be 0 (chosen) to 1", f)
 	}
 	for _, library := range t.CustomOps {
-		if _, err := os.Stat(library); err != nil {
+		if err := files.Regular(library); err != nil {
 			faults.addf("--custom_op_libraries: %v", err)
 		}
 	}
@@ -133,6 +133,9 @@ func (s *Server) validateLifecycle(faults *Faults) {
 	atLeast(faults, "max_num_load_retries", l.MaxLoadRetries, 0)
 	if l.DrainTimeout < 0 {
 		faults.addf("--drain_timeout: %v must be 0 (do not wait) or more", l.DrainTimeout)
+	}
+	if l.FileTimeout <= 0 {
+		faults.addf("--file_timeout: %v must be more than 0", l.FileTimeout)
 	}
 }
 

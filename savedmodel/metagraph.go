@@ -3,7 +3,6 @@ package savedmodel
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/internal/files"
 	"shoal/tensor"
 )
 
@@ -48,7 +48,7 @@ func readGraph(dir string, tags []string) (*pb.MetaGraphDef, error) {
 // findMetaGraph returns a meta graph without its graph, and its complete encoding.
 func findMetaGraph(dir string, tags []string) (*pb.MetaGraphDef, []byte, error) {
 	file := filepath.Join(dir, "saved_model.pb")
-	raw, err := os.ReadFile(file)
+	raw, err := files.Read(file, files.MaxMessage)
 	if err != nil {
 		return nil, nil, status.Errorf(codes.NotFound, "no SavedModel in %s: %v", dir, err)
 	}

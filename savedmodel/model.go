@@ -73,6 +73,9 @@ type Model struct {
 // Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors.
 func Load(dir string, o Options) (*Model, error) {
 	o = o.withDefaults()
+	if err := checkSource(dir, o.Tags); err != nil {
+		return nil, err
+	}
 	if o.NoPrune && o.Device == "" {
 		return loadFrom(dir, o)
 	}

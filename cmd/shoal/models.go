@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 
@@ -29,7 +28,7 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 		return nil
 	}
 	file := &serving.ConfigFile{
-		Read: func() ([]byte, error) { return os.ReadFile(a.cfg.Models.ConfigFile) },
+		Read: a.cfg.ReadModelsFile,
 		Set: func(ctx context.Context, content []byte) error {
 			models, err := configs.ParseModels(a.cfg.Models.ConfigFile, content)
 			if err != nil {

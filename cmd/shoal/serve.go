@@ -13,6 +13,7 @@ import (
 
 	"shoal/configs"
 	"shoal/devices"
+	"shoal/internal/files"
 	"shoal/savedmodel"
 )
 
@@ -65,11 +66,12 @@ func configure(args []string, stdout io.Writer) (*configs.Server, *configs.Files
 	if cfg.ShowVersion {
 		return nil, nil, printVersion(nil, stdout, nil)
 	}
-	files, err := cfg.Load()
+	files.SetTimeout(cfg.Lifecycle.FileTimeout)
+	loaded, err := cfg.Load()
 	if err != nil {
 		return nil, nil, err
 	}
-	return cfg, files, nil
+	return cfg, loaded, nil
 }
 
 // check does all of serve but serving: it lists every fault of flags, environment and files.

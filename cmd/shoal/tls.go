@@ -12,7 +12,7 @@ func restTLS(cfg *configs.Server) (*tls.Config, error) {
 	if cfg.REST.TLSCertFile == "" {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(cfg.REST.TLSCertFile, cfg.REST.TLSKeyFile)
+	cert, err := cfg.RESTCertificate()
 	if err != nil {
 		return nil, fmt.Errorf("--rest_tls_cert_file and --rest_tls_key_file: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
@@ -15,6 +14,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/configs"
+	"shoal/internal/files"
 )
 
 // modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
@@ -63,7 +63,7 @@ func SessionConfig(own *pb.ConfigProto, virtualCPUs int) *pb.ConfigProto {
 // sessionConfig is that with the version's own settings laid over it.
 func (l *loader) sessionConfig(log *slog.Logger) (*pb.ConfigProto, error) {
 	c := SessionConfig(l.Session, l.VirtualCPUs)
-	raw, err := os.ReadFile(filepath.Join(l.dir, modelConfigFile))
+	raw, err := files.Read(filepath.Join(l.dir, modelConfigFile), files.MaxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

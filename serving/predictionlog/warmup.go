@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	userfiles "shoal/internal/files"
 	"shoal/serving"
 	"shoal/serving/inference"
 	"shoal/serving/predictionlog/tfrecord"
@@ -26,8 +26,9 @@ import (
 const WarmUpFile = "assets.extra/tf_serving_warmup_requests"
 
 const (
-	maxWarmUpRecords = 1000      // TensorFlow Serving's limit
-	maxRecordBytes   = 1<<31 - 1 // protobuf's: nothing reads a larger message
+	maxWarmUpRecords = 1000 // TensorFlow Serving's limit
+	maxRecordBytes   = userfiles.MaxMessage
+	warmUpBuffer     = 1 << 20
 )
 
 // WarmUpOptions say how a warm-up file is run.
@@ -42,7 +43,7 @@ type WarmUpOptions struct {
 // matter. The error, a gRPC status, names the record that is damaged, cannot be run or has failed.
 func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions) (records int, err error) {
 	path := filepath.Join(dir, WarmUpFile)
-	file, err := os.Open(path)
+	file, err := userfiles.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -55,7 +56,7 @@ func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions
 	// Requests are checked as a client's are; a handle without a version, because nobody reads the answers.
 	w.handle = serving.NewHandle(s, "", 0, nil)
 	w.checks = []inference.Option{inference.CheckMethodName(o.CheckMethodName)}
-	records, err = w.runAll(ctx, tfrecord.NewReader(bufio.NewReader(file), maxRecordBytes))
+	records, err = w.runAll(ctx, tfrecord.NewReader(bufio.NewReaderSize(file, warmUpBuffer), maxRecordBytes))
 	if err == nil && o.Logger != nil {
 		o.Logger.Info("warm-up requests run", slog.String("file", path), slog.Int("requests", records),
 			slog.Int("iterations", w.iterations), slog.Duration("took", time.Since(began)))
