@@ -18,7 +18,7 @@ export PYTHON
 
 SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
 
-.PHONY: help build run test test-deps deps fmt lint fuzz bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
+.PHONY: help build run test test-deps deps fmt lint vuln fuzz bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -41,9 +41,17 @@ test: build test-deps ## everything: vet and all tests, with the real library an
 fmt: ## format the Go sources
 	gofmt -w $(SOURCES)
 
-lint: deps ## go vet, and every file formatted
+lint: deps ## go vet, staticcheck, and every file formatted
 	$(GO) vet ./...
+	$(GO) tool -modfile=scripts/lint/go.mod staticcheck ./...
 	@unformatted=$$(gofmt -l $(SOURCES)); test -z "$$unformatted" || { echo "run make fmt; not formatted:" $$unformatted; exit 1; }
+
+vuln: deps ## known vulnerabilities in what is used, where their database can be reached
+	@out=$$($(GO) tool -modfile=scripts/lint/go.mod govulncheck ./... 2>&1); code=$$?; \
+	case "$$code $$out" in \
+		1*"fetching vulnerabilities"*) echo "make vuln: nothing was checked: the database of vulnerabilities cannot be reached";; \
+		*) echo "$$out"; exit $$code;; \
+	esac
 
 fuzz: deps ## every fuzz test for FUZZTIME (30s)
 	@for file in $$(grep -lE '^func Fuzz' $(SOURCES)); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \

@@ -55,7 +55,7 @@ func TestTimeoutIsExact(t *testing.T) {
 		time.Sleep(2*ms - 1)
 		synctest.Wait()
 		r.wantSizes()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		r.wantSizes(2)
 		if at := r.fake.runs[0].at; at != 5*ms {
@@ -71,7 +71,7 @@ func TestTimeoutIsExact(t *testing.T) {
 		time.Sleep(5*ms - 1)
 		synctest.Wait()
 		r.wantSizes(2, 4)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		r.wantSizes(2, 4, 2)
 	})

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 )
@@ -38,7 +38,7 @@ func TestExpressions(t *testing.T) {
 }
 
 // everywhere are the labels that Prometheus adds, or that no list has to name.
-var everywhere = []string{"instance", "job", labels.MetricName}
+var everywhere = []string{"instance", "job", model.MetricNameLabel}
 
 // checkNames reports metrics and labels that do not exist.
 func checkNames(t *testing.T, file, text string, expr parser.Expr, known map[string][]string) {
@@ -47,7 +47,7 @@ func checkNames(t *testing.T, file, text string, expr parser.Expr, known map[str
 	for _, selectors := range parser.ExtractSelectors(expr) {
 		name := ""
 		for _, m := range selectors {
-			if m.Name == labels.MetricName {
+			if m.Name == model.MetricNameLabel {
 				name = m.Value
 			}
 		}

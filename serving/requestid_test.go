@@ -25,7 +25,7 @@ func TestRequestIDs(t *testing.T) {
 			t.Errorf("the bytes of %q: %v", id, got)
 		}
 	}
-	if NewRequestID() == NewRequestID() {
+	if first, second := NewRequestID(), NewRequestID(); first == second {
 		t.Error("two ids are the same")
 	}
 }

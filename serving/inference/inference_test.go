@@ -34,6 +34,7 @@ func (f *fake) Close()                                          {}
 func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 	m := &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{}}
 	for name, s := range f.sigs {
+		//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
 		m.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: s.Method}
 	}
 	return m

@@ -95,6 +95,7 @@ func (d *Description) render(model string) (*rendered, error) {
 	now := snapshot(d.opt.Core, model)
 	if model != "" {
 		if len(now) == 0 {
+			//lint:ignore ST1005 the text is TensorFlow Serving's
 			return nil, fmt.Errorf("Could not find any versions of model %s", model)
 		}
 		return d.make(now), nil

@@ -48,6 +48,7 @@ func (m *model) add(name, method string, in, out map[string]tensor.DType, run ru
 	}
 	m.sigs[name] = &tensor.Signature{Name: name, Method: method, Inputs: specs(in), Outputs: specs(out)}
 	m.runs[name] = run
+	//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
 	m.meta.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: method}
 	return m
 }
