@@ -132,10 +132,12 @@ func (m modelReader) basePath() string {
 	return filepath.Clean(path)
 }
 
+//lint:file-ignore SA1019 model_type is deprecated, and still in users' files
+
 // platform may be left out; the deprecated model_type stands for it.
 func (m modelReader) platform() string {
 	name := m.GetModelPlatform()
-	switch m.GetModelType() { //nolint:staticcheck // deprecated, and still in users' files
+	switch m.GetModelType() {
 	case config_go_proto.ModelType_MODEL_TYPE_UNSPECIFIED:
 	case config_go_proto.ModelType_TENSORFLOW:
 		if name != "" {
