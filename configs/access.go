@@ -2,12 +2,11 @@ package configs
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"net"
-	"os"
 	"strings"
 
+	"shoal/internal/files"
 	"shoal/serving/access"
 )
 
@@ -78,18 +77,7 @@ func (s *Server) ReloadRefused(admin bool) string {
 
 // ReadKeys is the content of --api_key_file.
 func (s *Server) ReadKeys() ([]byte, error) {
-	path := s.Access.KeyFile
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, access.MaxFile+1))
+	return files.Read(s.Access.KeyFile, access.MaxFile)
 }
 
 // loadKeys reads the keys; nil where there is no file.

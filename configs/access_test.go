@@ -75,7 +75,7 @@ func TestKeyFile(t *testing.T) {
 	if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "has no admin key") {
 		t.Errorf("notes %q", notes)
 	}
-	if _, err := parseAccess(t, "--api_key_file="+t.TempDir()).Load(); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := parseAccess(t, "--api_key_file="+t.TempDir()).Load(); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("a directory: %v", err)
 	}
 }

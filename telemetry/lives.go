@@ -1,12 +1,15 @@
 package telemetry
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // noVersion stands for a request that was answered by none; versions are never negative.
 const noVersion = -1
 
 // lives knows which models and versions may be labels. A client can name any model, so that only those that the manager
-// has had become series; and versions come and go, so that the series of a version end with it.
+// has had become series; and versions come and go, so that the series of a version end with it, and those of a model with the model (gone.go).
 type lives struct {
 	mu     sync.RWMutex
 	models map[string]*modelLife
@@ -14,6 +17,7 @@ type lives struct {
 
 type modelLife struct {
 	copies  map[int64]int // of a version under way: there are two of one number while its directory moves
+	gone    time.Time     // since when it has been known to be configured no longer; zero: it is not
 	retired int64         // the version that ended last: its series stay until the next one ends, to be read once more
 }
 
@@ -30,6 +34,7 @@ func (l *lives) begin(model string, version int64) {
 		l.models[model] = m
 	}
 	m.copies[version]++
+	m.gone = time.Time{}
 }
 
 // end notes a version's end, and returns the version whose series are to be dropped, or noVersion.

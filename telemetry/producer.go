@@ -17,6 +17,7 @@ type producer struct{ t *Telemetry }
 
 // Produce implements metric.Producer.
 func (p producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
+	p.t.dropGone()
 	now := time.Now()
 	points := make(map[*Metric][]sample)
 	var order []*Metric

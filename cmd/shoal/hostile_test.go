@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/function_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/node_def_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 )
@@ -128,6 +130,64 @@ func TestConfigurationBecomesPipe(t *testing.T) {
 	s.eventually("the pipe is reported", func() bool { return strings.Contains(s.log.String(), "named pipe") })
 	s.want("POST", "/v1/models/m:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`)
 	if code := s.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// Models whose inputs claim to be of any size are served as far as they can be; the document and the page of all models are
+// answered and small, and nothing of such a size is made up to warm them.
+func TestLargeOpenShapes(t *testing.T) {
+	config := fmt.Sprintf("model_config_list { config { name: 'good' base_path: '%s/half_plus_two' model_platform: 'tensorflow' }\n", testModels(t))
+	for name, dims := range map[string][]int64{"overflow": {-1, 1 << 62, 1 << 62}, "huge": {-1, 400_000_000, -1}, "large": {-1, 2_000_000, -1}} {
+		base := changed(t, func(model *pb.SavedModel) {
+			for _, sig := range model.MetaGraphs[0].SignatureDef {
+				for _, in := range sig.Inputs {
+					in.TensorShape = &tensor_shape_go_proto.TensorShapeProto{}
+					for _, d := range dims {
+						in.TensorShape.Dim = append(in.TensorShape.Dim, &tensor_shape_go_proto.TensorShapeProto_Dim{Size: d})
+					}
+				}
+			}
+		})
+		config += fmt.Sprintf("config { name: '%s' base_path: '%s' model_platform: 'tensorflow' }\n", name, base)
+	}
+	s := start(t, "--model_config_file="+writeFile(t, t.TempDir(), "models.config", config+"}"))
+	for path, models := range map[string][]string{"/openapi.json": {"good", "overflow", "huge", "large"}, "/status/model?name=overflow": {"overflow"},
+		"/status/model?name=huge": {"huge"}, "/status/model?name=large": {"large"}} {
+		resp, body := s.do("GET", path, "")
+		if resp.StatusCode != 200 || len(body) > 100<<10 {
+			t.Errorf("%s: %d, %d bytes", path, resp.StatusCode, len(body))
+		}
+		for _, model := range models {
+			if !strings.Contains(body, model) {
+				t.Errorf("%s lacks %s: %s", path, model, body)
+			}
+		}
+	}
+	if n := s.memory(); n > 2<<30 {
+		t.Errorf("%d MiB of memory", n>>20)
+	}
+	s.want("POST", "/v1/models/good:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`)
+}
+
+// A second server does not take a living one's UNIX socket; one that a killed server left behind is used again.
+func TestUNIXSocketIsNotStolen(t *testing.T) {
+	base, path := "--model_base_path="+testModels(t)+"/half_plus_two", filepath.Join(t.TempDir(), "socket")
+	first := start(t, base, "--grpc_socket_path="+path)
+	second := launch(t, base, "--grpc_socket_path="+path)
+	<-second.done
+	if second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.log.String(), "another server listens there") {
+		t.Errorf("exit %d\n%s", second.cmd.ProcessState.ExitCode(), second.log)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the first server has lost its socket: %v", err)
+	}
+	conn.Close()
+	first.cmd.Process.Kill()
+	<-first.done
+	third := start(t, base, "--grpc_socket_path="+path)
+	if code := third.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -98,39 +98,24 @@ func probeAlone(in *savedmodel.Instance, sig *tensor.Signature, log *slog.Logger
 }
 
 // madeUp is a batch of zeros and empty strings (an empty string is also an empty tf.Example). Unknown dimensions are 1. It is
-// nil where a tensor would be larger than maxMadeUp.
+// nil where it would be larger than maxMadeUp.
 func madeUp(sig *tensor.Signature, rows int64) *tensor.Batch {
 	b := &tensor.Batch{Signature: sig, Rows: int(rows), Size: int(rows)}
+	shapes, elements := madeUpShapes(sig, rows)
+	if shapes == nil {
+		return nil
+	}
+	b.Shapes = shapes
 	part := make([]tensor.Tensor, len(sig.Inputs))
 	for i, s := range sig.Inputs {
-		shape := make(tensor.Shape, len(s.Shape))
-		for d, n := range s.Shape {
-			if shape[d] = n; n < 0 {
-				shape[d] = 1
-			}
-		}
-		switch {
-		case s.UnknownRank:
-			shape = tensor.Shape{rows}
-		case len(shape) > 0 && s.Shape[0] < 0:
-			shape[0] = rows
-		}
-		t := tensor.Tensor{DType: s.DType, Shape: shape}
-		n, ok := shape.Elements()
-		if !ok || n > maxMadeUp {
-			return nil
-		}
+		t, n := tensor.Tensor{DType: s.DType, Shape: shapes[i]}, elements[i]
 		if s.DType == tensor.String {
 			t.Strings = make([][]byte, n)
 		} else {
 			t.Data = make([]byte, n*int64(s.DType.Size()))
 		}
 		part[i] = t
-		b.Shapes = append(b.Shapes, shape)
 	}
 	b.Parts = [][]tensor.Tensor{part}
 	return b
 }
-
-// maxMadeUp bounds a made-up tensor, in elements.
-const maxMadeUp = 1 << 26

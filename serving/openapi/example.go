@@ -43,7 +43,7 @@ func ExampleOf(sig *tensor.Signature) Example {
 		return Example{Verb: verb, Body: marshal(doc)}
 	}
 	if !askable(sig) {
-		return Example{Verb: "predict", Why: "it has no inputs, or types that JSON does not have"}
+		return Example{Verb: "predict", Why: "it has no inputs, or types that JSON or shapes that TensorFlow does not have"}
 	}
 	n, byRow := rows(sig)
 	byRow = byRow && n < 0
@@ -86,7 +86,7 @@ func examplesOf(signatures []*tensor.Signature, verb string) map[string]example 
 
 // zeros is a nested list of zeros, or nil where it would be too long to read.
 func zeros(dt tensor.DType, shape tensor.Shape) any {
-	if n, ok := shape.Elements(); ok && n > maxExample {
+	if !short(shape) {
 		return nil
 	}
 	if len(shape) == 0 {
@@ -107,6 +107,21 @@ func zeros(dt tensor.DType, shape tensor.Shape) any {
 		}
 	}
 	return list
+}
+
+// short says that a tensor of this shape, one element along each dimension of any size, can be read by people. Dimensions of 1
+// are counted too: each is a level of lists.
+func short(shape tensor.Shape) bool {
+	n := int64(1)
+	for _, d := range shape {
+		if d > maxExample {
+			return false
+		}
+		if n *= max(d, 1); n > maxExample {
+			return false
+		}
+	}
+	return len(shape) <= maxExample
 }
 
 // featureZeros is a flat list of zeros, or one of them, as tf.Examples are.

@@ -108,10 +108,31 @@ func (d *Description) render(model string) (*rendered, error) {
 	return d.latest, nil
 }
 
-func (d *Description) make(now []served) *rendered {
-	b := newBuilder(d.opt)
+// build describes what is served, but for the broken models, which it names. A model's signatures are anybody's word: where one
+// cannot be described, which is an error of this package, failed is that model, and the others need not go without a document.
+func (d *Description) build(now []served, broken []string) (b *builder, failed string) {
+	b = newBuilder(d.opt)
+	b.broken = broken
+	defer func() {
+		if failed != "" {
+			_ = recover()
+		}
+	}()
 	for _, m := range now {
-		b.model(m)
+		if !slices.Contains(broken, m.model) {
+			failed = m.model
+			b.model(m)
+		}
+	}
+	return b, ""
+}
+
+func (d *Description) make(now []served) *rendered {
+	var broken []string
+	b, failed := d.build(now, broken)
+	for failed != "" {
+		broken = append(broken, failed)
+		b, failed = d.build(now, broken)
 	}
 	body, err := json.Marshal(b.finish())
 	if err != nil {

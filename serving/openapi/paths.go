@@ -15,6 +15,7 @@ type builder struct {
 	doc     document
 	left    int // bytes that models may still take
 	omitted []string
+	broken  []string // models that cannot be described
 	models  []string
 	labels  []string
 	sample  sample // for the examples of parameters
@@ -173,6 +174,9 @@ func (b *builder) finish() *document {
 		const named = 20
 		b.doc.Info.Description += fmt.Sprintf(" It would be too large with everything: %d more are left out (%s%s). %s?model=NAME describes one model.",
 			n, strings.Join(b.omitted[:min(n, named)], ", "), map[bool]string{true: ", …"}[n > named], Path)
+	}
+	if len(b.broken) > 0 {
+		b.doc.Info.Description += " Not described, because of an error of the server: " + strings.Join(b.broken, ", ") + "."
 	}
 	return &b.doc
 }

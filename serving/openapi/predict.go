@@ -31,14 +31,14 @@ func (b *builder) predict(place string, signatures []*tensor.Signature) (request
 	return b.keepAny(place+".predict.request", requests), b.keepAny(place+".predict.answer", answers)
 }
 
-// askable says that JSON has all the types of the signature.
+// askable says that JSON has all the types of the signature, and TensorFlow tensors of its shapes.
 func askable(sig *tensor.Signature) bool {
 	for _, specs := range [][]tensor.Spec{sig.Inputs, sig.Outputs} {
 		if len(specs) == 0 {
 			return false
 		}
 		for _, s := range specs {
-			if !inJSON(s.DType) {
+			if !inJSON(s.DType) || len(s.Shape) > maxRank {
 				return false
 			}
 		}
@@ -146,5 +146,5 @@ func unaskable(signatures []*tensor.Signature) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "Not over REST, for want of inputs or because of types that JSON does not have: " + strings.Join(names, ", ") + "."
+	return "Not over REST, for want of inputs, or because of types that JSON or shapes that TensorFlow does not have: " + strings.Join(names, ", ") + "."
 }

@@ -2,6 +2,8 @@ package openapi
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"strings"
 
 	"shoal/tensor"
@@ -63,6 +65,12 @@ func (b *builder) item(dt tensor.DType, output bool, name string) *schema {
 	return ref(dt.String())
 }
 
+// maxLength is the longest array whose length is told: tools keep lengths in 32 bits.
+const maxLength = math.MaxInt32
+
+// maxRank is the largest number of dimensions that a tensor has in TensorFlow. A signature may claim more, and is not described.
+const maxRank = 254
+
 // maxDescribedRank is the deepest nesting that is described to its elements where a tensor has any rank.
 const maxDescribedRank = 6
 
@@ -85,7 +93,12 @@ func (b *builder) value(s *tensor.Spec, shape tensor.Shape, output bool) *schema
 		return ref(name)
 	}
 	for i := len(shape) - 1; i >= 0; i-- {
-		v = array(v).times(shape[i])
+		v = array(v)
+		if shape[i] <= maxLength {
+			v.times(shape[i])
+		} else {
+			v.Description = fmt.Sprintf("As many as %d: more than can be sent.", shape[i])
+		}
 	}
 	return v
 }

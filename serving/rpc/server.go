@@ -4,12 +4,15 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"google.golang.org/grpc"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and are answered alike; deflate.go has another one
@@ -113,9 +116,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// ListenUnix listens on a UNIX socket (--grpc_socket_path), in place of one that an earlier process left behind.
+// socketAnswers is how long a listening socket may take to accept: its process need not do anything for it.
+const socketAnswers = 2 * time.Second
+
+// ListenUnix listens on a UNIX socket (--grpc_socket_path), in place of one that an earlier process left behind. One on which
+// somebody listens is left alone.
 func ListenUnix(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		// Only a refusal says that nobody listens: a server whose backlog is full does not answer either.
+		conn, err := net.DialTimeout("unix", path, socketAnswers)
+		if err == nil {
+			conn.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("--grpc_socket_path: %s: another server listens there: %w", path, cmp.Or(err, error(syscall.EADDRINUSE)))
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("--grpc_socket_path: %w", err)
 		}

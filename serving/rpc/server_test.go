@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +50,30 @@ func TestUnixSocket(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
+}
+
+// A socket on which somebody listens is left to him; one that a process left behind is replaced.
+func TestListenUnixSparesServers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	first, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := ListenUnix(path); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("got %v, %v", l, err)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the first server's socket is gone: %v", err)
+	}
+	conn.Close()
+	first.(*net.UnixListener).SetUnlinkOnClose(false) // as a process that was killed
+	first.Close()
+	second, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
 }
 
 func TestListenUnixSparesFiles(t *testing.T) {
