@@ -110,12 +110,20 @@ func TestOutcomes(t *testing.T) {
 	})
 }
 
+// TestTimeouts: what is not answered times out, and the requests after it are answered. How long an answer takes is the
+// machine's matter: where a good one was late, the same is done with more patience.
 func TestTimeouts(t *testing.T) {
 	bothClients(t, func(t *testing.T, secure bool) {
 		s, _ := behave(t, secure)
-		sum := attack(t, restTarget(t, s, "hang", "ok"), Options{Clients: 2, Duration: time.Minute, Requests: 6, Timeout: 50 * time.Millisecond})
-		if sum.TimedOut != 3 || sum.Good != 3 {
-			t.Errorf("%d timed out, %d good", sum.TimedOut, sum.Good)
+		for timeout := 50 * time.Millisecond; ; timeout *= 2 {
+			sum := attack(t, restTarget(t, s, "hang", "ok"), Options{Clients: 2, Duration: time.Minute, Requests: 6, Timeout: timeout})
+			late := 3 - int(sum.Good)
+			if late < 0 || int(sum.TimedOut) != 3+late || late > 0 && timeout > 5*time.Second {
+				t.Errorf("%d timed out after %v, %d good", sum.TimedOut, timeout, sum.Good)
+			}
+			if late <= 0 || t.Failed() {
+				return
+			}
 		}
 	})
 }
@@ -125,7 +133,7 @@ func TestOpenLoop(t *testing.T) {
 	bothClients(t, func(t *testing.T, secure bool) {
 		s, _ := behave(t, secure)
 		target := restTarget(t, s, "hang")
-		o := Options{Clients: 1, Duration: 100 * time.Millisecond, Requests: 3, Timeout: 40 * time.Millisecond, Pacer: Constant{PerSecond: 1000}}
+		o := Options{Clients: 1, Duration: time.Minute, Requests: 3, Timeout: 40 * time.Millisecond, Pacer: Constant{PerSecond: 1000}}
 		a, err := Start(t.Context(), target, o)
 		if err != nil {
 			t.Fatal(err)
@@ -155,8 +163,14 @@ func TestBounds(t *testing.T) {
 	bothClients(t, func(t *testing.T, secure bool) {
 		s, _ := behave(t, secure)
 		t.Run("duration", func(t *testing.T) {
-			if sum := attack(t, restTarget(t, s, "ok"), Options{Clients: 2, Duration: 50 * time.Millisecond}); sum.Good == 0 {
-				t.Error("nothing was sent")
+			for duration := 50 * time.Millisecond; ; duration *= 2 { // a busy machine may need more to send the first one
+				sum := attack(t, restTarget(t, s, "ok"), Options{Clients: 2, Duration: duration})
+				if sum.Good > 0 {
+					return
+				}
+				if duration > 5*time.Second {
+					t.Fatalf("nothing was sent in %v", duration)
+				}
 			}
 		})
 		t.Run("backlog", func(t *testing.T) {

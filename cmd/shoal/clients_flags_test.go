@@ -173,7 +173,5 @@ func TestPlatformConfigFile(t *testing.T) {
 	if err != nil || code != 400 || !strings.Contains(string(body), "larger than maximum input batch size 4") {
 		t.Errorf("%d %s %v", code, body, err)
 	}
-	if !s.logged("--saved_model_tags has no effect", "--platform_config_file beats it") {
-		t.Error("no line says that the flag is beaten")
-	}
+	s.says("--saved_model_tags has no effect", "--platform_config_file beats it")
 }

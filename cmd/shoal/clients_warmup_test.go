@@ -52,6 +52,12 @@ lines:
 	return false
 }
 
+// says waits for such a line: the server goes on before what it logs has come here.
+func (s *server) says(texts ...string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("a line of the log says %q", texts), func() bool { return s.logged(texts...) })
+}
+
 // Warm-up files that Python has written: each kind of request is run before the version is available; a request that fails
 // fails the load, and says which it was.
 func TestWarmUpRequests(t *testing.T) {
@@ -68,9 +74,7 @@ func TestWarmUpRequests(t *testing.T) {
 		s := launch(t, "--model_config_file="+config, "--max_num_load_retries=0", "--num_request_iterations_for_warmup=3")
 		s.eventually("it is alive", func() bool { return s.status("/healthz") == 200 })
 		s.eventually("the good model is available", func() bool { return s.states("good")["1"] == "AVAILABLE" })
-		if !s.logged("warm-up requests run", "model=good", "requests=4", "iterations=3") {
-			t.Error("the log does not say how many requests were run")
-		}
+		s.says("warm-up requests run", "model=good", "requests=4", "iterations=3")
 		s.want("POST", "/v1/models/good:predict", `{"instances":[1.0]}`, 200, `{"predictions":[2.5]}`)
 		for model, reason := range map[string]string{"bad": "warm-up request 3 in ", "damaged": "Please verify your warmup data is in TFRecord format"} {
 			s.eventually("the load of "+model+" has failed", func() bool { return s.states(model)["1"] == "END" })
@@ -173,9 +177,7 @@ func TestRequestLog(t *testing.T) {
 
 	withWarmUp(t, dir, "warm", files[0])
 	s = start(t, "--model_name=warm", "--model_base_path="+filepath.Join(dir, "warm"))
-	if !s.logged("warm-up requests run", "requests=5") {
-		t.Error("the log was not run as warm-up requests")
-	}
+	s.says("warm-up requests run", "requests=5")
 }
 
 // summary says what was asked and answered.

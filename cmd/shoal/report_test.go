@@ -34,9 +34,7 @@ func TestWhatIsKnownOfALoadedModel(t *testing.T) {
 		{[]string{"--enable_batching=false"}, "not batched", 1},
 	} {
 		s := start(t, append(c.args, "--model_name=mlp", "--model_base_path="+testModels(t)+"/mlp")...)
-		if !s.logged(`msg="version available"`, "max_batch_size=", c.from, "memory=", `weights="2.4 MB"`, `nodes="48 of 118"`) {
-			t.Errorf("%q: the log does not say what was loaded:\n%s", c.args, s.log)
-		}
+		s.says(`msg="version available"`, "max_batch_size=", c.from, "memory=", `weights="2.4 MB"`, `nodes="48 of 118"`)
 		page := s.page("/metrics")
 		rows, labels := gauge(page["shoal_model_max_batch_size"], "mlp")
 		if rows < 1 || c.rows > 0 && rows != c.rows || labels["from"] != c.from {
