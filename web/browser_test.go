@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,9 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"shoal/serving"
+	"shoal/tensor"
 )
 
 var screenshots = flag.String("screenshots", "", "directory for pictures of the page, of desktop and phone, light and dark")
@@ -46,6 +50,16 @@ func TestBrowser(t *testing.T) {
 		b.until(`document.querySelector("#chart-batch .values").textContent.match(/rows [1-9]/)`)
 		b.until(`document.querySelector("#chart-devices .values").textContent.includes("50 %")`)
 		b.until(`document.getElementById("devices").textContent.includes("half version 2: 2 instances · not on this device: Cast, StringJoin ×2")`)
+		for _, c := range [][2]string{{"latency", "log scale"}, {"run", "log scale"}, {"devices", "whole machine"}} {
+			b.until(fmt.Sprintf(`document.querySelector("#chart-%s small").textContent.includes(%q)`, c[0], c[1]))
+		}
+		b.until(`document.getElementById("tiles").textContent.includes("of 4, all models")`)
+		// The line of the rows lies on the one with padding.
+		b.until(`(() => {
+			const canvas = document.querySelector("#chart-batch canvas"), data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+			const near = (i, ...rgb) => rgb.every((x, j) => Math.abs(data[i + j] - x) < 16);
+			for (let i = 0; i < data.length; i += 4) if (near(i, 11, 127, 128)) return true;
+		})()`)
 		b.is(`window.before = ` + drawn)
 		b.until(drawn + ` !== window.before`)
 	})
@@ -67,6 +81,13 @@ func TestBrowser(t *testing.T) {
 		if code := b.text("#try-code"); code != "200" {
 			t.Errorf("code %q", code)
 		}
+		const answer = `document.getElementById("try-output").textContent`
+		b.write("#try-body", `{"instances": [2.0, NaN, 18014398509481984.0]}`)
+		b.do(chromedp.Click("#try-form [type=submit]"))
+		b.until(answer + ` === '{"predictions": [1.0, NaN, 9007199000000000.0]}'`)
+		b.write("#try-body", `{"instances": [`+strings.Repeat("2.0,", 31)+`2.0]}`)
+		b.do(chromedp.Click("#try-form [type=submit]"))
+		b.until(answer + `.split("\n").length === 6 && ` + answer + `.startsWith('{\n  "predictions": [\n    1.0, 1.0, ')`)
 		b.write("#try-body", "{")
 		b.do(chromedp.Click("#try-form [type=submit]"))
 		b.until(`document.getElementById("try-code").textContent === "400" && document.getElementById("try-output").textContent.includes("error")`)
@@ -115,6 +136,8 @@ func TestBrowser(t *testing.T) {
 	b.run("phone", func(*testing.T) {
 		b.do(chromedp.EmulateViewport(390, 844))
 		b.until(`document.documentElement.scrollWidth <= 390`)
+		b.until(`[...document.querySelectorAll("#model-table tbody th")].filter((th) => !th.parentElement.hidden).every((th) => th.innerText.match(/half|broken/) && th.offsetHeight > 10 && th.firstChild.parentElement.offsetWidth > 100)`)
+		b.until(`[...document.querySelectorAll("#model-table .again")].filter((e) => e.offsetParent).every((e) => e.offsetWidth > 10)`)
 	})
 	b.picture()
 	stop()
@@ -135,6 +158,41 @@ func TestBrowser(t *testing.T) {
 		s.hub.close()
 		b.forgive("503")
 	})
+}
+
+// TestFirstForm: the form begins with a model and a signature that there is an example of, and is never empty.
+func TestFirstForm(t *testing.T) {
+	s := newSite(t)
+	named := func(signature, input string) *tensor.Signature {
+		spec := func(name string) []tensor.Spec {
+			return []tensor.Spec{{Name: name, DType: tensor.Float32, Shape: tensor.Shape{-1}}}
+		}
+		return &tensor.Signature{Name: signature, Method: "tensorflow/serving/predict", Inputs: spec(input), Outputs: spec("y")}
+	}
+	big, mixed := newHalf(t, nil), newHalf(t, nil)
+	big.sig = named("serving_default", "large")
+	mixed.sig, mixed.more = big.sig, []*tensor.Signature{named("small", "x"), named("another", "x")}
+	s.core.serve("big", 1, big)
+	s.core.serve("mixed", 1, mixed)
+	s.core.mu.Lock()
+	slices.SortFunc(s.core.models, func(a, b serving.ModelStatus) int { return strings.Compare(a.Name, b.Name) })
+	s.core.mu.Unlock()
+
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(s.url + "/"))
+	b.until(`document.getElementById("try-model").value === "half" && document.getElementById("try-signature").value === "serving_default"`)
+	b.until("document.getElementById(\"try-body\").value === `{\"instances\":[0.0]}`")
+	choose := func(list, value string) {
+		b.is(fmt.Sprintf(`((list) => { list.value = %q; list.dispatchEvent(new Event("change")); })(document.getElementById(%q)) === undefined`, value, list))
+	}
+	choose("try-model", "mixed")
+	b.until(`document.getElementById("try-signature").value === "another"`)
+	choose("try-signature", "small")
+	b.until(`document.getElementById("try-curl").textContent.includes("mixed:predict")`)
+	choose("try-model", "big")
+	b.until("document.getElementById(\"try-body\").value === `{\"inputs\":{\"large\":[]}}` && document.getElementById(\"try-hint\").textContent.includes(\"its inputs are large\")")
+	choose("try-model", "mixed")
+	b.until(`document.getElementById("try-signature").value === "small"`)
 }
 
 // picture takes the pictures that -screenshots asks for.

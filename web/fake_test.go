@@ -41,7 +41,10 @@ func newFakeCore() *fakeCore { return &fakeCore{loaded: make(map[key]*half)} }
 // load makes a version available, newest first.
 func (f *fakeCore) load(t testing.TB, model string, version int64, o batcher.Observer, labels ...string) {
 	t.Helper()
-	s := newHalf(t, o)
+	f.serve(model, version, newHalf(t, o), labels...)
+}
+
+func (f *fakeCore) serve(model string, version int64, s *half, labels ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.loaded[key{model, version}] = s
@@ -111,7 +114,8 @@ func newPage(core serving.Core, o Options) *Page {
 // half is y = x/2 behind a real batcher.
 type half struct {
 	*batcher.Batcher
-	sig *tensor.Signature
+	sig  *tensor.Signature
+	more []*tensor.Signature // that do the same
 }
 
 func newHalf(t testing.TB, o batcher.Observer) *half {
@@ -124,17 +128,24 @@ func newHalf(t testing.TB, o batcher.Observer) *half {
 	spec := func(name string) []tensor.Spec {
 		return []tensor.Spec{{Name: name, DType: tensor.Float32, Shape: tensor.Shape{-1}, TensorName: name + ":0"}}
 	}
-	return &half{b, &tensor.Signature{Name: "serving_default", Method: "tensorflow/serving/predict", Inputs: spec("x"), Outputs: spec("y")}}
+	return &half{Batcher: b, sig: &tensor.Signature{Name: "serving_default", Method: "tensorflow/serving/predict", Inputs: spec("x"), Outputs: spec("y")}}
 }
 
 func (h *half) Signature(name string) (*tensor.Signature, bool) {
+	for _, sig := range h.more {
+		if sig.Name == name {
+			return sig, true
+		}
+	}
 	return h.sig, name == "" || name == h.sig.Name
 }
 
 func (h *half) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
-	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{
-		"serving_default": {}, "not_served": {},
-	}}
+	all := map[string]*for_core_protos_go_proto.SignatureDef{"serving_default": {}, "not_served": {}}
+	for _, sig := range h.more {
+		all[sig.Name] = nil
+	}
+	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: all}
 }
 
 func (h *half) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {

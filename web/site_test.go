@@ -53,6 +53,9 @@ func newSiteWith(t *testing.T, keys *access.Keys) *site {
 		},
 		Links: []Link{{"Metrics", "metrics"}, {"Readiness", "readyz"}},
 		Example: func(sig *tensor.Signature) (verb, body, why string) {
+			if sig.Inputs[0].Name == "large" {
+				return "predict", "", "its inputs are large"
+			}
 			return "predict", `{"instances":[0.0]}`, ""
 		},
 	})}

@@ -6,15 +6,16 @@ import { $, el, text, number, duration, share, clock } from "./dom.js";
 const SHORTEST = 60; // seconds that the charts show at least; they grow with what is known
 const COLOURS = ["--one", "--two", "--three", "--four"];
 
-// Each chart: whole numbers only (whole), a fixed top (max), figures of the machine and not of a model (machine).
+// Each chart: whole numbers only (whole), a fixed top (max), a logarithmic scale (log), figures of the machine and not of a model
+// (machine). A series that may hide another comes first, with the other's colour left to it (colour), and dashed.
 const FIGURES = [
   { id: "requests", title: "Requests/s", write: number, series: [["answered", (f) => Math.max((f.rps || 0) - (f.eps || 0), 0)], ["errors", (f) => f.eps || 0]] },
-  { id: "latency", title: "Latency", write: duration, series: [["p50", (f) => f.p50], ["p99", (f) => f.p99]] },
+  { id: "latency", title: "Latency", note: "log scale", write: duration, log: true, series: [["p50", (f) => f.p50], ["p99", (f) => f.p99]] },
   { id: "queue", title: "Requests waiting", write: number, whole: true, series: [["waiting", (f) => f.queue || 0]] },
-  { id: "batch", title: "Batch size", write: number, series: [["rows", (f) => f.rows], ["with padding", (f) => f.padded]] },
-  { id: "run", title: "Run of a batch", write: duration, series: [["p50", (f) => f.run50], ["p99", (f) => f.run99]] },
+  { id: "batch", title: "Batch size", write: number, series: [["with padding", (f) => f.padded, { colour: 1, dash: [6, 4] }], ["rows", (f) => f.rows, { colour: 0 }]] },
+  { id: "run", title: "Run of a batch", note: "log scale", write: duration, log: true, series: [["p50", (f) => f.run50], ["p99", (f) => f.run99]] },
 ];
-const BUSY = { id: "busy", title: "Instances busy", write: number, whole: true, series: [["busy", (f) => f.busy || 0]] };
+const BUSY = { id: "busy", title: "Instances busy", ofModel: true, write: number, whole: true, series: [["busy", (f) => f.busy || 0]] };
 
 export class Charts {
   constructor() {
@@ -70,7 +71,7 @@ export class Charts {
       c.uplot.destroy();
     }
     const last = this.devices?.length
-      ? { id: "devices", title: "Device use", write: share, max: 1, machine: true,
+      ? { id: "devices", title: "Device use", note: "whole machine, all programs", write: share, max: 1, machine: true,
           series: this.devices.slice(0, COLOURS.length).map((d) => [d, (t) => t.devices?.[d]?.use]) }
       : BUSY;
     this.charts = [...FIGURES, last].map((spec) => makeChart(spec));
@@ -88,8 +89,9 @@ export class Charts {
     const figures = this.selected ? this.ticks.map((t) => t.models?.[this.selected] || {}) : this.ticks;
     for (const c of this.charts) {
       const source = c.spec.machine ? this.ticks : figures;
+      if (c.spec.ofModel) text(c.note, this.selected ? `of ${this.selected}` : "of all models");
       [c.start, c.end] = [end - span, end];
-      c.uplot.setData([times, ...c.spec.series.map(([, value]) => source.map((f) => value(f) ?? null))]);
+      c.uplot.setData([times, ...c.spec.series.map(([, value]) => source.map((f) => (c.spec.log ? value(f) || null : value(f) ?? null)))]);
       c.caption();
     }
   }
@@ -104,10 +106,11 @@ function makeChart(spec) {
   const plot = el("div", { class: "plot", "aria-hidden": "true" });
   const time = el("span");
   const values = spec.series.map(() => el("span"));
-  const keys = spec.series.map(([name], i) => el("span", {}, el("i", { class: `c${i + 1}` }), `${name} `, values[i]));
+  const keys = spec.series.map(([name, , style], i) => el("span", {}, el("i", { class: `c${(style?.colour ?? i) + 1}` }), `${name} `, values[i]));
+  const note = el("small", { class: "quiet" }, spec.note || "");
   const figure = el("figure", { class: "chart", id: `chart-${spec.id}` },
-    el("figcaption", {}, el("b", {}, spec.title), el("span", { class: "values" }, time, ...keys)), plot);
-  const chart = { spec, figure, plot, start: 0, end: SHORTEST };
+    el("figcaption", {}, el("span", {}, el("b", {}, spec.title), " ", note), el("span", { class: "values" }, time, ...keys)), plot);
+  const chart = { spec, figure, plot, note, start: 0, end: SHORTEST };
 
   const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif", ticks: { show: false }, grid: { stroke: colour("--grid"), width: 1 } };
   chart.uplot = new uPlot({
@@ -118,16 +121,16 @@ function makeChart(spec) {
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "status" }, points: { size: 6 } },
     scales: {
       x: { range: () => [chart.start, chart.end] },
-      y: { range: (u, min, max) => [0, spec.max || niceTop(max, spec.whole)] },
+      y: spec.log ? { distr: 3, range: (u, min, max) => decades(min, max) } : { range: (u, min, max) => [0, spec.max || niceTop(max, spec.whole)] },
     },
     axes: [
       { ...axis, grid: { show: false }, space: 80, size: 26, incrs: [15, 30, 60, 120, 300],
         values: (u, ticks, i, space, step) => ticks.map((t) => clock(t * 1000).slice(0, step < 60 ? 8 : 5)) },
-      { ...axis, size: 56, space: 34, incrs: spec.whole ? [1, 2, 4, 5, 8].flatMap((n) => [n, 10 * n, 100 * n, 1000 * n]).sort((a, b) => a - b) : undefined,
-        values: (u, ticks) => ticks.map((t) => plain(spec.write(t))) },
+      { ...axis, size: 56, space: 34, filter: spec.log ? (u, splits) => readable(u, splits) : undefined, incrs: spec.whole ? [1, 2, 4, 5, 8].flatMap((n) => [n, 10 * n, 100 * n, 1000 * n]).sort((a, b) => a - b) : undefined,
+        values: (u, ticks) => ticks.map((t) => (t === null ? "" : plain(spec.write(t)))) },
     ],
-    series: [{}, ...spec.series.map(([name], i) => ({
-      label: name, stroke: colour(COLOURS[i]), width: 1.6, points: { show: false }, spanGaps: false,
+    series: [{}, ...spec.series.map(([name, , style], i) => ({
+      label: name, stroke: colour(COLOURS[style?.colour ?? i]), dash: style?.dash, width: 1.6, points: { show: false }, spanGaps: false,
       fill: i === 0 && spec.series.length === 1 ? colour(COLOURS[i]) + "22" : undefined,
     }))],
     hooks: { setCursor: [() => chart.caption?.()] },
@@ -150,4 +153,19 @@ function niceTop(max, whole) {
   const unit = 10 ** Math.floor(Math.log10(max));
   for (const step of [1, 2, 4, 5, 8, 10]) if (max * 1.08 <= step * unit) return step * unit;
   return 20 * unit;
+}
+
+/** decades are the powers of ten around the values, one of them at least. */
+function decades(min, max) {
+  if (!(max > 0)) return [1, 100];
+  const low = 10 ** Math.floor(Math.log10(min > 0 ? min : max));
+  const high = 10 ** Math.ceil(Math.log10(max));
+  return [low, high > low ? high : low * 10];
+}
+
+/** readable keeps the ticks of a logarithmic axis that have room for a number: 1, 2 and 5 of each power of ten, or 1 alone. */
+function readable(u, splits) {
+  const powers = Math.log10(u.scales.y.max / u.scales.y.min);
+  const leading = powers > 2.5 ? [1] : powers > 1.5 ? [1, 3] : [1, 2, 5];
+  return splits.map((v) => (leading.includes(Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9))) ? v : null));
 }

@@ -51,7 +51,7 @@ export class Models {
   row(m, v, first) {
     const labels = Object.entries(m.labels || {});
     const missing = labels.filter(([, n]) => !m.versions.some((x) => x.version === n));
-    const name = el("th", { scope: "row", role: "rowheader", title: m.path }, first ? m.name : el("span", { class: "hidden" }, m.name));
+    const name = el("th", { scope: "row", role: "rowheader", title: m.path }, first ? m.name : el("span", { class: "again" }, m.name));
     if (first && m.removed) name.append(el("span", { class: "label" }, "removed"));
     if (first) name.append(...missing.map(([l, n]) => el("span", { class: "label", title: "there is no such version" }, `${l} → ${n}?`)));
     const cells = [name];
@@ -80,7 +80,7 @@ export class Models {
   unknownRow(m) {
     const values = FIGURES.map(([label]) => cell(label, "–", "number"));
     const row = el("tr", { role: "row", class: "more" },
-      el("th", { scope: "row", role: "rowheader" }, el("span", { class: "hidden" }, m.name)),
+      el("th", { scope: "row", role: "rowheader" }, el("span", { class: "again" }, m.name)),
       cell("Version", "not known", "quiet"), el("td", { role: "cell" }), ...values, el("td", { role: "cell" }));
     row.hidden = true;
     this.cells.push({ model: m.name, version: "-1", values, row });

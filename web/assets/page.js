@@ -71,7 +71,7 @@ function tiles(t) {
   tile("p50", ...split(duration(t.p50)));
   tile("p99", ...split(duration(t.p99)));
   tile("Waiting", number(t.queue || 0), t.oldest ? ` oldest ${duration(t.oldest)}` : "");
-  tile("Instances busy", number(t.busy || 0), ` of ${number(t.instances || 0)}`);
+  tile("Instances busy", number(t.busy || 0), ` of ${number(t.instances || 0)}, all models`);
 }
 
 const split = (value) => (value.includes(" ") ? [value.slice(0, value.indexOf(" ")), value.slice(value.indexOf(" "))] : [value]);

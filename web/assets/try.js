@@ -2,9 +2,11 @@
 // curl command that does the same.
 
 import { $, el, text, duration, phasesBar, phasesText } from "./dom.js";
+import { pretty } from "./pretty.js";
 import { authorized, hasKey } from "./key.js";
 
 const SHOWN = 20000; // characters of an answer
+const LAID_OUT = 1 << 20; // characters of an answer that line breaks are put into
 const INLINE = 2000; // characters of a body in the curl command
 
 export class Try {
@@ -12,9 +14,18 @@ export class Try {
     this.models = [];
     this.details = null;
     this.asked = 0;
-    $("try-model").addEventListener("change", () => this.fillVersions());
-    $("try-version").addEventListener("change", () => this.load());
-    $("try-signature").addEventListener("change", () => this.example());
+    this.chosen = false; // by somebody; else the first model with an example is shown
+    this.wanted = ""; // the signature that somebody chose
+    const byHand = (then) => () => {
+      this.chosen = true;
+      then();
+    };
+    $("try-model").addEventListener("change", byHand(() => this.fillVersions()));
+    $("try-version").addEventListener("change", byHand(() => this.load()));
+    $("try-signature").addEventListener("change", byHand(() => {
+      this.wanted = $("try-signature").value;
+      this.example();
+    }));
     $("try-reset").addEventListener("click", () => this.example());
     $("try-body").addEventListener("input", () => this.curl());
     $("try-copy").addEventListener("click", () => this.copy());
@@ -43,6 +54,7 @@ export class Try {
 
   /** choose is for the table's buttons. */
   async choose(name, version) {
+    this.chosen = true;
     $("try-model").value = name;
     this.fillVersions(true);
     $("try-version").value = `version=${version}`;
@@ -79,7 +91,16 @@ export class Try {
     }
     if (ask !== this.asked) return; // something else was chosen meanwhile
     this.details = details;
+    const usable = details.signatures.some((s) => s.example);
+    const next = this.models[this.models.findIndex((m) => m.name === name) + 1];
+    if (!usable && !this.chosen && next) {
+      $("try-model").value = next.name;
+      this.fillVersions();
+      return;
+    }
     setOptions($("try-signature"), details.signatures.map((s) => [s.name, s.name]));
+    const first = details.signatures.find((s) => s.name === this.wanted) || details.signatures.find((s) => s.example);
+    if (first) $("try-signature").value = first.name;
     this.example();
   }
 
@@ -92,9 +113,10 @@ export class Try {
     if (!s) return;
     const list = (tensors) => tensors.map((t) => `${t.name}: ${t.type} ${t.shape}`).join(", ");
     text($("try-tensors"), `Takes ${list(s.inputs) || "nothing"}. Gives ${list(s.outputs) || "nothing"}.`);
-    text($("try-hint"), s.example ? "" : `There is no example for this signature: ${s.why || "none could be made"}.`);
-    $("try-body").value = s.example;
-    $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(s.example.length / 90)));
+    text($("try-hint"), s.example ? "" : `There is no example for this signature: ${s.why || "none could be made"}. Fill in the values.`);
+    const body = s.example || frame(s);
+    $("try-body").value = body;
+    $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(body.length / 90)));
     this.curl();
   }
 
@@ -150,8 +172,15 @@ export class Try {
     const version = answer?.headers.get("Shoal-Model-Version");
     text($("try-took"), [`${duration(took)} in the browser`, phases && phasesText(phases), version && `version ${version}`, batch && `in a batch of ${batch}`].filter(Boolean).join(" · "));
     $("try-bar").replaceChildren(...(phases ? [phasesBar({ ...phases, total: 0 }, Object.values(phases).reduce((a, b) => a + b, 0) || 1)] : []));
+    if (body.length <= LAID_OUT) body = pretty(body);
     text($("try-output"), body.length > SHOWN ? `${body.slice(0, SHOWN)}\n… ${body.length - SHOWN} characters more` : body);
   }
+}
+
+/** frame is a request without its values, for a signature that there is no example of. */
+function frame(s) {
+  const request = s.verb === "predict" ? { inputs: Object.fromEntries(s.inputs.map((t) => [t.name, []])) } : { examples: [{}] };
+  return JSON.stringify(s.name === "serving_default" ? request : { signature_name: s.name, ...request });
 }
 
 /** timing reads the Server-Timing header: "decode;dur=0.1, run;dur=2". */
