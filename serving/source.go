@@ -33,21 +33,23 @@ type Contents struct {
 
 // FileSource finds versions in the file system: directories under the base path whose names are decimal numbers.
 type FileSource struct {
-	Logger *slog.Logger // told of two directories for one number; may be nil
+	Logger *slog.Logger // told, once, of directories that are probably not laid out as was meant; may be nil
 
 	mu     sync.Mutex
 	warned map[string]bool // guarded by mu
 }
 
 // Versions implements Source. "007" is version 7, as TensorFlow Serving reads it; of two directories for one number the
-// last by name is taken. Links to directories count as directories.
+// last by name is taken. Links to directories count as directories. A base path without any that is itself a SavedModel, as
+// other tools lay models out, is version 1.
 func (s *FileSource) Versions(basePath string) (map[int64]string, error) {
 	entries, err := os.ReadDir(basePath)
 	if err != nil {
 		return nil, basePathError(basePath, err)
 	}
-	found := make(map[int64]string)
+	found, bare := make(map[int64]string), false
 	for _, e := range entries {
+		bare = bare || e.Name() == "saved_model.pb" || e.Name() == "saved_model.pbtxt"
 		number, ok := parseVersion(e.Name())
 		if !ok {
 			continue
@@ -59,9 +61,14 @@ func (s *FileSource) Versions(basePath string) (map[int64]string, error) {
 			}
 		}
 		if other, twice := found[number]; twice {
-			s.warnTwice(number, dir, other)
+			s.warn(other, "two directories for one version", slog.Int64("version", number), slog.String("taken", dir), slog.String("ignored", other))
 		}
 		found[number] = dir
+	}
+	if bare && len(found) == 0 {
+		found[1] = basePath
+		s.warn(basePath, "the base path is itself a SavedModel and is served as version 1; to add versions, move it to a directory named by a number",
+			slog.String("from", basePath), slog.String("to", filepath.Join(basePath, "1")))
 	}
 	return found, nil
 }
@@ -69,18 +76,18 @@ func (s *FileSource) Versions(basePath string) (map[int64]string, error) {
 // Inspect implements Source.
 func (s *FileSource) Inspect(dir string) (Contents, error) { return inspect(dir) }
 
-func (s *FileSource) warnTwice(number int64, taken, ignored string) {
+// warn says something about a directory once.
+func (s *FileSource) warn(dir, text string, attrs ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Logger == nil || s.warned[ignored] {
+	if s.Logger == nil || s.warned[dir] {
 		return
 	}
 	if s.warned == nil {
 		s.warned = make(map[string]bool)
 	}
-	s.warned[ignored] = true
-	s.Logger.Warn("two directories for one version", slog.Int64("version", number),
-		slog.String("taken", taken), slog.String("ignored", ignored))
+	s.warned[dir] = true
+	s.Logger.Warn(text, attrs...)
 }
 
 func parseVersion(name string) (int64, bool) {

@@ -4,9 +4,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
+
+	"shoal/internal/testlog"
 )
 
 // write makes files (a name that ends in "/" is a directory) under dir.
@@ -46,6 +49,29 @@ func TestFileSourceVersions(t *testing.T) {
 	want := map[int64]string{1: base + "/1", 7: base + "/7", 20260101120000: base + "/20260101120000", 30: base + "/30"}
 	if !maps.Equal(got, want) {
 		t.Errorf("versions %v\nwant %v", got, want)
+	}
+}
+
+// A SavedModel without a numbered directory is version 1, until there is one.
+func TestFileSourceTakesABareModel(t *testing.T) {
+	base, log := t.TempDir(), new(testlog.Log)
+	source := &FileSource{Logger: log.Logger()}
+	for _, c := range []struct {
+		add  []string
+		want map[int64]string
+	}{
+		{[]string{"variables/variables.index", "assets/", "5"}, map[int64]string{}},
+		{[]string{"saved_model.pb"}, map[int64]string{1: base}},
+		{[]string{"fingerprint.pb"}, map[int64]string{1: base}},
+		{[]string{"3/saved_model.pb"}, map[int64]string{3: base + "/3"}},
+	} {
+		write(t, base, c.add...)
+		if got, err := source.Versions(base); err != nil || !maps.Equal(got, c.want) {
+			t.Errorf("after %v: %v, %v", c.add, got, err)
+		}
+	}
+	if lines := log.Lines("served as version 1"); len(lines) != 1 || !strings.Contains(lines[0], "to="+base+"/1") {
+		t.Errorf("%q", lines)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"shoal/devices"
 	"shoal/internal/files"
 	"shoal/savedmodel"
+	"shoal/serving"
 )
 
 // serve runs the server until SIGTERM or SIGINT; then it finishes what it accepted. A second signal ends it at once.
@@ -75,7 +76,7 @@ func configure(args []string, stdout io.Writer) (*configs.Server, *configs.Files
 }
 
 // check does all of serve but serving: it lists every fault of flags, environment and files.
-func check(args []string, stdout, _ io.Writer) error {
+func check(args []string, stdout, stderr io.Writer) error {
 	cfg, files, err := configure(args, stdout)
 	if cfg == nil || err != nil {
 		return err
@@ -83,7 +84,7 @@ func check(args []string, stdout, _ io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.Models.Configs, cfg.TensorFlow.Tags)...)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.Models.Configs, &serving.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
 	if len(faults) > 0 {
 		return faults
 	}

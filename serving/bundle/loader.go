@@ -67,6 +67,9 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	l.reportModel(&b.report, model, time.Since(start))
 	savedmodel.AddFeatures(l.dir, l.Tags, model.Signatures)
 	if len(model.Signatures) == 0 {
+		if len(model.Skipped) > 0 {
+			return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served: %s have sparse or composite tensors", l.dir, strings.Join(model.Skipped, ", "))
+		}
 		return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served", l.dir)
 	}
 	if len(model.Skipped) > 0 {

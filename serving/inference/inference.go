@@ -84,6 +84,9 @@ func signature(h *serving.Handle, name string) (*tensor.Signature, error) {
 	name = orDefault(name)
 	sig, ok := h.Signature(name)
 	if !ok {
+		if why := h.Missing(name); why != "" {
+			return nil, invalid("%s", why)
+		}
 		return nil, invalid("No signature was found with the name: %s", name)
 	}
 	return sig, nil

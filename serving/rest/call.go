@@ -92,6 +92,9 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 		if name == "" {
 			name = "serving_default"
 		}
+		if why := c.handle.Missing(name); why != "" {
+			return nil, status.Error(codes.InvalidArgument, why)
+		}
 		return nil, status.Errorf(codes.InvalidArgument, "Serving signature name: \"%s\" not found in signature def", name)
 	case len(sig.Inputs) == 0:
 		if name == "" {

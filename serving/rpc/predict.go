@@ -41,6 +41,9 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	}
 	sig, ok := h.Signature(key)
 	if !ok {
+		if why := h.Missing(key); why != "" {
+			return nil, status.Error(codes.FailedPrecondition, why)
+		}
 		return nil, status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
 	}
 	call.Signature = sig.Name
