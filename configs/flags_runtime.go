@@ -46,6 +46,9 @@ var tensorflowFlags = []Flag{
 	{Name: "custom_op_libraries", Group: groupTensorFlow, Own: true,
 		Help: "libraries of custom operations, loaded before the first model",
 		bind: func(s *Server) value { return list(&s.TensorFlow.CustomOps, "FILE,…") }},
+	{Name: "custom_op_search_path", Group: groupTensorFlow, Own: true,
+		Help: "directories of Python packages in which tensorflow-text is looked for when a model needs its ops: auto (../lib/ops beside the program, and those of Python 3 in /usr/local/lib and /usr/lib), none, or a list",
+		bind: func(s *Server) value { return list(&s.TensorFlow.OpSearchPath, "DIR,…") }},
 }
 
 // lifecycleFlags are how versions come and go, and how the server ends.

@@ -89,6 +89,7 @@ var known = []knownFlag{
 	{"freeze_variables", "auto", "never", false},
 	{"scratch_dir", "", "/scratch", false},
 	{"custom_op_libraries", "", "a.so,b.so", false},
+	{"custom_op_search_path", "auto", "none", false},
 	{"admin_port", "0", "9501", false},
 	{"admin_grpc_port", "0", "9500", false},
 	{"admin_address", "127.0.0.1", "::1", false},

@@ -101,6 +101,7 @@ type TensorFlowOptions struct {
 	Freeze             string   // auto, always or never
 	ScratchDir         string   // of rewritten graphs; "": the system's temporary directory
 	CustomOps          []string // libraries loaded before the first model
+	OpSearchPath       []string // directories of Python packages with ops; "auto": those of this machine; "none": no directory
 }
 
 // LifecycleOptions is how versions come and go, and the server with them.
@@ -154,11 +155,12 @@ func Default() *Server {
 			Timeout:         30 * time.Second,
 			MaxRequestBytes: 100 << 20,
 		},
-		GRPC:       GRPCOptions{Port: 8500},
-		Access:     AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
-		Batching:   BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
-		Devices:    DeviceOptions{Use: "auto", CPUScheduling: "batch"},
-		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto"},
+		GRPC:     GRPCOptions{Port: 8500},
+		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
+		Batching: BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
+		Devices:  DeviceOptions{Use: "auto", CPUScheduling: "batch"},
+		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto",
+			OpSearchPath: []string{"auto"}},
 		Lifecycle: LifecycleOptions{
 			MaxLoadRetries:    5,
 			LoadRetryInterval: time.Minute,

@@ -70,12 +70,31 @@ type Model struct {
 	graph     *C.TF_Graph
 }
 
-// Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors.
+// Load makes a session of the SavedModel in dir, rewritten as the options say. Its errors are gRPC status errors. Ops that are
+// not TensorFlow's own are loaded where SearchOps says.
 func Load(dir string, o Options) (*Model, error) {
 	o = o.withDefaults()
 	if err := checkSource(dir, o.Tags); err != nil {
 		return nil, err
 	}
+	for had := ""; ; {
+		m, err := loadOnce(dir, o)
+		op := missingOp(err)
+		if op == "" {
+			return m, err
+		}
+		ok, why := op != had, ""
+		if ok {
+			ok, why = loadOps(op)
+		}
+		if !ok {
+			return nil, opError(err, op, why)
+		}
+		had = op
+	}
+}
+
+func loadOnce(dir string, o Options) (*Model, error) {
 	if o.NoPrune && o.Device == "" {
 		return loadFrom(dir, o)
 	}

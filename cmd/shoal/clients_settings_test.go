@@ -100,11 +100,23 @@ func TestCustomOps(t *testing.T) {
 	s.want("POST", "/v1/models/words:predict", `{"instances":["Große  Fische SCHWIMMEN",""]}`, 200,
 		`{"predictions":[{"count":3,"joined":"grosse|fische|schwimmen"},{"count":0,"joined":""}]}`)
 
-	s = launch(t, "--model_name=words", base, "--max_num_load_retries=0")
-	s.eventually("it is alive", func() bool { return s.status("/healthz") == 200 })
-	s.eventually("the load has failed", func() bool { return s.states("words")["1"] == "END" })
-	if _, body := s.do("GET", "/v1/models/words", ""); !strings.Contains(body, "Op type not registered") {
-		t.Errorf("without the libraries: %s", body)
+	packages, err := filepath.Abs("../../.cache/python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, "--model_name=words", base, "--custom_op_search_path="+packages)
+	s.want("POST", "/v1/models/words:predict", `{"instances":["Große"]}`, 200, `{"predictions":[{"count":1,"joined":"grosse"}]}`)
+	if !s.logged("ops loaded for a model that needs them", "package=tensorflow-text", "from="+packages) {
+		t.Error("the log does not tell where the ops come from")
+	}
+
+	const missing = "; the op CaseFoldUTF8 is not one of TensorFlow's own; the Python package tensorflow-text has it: load its library with --custom_op_libraries"
+	for path, why := range map[string]string{"none": "", "/no/such/dir": " (tensorflow-text is installed in none of the directories of --custom_op_search_path: /no/such/dir)"} {
+		s = launch(t, "--model_name=words", base, "--max_num_load_retries=0", "--custom_op_search_path="+path)
+		s.eventually("the load has failed", func() bool { return s.status("/healthz") == 200 && s.states("words")["1"] == "END" })
+		if _, body := s.do("GET", "/v1/models/words", ""); !strings.Contains(body, "Op type not registered 'CaseFoldUTF8'") || !strings.Contains(body, missing+why) {
+			t.Errorf("without the libraries: %s", body)
+		}
 	}
 
 	for library, reason := range map[string]string{

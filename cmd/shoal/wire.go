@@ -36,6 +36,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		}
 		log.Info("custom op library loaded", slog.String("file", lib))
 	}
+	savedmodel.SearchOps(opSearchPath(cfg), log)
 	if a.telemetry, err = newTelemetry(ctx, cfg, log); err != nil {
 		return nil, err
 	}
@@ -70,6 +71,23 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		}
 	}
 	return a, a.newAdmin()
+}
+
+// opSearchPath is --custom_op_search_path, with patterns in place of auto.
+func opSearchPath(cfg *configs.Server) (dirs []string) {
+	for _, dir := range cfg.TensorFlow.OpSearchPath {
+		switch dir {
+		case "none":
+		case "auto":
+			if program, err := os.Executable(); err == nil {
+				dirs = append(dirs, filepath.Join(filepath.Dir(program), "..", "lib", "ops"))
+			}
+			dirs = append(dirs, "/usr/local/lib/python3*/*-packages", "/usr/lib/python3*/*-packages")
+		default:
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger) (*telemetry.Telemetry, error) {
