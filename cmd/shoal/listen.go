@@ -44,7 +44,9 @@ func (a *app) bind() (l *listeners, err error) {
 		}
 	}
 	if path := a.cfg.GRPC.SocketPath; path != "" {
-		// The socket is made when it is opened: an earlier server may still be answering there.
+		if _, err := rpc.CheckUnix(path); err != nil {
+			return nil, err
+		}
 		if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
 			return nil, fmt.Errorf("--grpc_socket_path: %s: %w", filepath.Dir(path), err)
 		}

@@ -119,18 +119,30 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // socketAnswers is how long a listening socket may take to accept: its process need not do anything for it.
 const socketAnswers = 2 * time.Second
 
+// CheckUnix says whether one could listen on a UNIX socket now, and whether an earlier process left it behind.
+func CheckUnix(path string) (left bool, err error) {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false, nil
+	}
+	// Only a refusal says that nobody listens: a server whose backlog is full does not answer either.
+	conn, err := net.DialTimeout("unix", path, socketAnswers)
+	if err == nil {
+		conn.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return false, fmt.Errorf("--grpc_socket_path: %s: another server listens there: %w", path, cmp.Or(err, error(syscall.EADDRINUSE)))
+	}
+	return true, nil
+}
+
 // ListenUnix listens on a UNIX socket (--grpc_socket_path), in place of one that an earlier process left behind. One on which
 // somebody listens is left alone.
 func ListenUnix(path string) (net.Listener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		// Only a refusal says that nobody listens: a server whose backlog is full does not answer either.
-		conn, err := net.DialTimeout("unix", path, socketAnswers)
-		if err == nil {
-			conn.Close()
-		}
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("--grpc_socket_path: %s: another server listens there: %w", path, cmp.Or(err, error(syscall.EADDRINUSE)))
-		}
+	left, err := CheckUnix(path)
+	if err != nil {
+		return nil, err
+	}
+	if left {
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("--grpc_socket_path: %w", err)
 		}
