@@ -4,6 +4,7 @@ PYTHON ?= python3
 GO ?= go
 FUZZTIME ?= 30s
 BENCH ?= .
+MINUTES ?= 5
 COUNT ?= 1
 PKG ?= ./...
 REF ?= HEAD
@@ -18,7 +19,7 @@ export PYTHON
 
 SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
 
-.PHONY: help build run test test-deps deps fmt lint vuln fuzz bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
+.PHONY: help build run test test-deps deps fmt lint vuln fuzz soak bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -56,6 +57,9 @@ vuln: deps ## known vulnerabilities in what is used, where their database can be
 fuzz: deps ## every fuzz test for FUZZTIME (30s)
 	@for file in $$(grep -lE '^func Fuzz' $(SOURCES)); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 		echo "$$name ($$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; done; done
+
+soak: build test-deps ## everything at once against a real server, every answer checked (MINUTES=5)
+	@$(GO) run ./benchmarks/soak --shoal=bin/shoal --for=$(MINUTES)m $(ARGS)
 
 bench: build test-deps ## how near to the limits: each goal, measured, limit, ratio (ARGS='--only=endtoend --length=5s')
 	@$(PYTHON) scripts/deps.py bench-models

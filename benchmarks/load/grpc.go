@@ -120,7 +120,7 @@ func (c *grpcClient) Send(ctx context.Context, number uint64, r *Result) {
 	switch {
 	case code == codes.DeadlineExceeded && ctx.Err() != nil:
 		r.Outcome = TimedOut
-	case code == codes.Unavailable && !answeredByServer(err):
+	case code == codes.Unavailable && !AnsweredByServer(err):
 		r.Outcome = Broken
 	case err != nil:
 		r.Outcome = Refused
@@ -151,9 +151,9 @@ func serverTimes(trailer metadata.MD) (t ServerTimes) {
 	return t
 }
 
-// answeredByServer tells a server that says UNAVAILABLE, as a full queue does, from one that is not there. grpc-go words
+// AnsweredByServer tells a server that says UNAVAILABLE, as a full queue does, from one that is not there. grpc-go words
 // the latter itself.
-func answeredByServer(err error) bool {
+func AnsweredByServer(err error) bool {
 	text := status.Convert(err).Message()
 	for _, own := range []string{"connection error", "error reading from server", "transport is closing", "the client connection is closing"} {
 		if len(text) >= len(own) && text[:len(own)] == own {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"shoal/internal/testlog"
 )
 
 // Process is a server under measurement: a process of its own, whose processor time can be read.
@@ -22,7 +24,7 @@ type Process struct {
 	cmd  *exec.Cmd
 	REST string // host:port
 	GRPC string // empty where it has none
-	log  bytes.Buffer
+	log  testlog.Log
 	done chan struct{}
 }
 
@@ -153,3 +155,12 @@ func family(pid int) []int {
 	}
 	return all
 }
+
+// Log is what the process has printed so far.
+func (p *Process) Log() string { return p.log.String() }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// ExitCode is valid once the process has ended.
+func (p *Process) ExitCode() int { return p.cmd.ProcessState.ExitCode() }

@@ -185,7 +185,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			for !stop.Load() {
 				code, body, h, err := post(s.url+"/v1/models/m:predict", `{"instances":[1.0]}`)
 				v, _ := strconv.ParseInt(h.Get("Shoal-Model-Version"), 10, 64)
-				y, _ := strconv.ParseFloat(strings.Trim(squeeze(string(body)), `{}[]"predictions:`), 32)
+				y, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(squeeze(string(body)), `{"predictions":[`), "]}"), 32)
 				if err != nil || code != 200 || !right(v, float32(y)) {
 					t.Errorf("REST: version %d: %d %s %v", v, code, body, err)
 					return
