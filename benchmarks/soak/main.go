@@ -31,6 +31,12 @@ func main() {
 	}
 }
 
+// After a soak of some length the server is left alone, to see what it keeps.
+const (
+	rested = time.Minute
+	rest   = 20 * time.Second
+)
+
 // errFailed is that the table has something that must not be.
 var errFailed = errors.New("answers were wrong or lost, or the server did not end well")
 
@@ -74,6 +80,10 @@ func soak(ctx context.Context, binary, models string, length time.Duration, log 
 	memory = append(memory, s.read(context.WithoutCancel(ctx), "at the end"))
 	s.conn.Close()
 	s.http.CloseIdleConnections()
+	if length >= rested && pause(ctx, rest) {
+		memory = append(memory, s.read(ctx, fmt.Sprintf("after %v of rest", rest)))
+		s.http.CloseIdleConnections()
+	}
 	s.process.Stop()
 	if log != "" {
 		text := s.process.Log()

@@ -45,6 +45,7 @@ func TestSparseAndRaggedSignatures(t *testing.T) {
 	dir := t.TempDir()
 	input := func(info *pb.TensorInfo) *pb.SignatureDef {
 		info.Dtype = types_go_proto.DataType_DT_FLOAT
+		//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
 		return &pb.SignatureDef{MethodName: "tensorflow/serving/predict", Inputs: map[string]*pb.TensorInfo{"words": info}}
 	}
 	withSignatures(t, dir, map[string]*pb.SignatureDef{
