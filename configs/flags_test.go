@@ -63,6 +63,8 @@ var known = []knownFlag{
 	{"drain_timeout", "30s", "1m0s", false},
 	{"listen_early", "false", "true", false},
 	{"file_timeout", "30s", "5s", false},
+	{"shutdown_delay", "0s", "5s", false},
+	{"log_buffer_bytes", "1MiB", "64KiB", false},
 	{"synthetic_warmup", "true", "false", false},
 	{"instances", "0", "3", false},
 	{"latency_objective", "0s", "20ms", false},

@@ -9,6 +9,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/internal/files"
+	"shoal/internal/lines"
 )
 
 // Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
@@ -117,6 +118,7 @@ type LifecycleOptions struct {
 	ListenEarly       bool // before the models have settled
 	DrainTimeout      time.Duration
 	FileTimeout       time.Duration // a file may give nothing for so long
+	ShutdownDelay     time.Duration // from not ready to no new connections
 }
 
 // MonitoringOptions is metrics and the log.
@@ -126,6 +128,7 @@ type MonitoringOptions struct {
 	DebugAddress string // loopback; "": no profiles
 	LogFormat    string // text or json
 	LogLevel     slog.Level
+	LogBuffer    int64 // bytes of lines that nobody has read yet
 
 	AccessLogRatio  float64       // of requests with a line in the log, 0 to 1
 	SlowBatchBudget time.Duration // 0: no traces of slow batches
@@ -170,7 +173,7 @@ func Default() *Server {
 			DrainTimeout:      30 * time.Second,
 			FileTimeout:       files.DefaultTimeout,
 		},
-		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", SlowBatchFiles: 10},
+		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", LogBuffer: lines.DefaultBytes, SlowBatchFiles: 10},
 		Noted: NotedOptions{
 			FlushFilesystemCaches:     true,
 			RemoveUnusedFields:        true,

@@ -134,6 +134,9 @@ func (s *Server) validateLifecycle(faults *Faults) {
 	if l.DrainTimeout < 0 {
 		faults.addf("--drain_timeout: %v must be 0 (do not wait) or more", l.DrainTimeout)
 	}
+	if l.ShutdownDelay < 0 {
+		faults.addf("--shutdown_delay: %v must be 0 (none) or more", l.ShutdownDelay)
+	}
 	if l.FileTimeout <= 0 {
 		faults.addf("--file_timeout: %v must be more than 0", l.FileTimeout)
 	}
@@ -150,6 +153,9 @@ func (s *Server) validateMonitoring(faults *Faults) {
 	m := &s.Monitoring
 	if f := strings.ToLower(m.LogFormat); f != "text" && f != "json" {
 		faults.addf("--log_format: %q is no format: use text or json", m.LogFormat)
+	}
+	if m.LogBuffer < 4096 || m.LogBuffer > math.MaxInt32 {
+		faults.addf("--log_buffer_bytes: %d must be 4096 to %d", m.LogBuffer, math.MaxInt32)
 	}
 	if !(m.AccessLogRatio >= 0 && m.AccessLogRatio <= 1) {
 		faults.addf("--access_log_ratio: %v must be 0 (no request) to 1 (all of them)", m.AccessLogRatio)

@@ -45,7 +45,8 @@ OpenTelemetry's other variables hold as well: protocol (` + "`http/protobuf`" + 
 ` + "`OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`" + ` and so on.
 
 Labels have few values: a model that is not configured is ` + "`model=\"\"`" + `, whatever a client calls it, and a request that no version
-answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the next one of its model is too. A
+answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the next one of its model is too; those of
+a model that is configured no longer end five minutes after a reading has found its last version unloaded. A
 series appears when it has something to count.
 
 ## Shoal's own

@@ -97,6 +97,8 @@ var (
 		"Configurations of the models that were applied, the first one included."}
 	ready = Metric{"shoal.ready", Gauge, "", nil,
 		"1 when every configured model has an available version and a device to run it on, else 0."}
+	logDropped = Metric{"shoal.log.lines.dropped", Counter, "{line}", nil,
+		"Lines of the log that were dropped, because nobody read them in time or they could not be written."}
 	buildInfo = Metric{"shoal.build.info", Gauge, "", []string{"version", "tensorflow", "go"},
 		"Always 1; the labels tell what is running."}
 )
@@ -107,7 +109,7 @@ func OwnMetrics() []Metric {
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
 		queueRequests, queueRows, queueOldest, instancesBusy, instances,
-		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, fellBack, configChanges, ready, buildInfo,
+		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, fellBack, configChanges, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }
 

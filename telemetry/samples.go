@@ -80,6 +80,7 @@ func (t *Telemetry) samples(yield func(sample) bool) {
 	}
 	e.number(&configChanges, t.since, float64(t.configs.load()))
 	e.number(&buildInfo, t.since, 1, t.build...)
+	e.number(&logDropped, t.since, float64(t.dropped()))
 	t.deviceSamples(e)
 	t.coreSamples(e)
 }

@@ -37,6 +37,8 @@ type Options struct {
 	Version    string       // the server's own
 	TensorFlow string       // the library's version
 	Logger     *slog.Logger // nil: silent
+	// LinesDropped is how many of its lines were lost; nil: none.
+	LinesDropped func() int64
 
 	AccessLogRatio float64 // the share of requests that are logged, 0 to 1
 	SlowBatches    SlowBatches
@@ -47,6 +49,8 @@ type Telemetry struct {
 	log   *slog.Logger
 	since time.Time
 	build []string // labels of buildInfo
+
+	dropped func() int64 // lines of the log
 
 	lives    lives
 	requests table[key, requestSeries]
@@ -75,8 +79,11 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	t := &Telemetry{
-		log: o.Logger, since: time.Now(), build: []string{o.Version, o.TensorFlow, runtime.Version()},
+		log: o.Logger, dropped: o.LinesDropped, since: time.Now(), build: []string{o.Version, o.TensorFlow, runtime.Version()},
 		own: prometheus.NewRegistry(), foreign: prometheus.NewRegistry(),
+	}
+	if t.dropped == nil {
+		t.dropped = func() int64 { return 0 }
 	}
 	t.access = newAccessLog(o.Logger, o.AccessLogRatio)
 	t.refused.log = o.Logger

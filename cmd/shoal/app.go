@@ -32,12 +32,14 @@ type app struct {
 	rest      *rest.Server // nil: no REST
 	rpc       *rpc.Server  // nil: no gRPC
 	admin     admin
+	left      *underWay                      // what goes on in the background
+	began     time.Time                      // to stop
 	own       atomic.Pointer[configs.Models] // what the operator's own configuration lists
 }
 
 // run loads the models, listens when they have settled (on the administration's ports at once), and serves until ctx ends. Then
 // it stops in this order: not ready; no new connections, what was accepted is answered; the versions are unloaded; logs and
-// metrics are written out. It returns nil when nothing was lost.
+// metrics are written out. Told to stop it returns nil, within --drain_timeout, and logs what was left.
 func (a *app) run(ctx context.Context) (err error) {
 	ports, err := a.bind()
 	if err != nil {
@@ -56,7 +58,10 @@ func (a *app) run(ctx context.Context) (err error) {
 	}
 	failed := make(chan error, 5)
 	a.admin.serve(adminOn, &parts, failed)
-	parts.Go(func() { a.watchDevices(background) })
+	parts.Go(func() {
+		defer a.left.begin("the devices' readings")()
+		a.watchDevices(background)
+	})
 	a.watchKeys(background, &parts)
 	if a.page != nil {
 		parts.Go(func() { a.page.Run(background) })
@@ -67,7 +72,9 @@ func (a *app) run(ctx context.Context) (err error) {
 		a.log.Info("the ports open when the models have settled: each is available, has failed to load once, or has no version")
 	}
 	if err == nil {
+		loaded := a.left.begin("the first configuration")
 		err = a.loadModels(ctx, background, &parts)
+		loaded()
 	}
 	if err == nil && !a.cfg.Lifecycle.ListenEarly {
 		// Who only connects, to see whether the server is up, is answered as by TensorFlow Serving.
@@ -78,14 +85,51 @@ func (a *app) run(ctx context.Context) (err error) {
 	if err == nil {
 		select {
 		case <-ctx.Done():
+			err = a.linger(failed)
 			a.log.Info("shutting down: finishing what was accepted", slog.Duration("drain_timeout", a.cfg.Lifecycle.DrainTimeout))
 		case err = <-failed:
 		}
 	}
-	err = errors.Join(err, a.shutdown())
+	times := stopping(time.Now(), a.cfg.Lifecycle.DrainTimeout)
+	left := a.shutdown(times)
 	cancel()
-	parts.Wait()
-	return err
+	late := until(times.over, "work in the background", func(context.Context) error {
+		parts.Wait()
+		return nil
+	})
+	if late != nil {
+		left = errors.Join(left, fmt.Errorf("%w: %s", late, a.left))
+	}
+	switch {
+	case err != nil:
+		return errors.Join(err, left)
+	case left != nil:
+		a.log.Warn("stopped with work left at the end of --drain_timeout", slog.Duration("drain_timeout", a.cfg.Lifecycle.DrainTimeout), slog.Any("left", left))
+	default:
+		a.log.Info("shut down", slog.Duration("took", time.Since(a.began)))
+	}
+	return nil
+}
+
+// linger says "not ready" while connections are still accepted, for --shutdown_delay: routers learn late that they are to turn
+// to another server. A failure of a listener ends it.
+func (a *app) linger(failed <-chan error) error {
+	a.began = time.Now()
+	a.manager.Drain()
+	if a.rpc != nil {
+		a.rpc.Drain()
+	}
+	d := a.cfg.Lifecycle.ShutdownDelay
+	if d <= 0 {
+		return nil
+	}
+	a.log.Info("not ready any more, and connections are accepted still", slog.Duration("shutdown_delay", d))
+	select {
+	case <-time.After(d):
+		return nil
+	case err := <-failed:
+		return err
+	}
 }
 
 // serve opens the ports and answers on them; a server that fails tells failed.
@@ -103,29 +147,47 @@ func (a *app) serve(ports *listeners, parts *sync.WaitGroup, failed chan<- error
 	return nil
 }
 
-func (a *app) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.Lifecycle.DrainTimeout)
-	defer cancel()
-	start := time.Now()
+// shutdown finishes what was accepted, closes everything, and returns what was left.
+func (a *app) shutdown(times stopTimes) error {
 	a.manager.Drain()
 	if a.page != nil {
 		a.page.Close() // whoever watches would hold a connection
 	}
 	var servers sync.WaitGroup
-	var errRest, errRPC error
+	errs := make([]error, 6)
+	finish := func(i int, what string, shutdown func(context.Context) error) {
+		servers.Go(func() {
+			errs[i] = until(times.answered, what, func(context.Context) error {
+				ctx, cancel := context.WithDeadline(context.Background(), times.finished)
+				defer cancel()
+				return named(what, shutdown(ctx))
+			})
+		})
+	}
 	if a.rest != nil {
-		servers.Go(func() { errRest = a.rest.Shutdown(ctx) })
+		finish(0, "REST requests", a.rest.Shutdown)
 	}
 	if a.rpc != nil {
-		servers.Go(func() { errRPC = a.rpc.Shutdown(ctx) })
+		finish(1, "gRPC calls", a.rpc.Shutdown)
 	}
-	var errAdmin error
-	servers.Go(func() { errAdmin = a.admin.shutdown(ctx) })
+	finish(2, "requests of the administration", a.admin.shutdown)
 	servers.Wait()
-	errModels := a.manager.Close(ctx)
-	if err := errors.Join(errRest, errRPC, errAdmin, errModels, a.logs.Close(), a.telemetry.Shutdown(ctx)); err != nil {
-		return fmt.Errorf("not everything was finished within --drain_timeout=%v: %w", a.cfg.Lifecycle.DrainTimeout, err)
+	errs[3] = until(times.answered, "models", a.manager.Close)
+	errs[4] = until(times.over, "request logs", func(context.Context) error { return a.logs.Close() })
+	sent := time.Now().Add(sendTime)
+	if sent.After(times.over) {
+		sent = times.over
 	}
-	a.log.Info("shut down", slog.Duration("took", time.Since(start)))
-	return nil
+	if err := until(sent, "the collector does not answer", a.telemetry.Shutdown); err != nil {
+		a.log.Warn("the last metrics and traces were not sent", slog.Any("error", err))
+	}
+	return errors.Join(errs...)
+}
+
+// named says what an error is about.
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

@@ -49,7 +49,10 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 	if err := file.Apply(ctx); err != nil { // what it says now is in force; that is noted, or what changed meanwhile applied
 		a.log.Error("configuration file not applied, the old configuration stays", slog.String("reason", plain(err).Error()))
 	}
-	parts.Go(func() { file.Watch(background) })
+	parts.Go(func() {
+		defer a.left.begin("reading " + a.cfg.Models.ConfigFile)()
+		file.Watch(background)
+	})
 	return nil
 }
 

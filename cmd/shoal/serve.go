@@ -24,7 +24,9 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	if cfg == nil || err != nil {
 		return err
 	}
-	log := newLogger(cfg, stderr)
+	log, out := newLog(cfg, stderr)
+	defer out.Close(flushTime)
+	defer keepUpAt(cfg, log)()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the next signal has its usual effect again
@@ -48,11 +50,17 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	for _, remark := range cfg.Remarks() {
 		log.Info(remark)
 	}
-	a, err := newApp(ctx, cfg, files, cores, log)
-	if err != nil {
-		return plain(err)
-	}
-	return plain(a.run(ctx))
+	left := new(underWay)
+	return plain(untilOver(ctx, cfg, log, left, func() error {
+		started := left.begin("the start")
+		a, err := newApp(ctx, cfg, files, cores, log, out.Dropped)
+		started()
+		if err != nil {
+			return err
+		}
+		a.left = left
+		return a.run(ctx)
+	}))
 }
 
 // configure reads flags, environment and files. It returns nil where --help or --version was all that was asked for.
@@ -90,14 +98,6 @@ func check(args []string, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(files.Models.Configs))
 	return nil
-}
-
-func newLogger(cfg *configs.Server, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.Monitoring.LogLevel}
-	if cfg.Monitoring.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
 }
 
 // spareP gives Go one processor more than there are cores, and returns the number of cores. While every core computes in

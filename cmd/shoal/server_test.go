@@ -71,10 +71,19 @@ type server struct {
 // launch starts the server on free ports and does not wait for readiness.
 func launch(t testing.TB, args ...string) *server {
 	t.Helper()
+	return launchWith(t, nil, args...)
+}
+
+// launchWith is launch with something changed before it.
+func launchWith(t testing.TB, change func(*exec.Cmd), args ...string) *server {
+	t.Helper()
 	rest, rpc := freePort(t), freePort(t)
 	s := &server{t: t, url: "http://127.0.0.1:" + rest, grpc: "127.0.0.1:" + rpc, log: new(testlog.Log), done: make(chan struct{})}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--rest_api_port=" + rest, "--port=" + rpc}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if change != nil {
+		change(s.cmd)
+	}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +177,12 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
 func (s *server) stop() int {
 	s.t.Helper()
 	s.cmd.Process.Signal(syscall.SIGTERM)
+	return s.wait()
+}
+
+// wait returns the exit code of a server that was asked to end.
+func (s *server) wait() int {
+	s.t.Helper()
 	select {
 	case <-s.done:
 	case <-time.After(time.Minute):

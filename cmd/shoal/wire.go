@@ -25,7 +25,7 @@ import (
 )
 
 // newApp makes the parts; nothing runs and nothing listens before run.
-func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger) (a *app, err error) {
+func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger, linesDropped func() int64) (a *app, err error) {
 	a = &app{cfg: cfg, files: files, log: log}
 	if a.fleet, err = newFleet(cfg, files, devices.NewNVML(), log); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		log.Info("custom op library loaded", slog.String("file", lib))
 	}
 	savedmodel.SearchOps(opSearchPath(cfg), log)
-	if a.telemetry, err = newTelemetry(ctx, cfg, log); err != nil {
+	if a.telemetry, err = newTelemetry(ctx, cfg, log, linesDropped); err != nil {
 		return nil, err
 	}
 	a.logs = predictionlog.NewLogs(predictionlog.Options{Logger: log, Tags: cfg.TensorFlow.Tags, Recorded: a.telemetry.RequestLogged})
@@ -90,10 +90,10 @@ func opSearchPath(cfg *configs.Server) (dirs []string) {
 	return dirs
 }
 
-func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger) (*telemetry.Telemetry, error) {
+func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger, linesDropped func() int64) (*telemetry.Telemetry, error) {
 	m := cfg.Monitoring
 	return telemetry.New(ctx, telemetry.Options{
-		Version: version, TensorFlow: savedmodel.Version(), Logger: log,
+		Version: version, TensorFlow: savedmodel.Version(), Logger: log, LinesDropped: linesDropped,
 		AccessLogRatio: m.AccessLogRatio,
 		SlowBatches: telemetry.SlowBatches{
 			Budget: m.SlowBatchBudget,

@@ -9,11 +9,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"shoal/internal/backlog"
 )
 
 const (
 	// acceptGrace is how long connections that were already on their way are still accepted once stopping has begun.
 	acceptGrace = 20 * time.Millisecond
+	// maxAcceptGrace bounds that where some are always on their way.
+	maxAcceptGrace = time.Second
 	// maxAcceptPause is the longest pause between two attempts to accept.
 	maxAcceptPause = time.Second
 )
@@ -27,6 +31,7 @@ type listener struct {
 	shut     sync.Once     // for Close
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
+	end      time.Time // of accepting, once it is stopped
 }
 
 func newListener(ln net.Listener, log *slog.Logger) *listener {
@@ -47,6 +52,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		select {
 		case <-l.stopping:
+			if backlog.Waiting(l.Listener) && l.extend() {
+				continue
+			}
 			return nil, io.EOF
 		default:
 		}
@@ -76,10 +84,21 @@ func passes(err error) bool {
 // are taken in first.
 func (l *listener) stop() {
 	l.once.Do(func() { close(l.stopping) })
-	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Now().Add(acceptGrace)) == nil {
-		return
+	l.mu.Lock()
+	l.end = time.Now().Add(maxAcceptGrace)
+	l.mu.Unlock()
+	if !l.extend() {
+		_ = l.Close()
 	}
-	_ = l.Close()
+}
+
+// extend lets Accept go on a little, unless it has gone on for long or the listener is of another kind.
+func (l *listener) extend() bool {
+	l.mu.Lock()
+	over := !time.Now().Before(l.end)
+	l.mu.Unlock()
+	d, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
+	return ok && !over && d.SetDeadline(time.Now().Add(acceptGrace)) == nil
 }
 
 // Close closes the socket, once.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
+	"shoal/internal/backlog"
 	"shoal/serving/inference"
 )
 
@@ -29,6 +31,9 @@ type Server struct {
 	checks []inference.Option
 
 	methods map[string]string // full names of the own methods, and their names
+
+	mu        sync.Mutex
+	listeners []net.Listener
 
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
@@ -66,9 +71,42 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
+const (
+	// quietTime is how long clients that have just connected have to send their calls before they are told to go.
+	quietTime = 100 * time.Millisecond
+	// maxAcceptGrace bounds accepting those that were on their way when stopping began, where there are always some.
+	maxAcceptGrace = time.Second
+)
+
+// acceptRest waits until no client waits to be accepted: closing the listeners resets those.
+func (s *Server) acceptRest(ctx context.Context) {
+	s.mu.Lock()
+	listeners := s.listeners
+	s.mu.Unlock()
+	if len(listeners) == 0 {
+		return
+	}
+	tick := time.NewTicker(quietTime / 20)
+	defer tick.Stop()
+	began := time.Now()
+	for quiet := began; time.Since(quiet) < quietTime && time.Since(began) < maxAcceptGrace; {
+		if slices.ContainsFunc(listeners, backlog.Waiting) {
+			quiet = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // Serve answers on all listeners, which it closes, until Shutdown; then it returns nil. If one of them fails, the others
 // are stopped too.
 func (s *Server) Serve(listeners ...net.Listener) error {
+	s.mu.Lock()
+	s.listeners = append(s.listeners, listeners...)
+	s.mu.Unlock()
 	errs := make([]error, len(listeners))
 	var wg sync.WaitGroup
 	for i, l := range listeners {
@@ -101,6 +139,7 @@ func (s *Server) isDraining() bool {
 // returned once their handlers have come back.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
+	s.acceptRest(ctx)
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
