@@ -168,7 +168,7 @@ func TestObserver(t *testing.T) {
 func TestManyCallers(t *testing.T) {
 	f := newFake(t)
 	f.fails = failOn(-1)
-	b, err := New(Config{MaxBatchSize: 16, BatchTimeout: 50 * time.Microsecond}, f.instances(3), NewLimiter(2), nil)
+	b, err := New(Config{MaxBatchSize: 16, BatchTimeout: 50 * time.Microsecond}, f.instances(3), NewLimiter(1, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

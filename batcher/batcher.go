@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alitto/pond/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -31,20 +30,23 @@ type Executor interface {
 type Batcher struct {
 	cfg   Config
 	limit *Limiter
+	claim *claim // of the limiter's places
 	obs   Observer
 	log   *slog.Logger
-	pool  pond.Pool
 	all   []*worker // one for each instance
 	tasks sync.Pool
 
 	// mu guards what follows. It is held for queue operations only: never while waiting, running, or telling the
-	// observer. It is the only lock of the package.
+	// observer. The Limiter's lock is the only one that is taken with it held.
 	mu       sync.Mutex
 	backlog  backlog
 	idle     []*worker
 	waking   int // workers that were started and have not looked at the backlog yet
 	alarm    alarm
-	speed    speed
+	watch    alarm         // for runs that are overdue
+	speed    speed         // the time that batches take
+	cost     speed         // the processor time that they use
+	used     time.Duration // by all of them
 	service  service
 	closing  bool
 	shutdown sync.Once
@@ -67,15 +69,14 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 	}
 	b := &Batcher{
 		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger, ended: make(chan struct{}),
-		// A worker that has become idle may not have left the pool yet when it is started again; the queue, never
-		// longer than the number of workers, holds it for that moment.
-		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
 	}
 	b.backlog.init(&b.cfg, &b.speed, &b.service.left)
 	for _, m := range cfg.Measured {
 		b.speed.observe(m.Rows, m.Took)
+		b.cost.observe(m.Rows, m.Took)
 	}
-	b.alarm.ring = b.onAlarm
+	b.alarm.ring, b.watch.ring = b.onAlarm, b.onWatch
+	b.claim = limit.join(cfg.Model)
 	for _, x := range execs {
 		b.all = append(b.all, newWorker(b, x))
 	}
@@ -85,8 +86,8 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 }
 
 // Do queues the entry and waits for its answer, its deadline, or the end of ctx, whichever comes first; the caller is
-// let go at that moment even where the entry is being run, unless it is the caller that runs it, which happens only where a
-// run takes a few milliseconds at most. The entry itself may be reused when Do returns. What it
+// let go at that moment even where the entry is being run, unless it is the caller that runs it, which happens only where the
+// run takes a few milliseconds for certain. The entry itself may be reused when Do returns. What it
 // points at (Inputs, their shapes and memory) belongs to Arena: after an error a run may still read it until the arena's
 // last reference is gone.
 func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
@@ -99,15 +100,15 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	shape := appendShapeKey(buf[:0], t.inputs, b.cfg.PadVariableLength)
 
 	var w *worker
-	here := false
+	inline := false
 	b.mu.Lock()
 	if b.closing {
 		b.mu.Unlock()
 		return nil, b.reject(t, ErrClosed)
 	}
-	if e := b.service.stranded.Load(); e != nil {
+	if err := b.Stranded(); err != nil {
 		b.mu.Unlock()
-		return nil, b.reject(t, e)
+		return nil, b.reject(t, err)
 	}
 	q, opened, err := b.backlog.admit(t, shape, b.free(now))
 	if err != nil {
@@ -121,12 +122,12 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 			b.alarm.set(d.until)
 		case b.waking == 0 || opened:
 			w = b.wake()
-			here = w.lends(t, now)
+			inline = w.runsInline(t, q, now)
 		}
 	}
 	b.mu.Unlock()
-	if here {
-		w.workHere()
+	if inline {
+		w.workInline()
 	} else {
 		b.start(w)
 	}
@@ -142,7 +143,10 @@ type Stats struct {
 	Oldest    time.Duration // how long the oldest entry has waited
 	Busy      int           // instances at work, or woken to be
 	Instances int
-	InService int // instances that take batches: all, unless a device is out of service
+	InService int           // instances that take batches: all, unless a device is out of service or a run does not end
+	Overdue   int           // instances whose run takes much longer than expected
+	Waiting   int           // instances that wait for a place among the runs of all models
+	Used      time.Duration // processor time of all runs that have ended
 }
 
 // Stats reports the state, for status pages and metrics.
@@ -153,7 +157,15 @@ func (b *Batcher) Stats() Stats {
 	s := Stats{
 		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
 		Busy: len(b.all) - len(b.idle) - len(b.service.parked), Instances: len(b.all),
-		InService: b.service.left,
+		InService: b.service.left, Used: b.used,
+	}
+	for _, w := range b.all {
+		if w.reported {
+			s.Overdue++
+		}
+		if w.place.waits() {
+			s.Waiting++
+		}
 	}
 	if t := b.backlog.oldest(); t != nil {
 		s.Oldest = now.Sub(t.arrived)

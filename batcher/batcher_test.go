@@ -243,7 +243,7 @@ func TestVariableLengthIsPaddedToTheLargest(t *testing.T) {
 }
 
 func TestLimiterIsTakenBeforeTheBatchForms(t *testing.T) {
-	limit := NewLimiter(1)
+	limit := NewLimiter(1, nil)
 	within(t, Config{}, 2, limit, slow, func(r *rig) {
 		for i := range 5 {
 			r.send(column(int64(i)))

@@ -42,9 +42,12 @@ func (b *Batcher) shutDown() {
 		b.start(w)
 		go func() {
 			b.alarm.rings.Wait()
-			// Everything is due now, so no worker becomes idle before all is run. The pool needs no stop of its own: its
-			// goroutines end with the workers.
-			b.workers.Wait()
+			b.workers.Wait() // everything is due now, so no worker becomes idle before all is run
+			b.mu.Lock()
+			b.watch.stop()
+			b.mu.Unlock()
+			b.watch.rings.Wait()
+			b.limit.leave(b.cfg.Model)
 			for _, w := range b.all {
 				w.turnstile.close()
 			}

@@ -54,6 +54,12 @@ type Config struct {
 	// batch runs again on another one. It is called outside every lock. nil: no device is ever to blame.
 	DeviceFault func(device string, err error) bool
 
+	// Model is whose runs these are to the Limiter, which shares places between models.
+	Model string
+	// StuckAfter is how long a run may take, if it is ten times as long as expected too, before its instance is out of service
+	// until it ends. 0: however long.
+	StuckAfter time.Duration
+
 	Logger *slog.Logger // nil: silent
 }
 
@@ -96,6 +102,7 @@ func (c *Config) Validate() error {
 		{"batch_timeout_micros", int(c.BatchTimeout.Microseconds()), 0},
 		{"efficient_rows", c.EfficientRows, 1},
 		{"latency_objective", int(c.Objective), 0},
+		{"stuck_run_timeout", int(c.StuckAfter), 0},
 		{"max_enqueued_batches", c.MaxEnqueuedBatches, 1},
 		{"max_task_rows", c.MaxTaskRows, 0},
 		{"max_queued_rows", c.MaxQueuedRows, 1},

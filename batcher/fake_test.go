@@ -143,7 +143,7 @@ func ints(t tensor.Tensor) []int64 {
 	return v
 }
 
-var sigA, sigB = &tensor.Signature{Name: "a"}, &tensor.Signature{Name: "b"}
+var sigA, sigB = &tensor.Signature{Name: "a", Steady: true}, &tensor.Signature{Name: "b"}
 
 // column is an entry of sigA with one int64 a row.
 func column(v ...int64) *Entry {

@@ -40,6 +40,10 @@ func (w *worker) gather() {
 func (b *Batcher) gathered() (rows int, crowded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	rows = b.backlog.rows
-	return rows, b.backlog.pace.entries()*b.speed.latency(rows).Seconds() >= crowd
+	return b.backlog.rows, b.crowded()
+}
+
+// crowded tells whether several entries arrive in the time that what waits runs. Called with mu held.
+func (b *Batcher) crowded() bool {
+	return b.backlog.pace.entries()*b.speed.latency(b.backlog.rows).Seconds() >= crowd
 }

@@ -24,6 +24,7 @@ type queue struct {
 	open     int  // rows in the open batch
 	outdated bool // a task has left from the middle: batches and open are to be counted again
 	slot     int  // index in backlog.active
+	brief    int  // the largest batch of these shapes that was brief; 0: none was
 }
 
 type queueKey struct {

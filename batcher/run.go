@@ -83,12 +83,15 @@ func (w *worker) living(items []item) []item {
 // try runs the items as one batch. Without an error all of them are ended, or handed to another device; with one, none is.
 func (w *worker) try(items []item, reason Reason) error {
 	start := w.taken
-	if reason == ReasonRetry {
-		start = time.Now()
-	}
 	batch := w.build(items)
-	result, err := w.call(batch)
+	if reason == ReasonRetry {
+		start = w.beginAgain(batch.Size)
+	}
+	result, used, err := w.call(batch)
 	end := time.Now()
+	if took := end.Sub(start); took >= reportAfter {
+		w.endedLate(took)
+	}
 	// Ending the last piece of a divided task may run it again: the scratch batch is not ours for long.
 	sig, rows, size := batch.Signature, batch.Rows, batch.Size
 	w.b.obs.BatchDone(BatchInfo{
@@ -98,7 +101,7 @@ func (w *worker) try(items []item, reason Reason) error {
 	if err != nil {
 		return w.surrender(items, err)
 	}
-	w.lastOK.rows, w.lastOK.run = max(size, 1), end.Sub(start)
+	w.lastOK.rows, w.lastOK.run, w.lastOK.used = max(size, 1), end.Sub(start), used
 
 	asIs := rows == 0
 	if !asIs && !follows(result, size) {
@@ -135,19 +138,28 @@ func traces(items []item) (all []any) {
 	return all
 }
 
-// call is Executor.Run, with a panic made an error.
-func (w *worker) call(batch *tensor.Batch) (r *tensor.Result, err error) {
+// call is Executor.Run, with a panic made an error and the processor time that was used.
+func (w *worker) call(batch *tensor.Batch) (r *tensor.Result, used time.Duration, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			w.b.log.Error("running a batch panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			r, err = nil, panicked(v)
 		}
 	}()
-	r, err = w.exec.Run(batch)
+	r, used, err = w.meter.run(w.exec, batch)
 	if err == nil && r == nil {
 		err = status.Error(codes.Internal, "the executor gave neither a result nor an error")
 	}
-	return r, err
+	return r, used, err
+}
+
+// beginAgain is begin for another run of what is in the batch at hand.
+func (w *worker) beginAgain(size int) (now time.Time) {
+	now = time.Now()
+	w.b.mu.Lock()
+	defer w.b.mu.Unlock()
+	w.begin(w.b.speed.latency(max(size, 1)), now)
+	return now
 }
 
 // unbatch remembers that a signature's outputs do not follow the batch dimension.

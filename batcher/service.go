@@ -45,14 +45,34 @@ func (e *NoDeviceError) Is(target error) bool { return target == ErrNoDevice }
 // GRPCStatus is the error as gRPC sends it.
 func (e *NoDeviceError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, e.Error()) }
 
+// ErrStuck is what every *StuckError is, for errors.Is.
+var ErrStuck = errors.New("no run of the model ends")
+
+// StuckError is returned while every instance of the model is out of service for a run that does not end (UNAVAILABLE).
+type StuckError struct {
+	Runs  int           // that do not end
+	After time.Duration // Config.StuckAfter
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("no instance of the model is in service: %d runs have been under way for more than %v and may never end "+
+		"(--stuck_run_timeout)", e.Runs, e.After)
+}
+
+// Is makes errors.Is(err, ErrStuck) true.
+func (e *StuckError) Is(target error) bool { return target == ErrStuck }
+
+// GRPCStatus is the error as gRPC sends it.
+func (e *StuckError) GRPCStatus() *status.Status { return status.New(codes.Unavailable, e.Error()) }
+
 // service is which instances take batches. Batcher.mu guards it.
 type service struct {
-	placed   map[string]int                // workers on each device
-	out      map[string]string             // devices out of service, and why
-	left     int                           // workers in service
-	parked   []*worker                     // those out of service that are not running any more
-	moved    [][]item                      // batches whose device failed: another one's worker takes them before all others
-	stranded atomic.Pointer[NoDeviceError] // nil: somebody is in service. Written with mu held, read without
+	placed   map[string]int        // workers on each device
+	out      map[string]string     // devices out of service, and why
+	left     int                   // workers in service
+	parked   []*worker             // those out of service that are not running any more
+	moved    [][]item              // batches whose device failed: another one's worker takes them before all others
+	stranded atomic.Pointer[error] // why nobody is in service; nil: somebody is. Written with mu held, read without
 }
 
 func (s *service) init(idle []*worker) {
@@ -66,11 +86,58 @@ func (s *service) init(idle []*worker) {
 
 // serves tells whether the worker may take batches. Called with mu held.
 func (b *Batcher) serves(w *worker) bool {
+	if w.stuck {
+		return false
+	}
 	if len(b.service.out) == 0 {
 		return true
 	}
 	_, out := b.service.out[w.device]
 	return !out
+}
+
+// recount counts the workers in service anew. Where nobody is left, everything that waits is answered so: what of it is in no
+// queue, by outage.end. Called with mu held.
+func (b *Batcher) recount() (lost outage) {
+	s := &b.service
+	stuck := 0
+	s.left = 0
+	for _, w := range b.all {
+		if b.serves(w) {
+			s.left++
+		} else if w.stuck {
+			stuck++
+		}
+	}
+	if s.left > 0 {
+		s.stranded.Store(nil)
+		return outage{}
+	}
+	var err error = &NoDeviceError{maps.Clone(s.out)}
+	if stuck > 0 {
+		err = &StuckError{stuck, b.cfg.StuckAfter}
+	}
+	s.stranded.Store(&err)
+	lost = outage{b, s.moved, err}
+	s.moved = nil
+	for len(b.backlog.active) > 0 {
+		b.backlog.end(b.backlog.active[0].head, err)
+	}
+	return lost
+}
+
+// outage is the batches that were to be run elsewhere when the last instance went out of service.
+type outage struct {
+	b     *Batcher
+	moved [][]item
+	err   error
+}
+
+// end answers them; it is called without mu.
+func (o outage) end() {
+	for _, items := range o.moved {
+		(&worker{b: o.b}).fail(items, o.err)
+	}
 }
 
 // rest puts a worker that has nothing to do where it waits. Called with mu held.
@@ -83,7 +150,7 @@ func (b *Batcher) rest(w *worker) {
 }
 
 // Withdraw takes the instances on a device out of service until Restore: they take no more batches, and what they are running
-// is let go on. When the last device goes, everything that waits is answered with a *NoDeviceError, and so are new entries.
+// is let go on. When the last one goes, everything that waits is answered with a *NoDeviceError, and so are new entries.
 func (b *Batcher) Withdraw(device, cause string) {
 	b.mu.Lock()
 	s := &b.service
@@ -92,27 +159,15 @@ func (b *Batcher) Withdraw(device, cause string) {
 		return
 	}
 	s.out[device] = cause
-	s.left -= s.placed[device]
 	b.idle = slices.DeleteFunc(b.idle, func(w *worker) bool {
 		if w.device == device {
 			s.parked = append(s.parked, w)
 		}
 		return w.device == device
 	})
-	var moved [][]item
-	var stranded *NoDeviceError
-	if s.left == 0 {
-		stranded = &NoDeviceError{maps.Clone(s.out)}
-		s.stranded.Store(stranded)
-		moved, s.moved = s.moved, nil
-		for len(b.backlog.active) > 0 {
-			b.backlog.end(b.backlog.active[0].head, stranded)
-		}
-	}
+	lost := b.recount()
 	b.mu.Unlock()
-	for _, items := range moved {
-		(&worker{b: b}).fail(items, stranded)
-	}
+	lost.end()
 }
 
 // Restore puts the instances on a device back into service.
@@ -124,8 +179,7 @@ func (b *Batcher) Restore(device string) {
 		return
 	}
 	delete(s.out, device)
-	s.left += s.placed[device]
-	s.stranded.Store(nil)
+	lost := b.recount()
 	s.parked = slices.DeleteFunc(s.parked, func(w *worker) bool {
 		if w.device == device {
 			b.idle = append(b.idle, w)
@@ -134,6 +188,7 @@ func (b *Batcher) Restore(device string) {
 	})
 	w := b.wakeDue(time.Now())
 	b.mu.Unlock()
+	lost.end()
 	b.start(w)
 }
 
@@ -161,7 +216,7 @@ func (b *Batcher) InService(device string) bool {
 // Stranded says why nothing can be run, or returns nil. It takes no lock.
 func (b *Batcher) Stranded() error {
 	if e := b.service.stranded.Load(); e != nil {
-		return e
+		return *e
 	}
 	return nil
 }
@@ -181,7 +236,7 @@ func (w *worker) surrender(items []item, err error) error {
 	}
 	var next *worker
 	b.mu.Lock()
-	stranded := b.service.stranded.Load()
+	stranded := b.Stranded()
 	if stranded == nil && len(items) > 0 {
 		b.service.moved = append(b.service.moved, items)
 		if len(b.idle) > 0 {

@@ -250,7 +250,7 @@ func TestPieceIsRunElsewhere(t *testing.T) {
 
 // The limiter counts runs that take a core; a run on a device of its own takes none.
 func TestLimiterLeavesDevicesAlone(t *testing.T) {
-	placed(t, Config{MaxBatchSize: 1}, NewLimiter(1), []string{"cpu", "cpu", "gpu"}, func(r *rig, f *fleet) {
+	placed(t, Config{MaxBatchSize: 1}, NewLimiter(1, nil), []string{"cpu", "cpu", "gpu"}, func(r *rig, f *fleet) {
 		for i := range int64(30) {
 			r.send(column(i))
 		}

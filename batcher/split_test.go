@@ -146,7 +146,7 @@ func TestEndBetweenPieces(t *testing.T) {
 		if *freed != 1 || tk.queue != &b.backlog.alone {
 			t.Error(*freed, tk.queue)
 		}
-		if !w.take(time.Now()) || len(w.items) != 1 || w.items[0].rows() != 6 {
+		if w.take(time.Now(), false) != hasRun || len(w.items) != 1 || w.items[0].rows() != 6 {
 			t.Error("it does not run alone")
 		}
 		w.run()

@@ -7,6 +7,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/tensor"
 )
 
 // starts counts how often the pool gets the workers to run.
@@ -29,11 +34,11 @@ func TestCallersRunBriefBatches(t *testing.T) {
 		takes    time.Duration
 		known    bool
 		deadline time.Duration
-		pool     int32 // batches left to the pool, of one after the other
+		pool     int32 // batches left to the worker's own goroutine, of one after the other
 	}{
-		"brief":              {ms, true, 0, 0},
-		"far from its end":   {ms, true, time.Second, 0},
-		"near its end":       {ms, true, 15 * ms, 3},
+		"brief":              {ms, true, 0, 1},
+		"far from its end":   {ms, true, time.Second, 1},
+		"near its end":       {ms, true, 150 * ms, 3},
 		"long":               {5 * ms, true, 0, 3},
 		"not known at first": {ms, false, 0, 1},
 	} {
@@ -56,10 +61,60 @@ func TestCallersRunBriefBatches(t *testing.T) {
 				}
 			}
 			if got := starts.Load(); got != c.pool {
-				t.Errorf("%s: the pool had %d batches, want %d", name, got, c.pool)
+				t.Errorf("%s: others ran %d batches, want %d", name, got, c.pool)
 			}
 		})
 	}
+}
+
+// TestCallersRunOnlyWhatIsCertain: a caller keeps its deadline whatever its run takes. It does not run itself what may take longer than
+// other runs of the shapes, nor shapes or sizes that have not run before.
+func TestCallersRunOnlyWhatIsCertain(t *testing.T) {
+	within(t, Config{Measured: []Timing{{1, ms}, {4, ms}}}, 1, nil, nil, func(r *rig) {
+		r.fake.takes = ms
+		starts := r.starts()
+		run := func(e *Entry, long bool, inline bool) {
+			t.Helper()
+			before := starts.Load()
+			if r.fake.takes = ms; long {
+				r.fake.takes = time.Minute
+			}
+			e.Deadline = time.Now().Add(time.Second)
+			one := r.send(e)
+			<-one.done
+			if long && (status.Code(one.err) != codes.DeadlineExceeded || one.took != time.Second) || !long && one.err != nil {
+				t.Errorf("%v after %v", one.err, one.took)
+			}
+			time.Sleep(time.Hour)
+			if got := starts.Load() == before; got != inline {
+				t.Errorf("inline: %v", got)
+			}
+		}
+		unsteady := func() *Entry {
+			e := column(1)
+			e.Signature = sigB
+			return e
+		}
+		wide := &Entry{Signature: sigA, Inputs: []tensor.Tensor{intTensor(numbers(0, 1000), 1, 1000)}}
+		run(column(1), false, false)
+		run(column(1), false, true)
+		run(column(1, 2), false, false)
+		run(column(1, 2), false, true)
+		run(unsteady(), false, false)
+		run(unsteady(), false, false)
+		run(unsteady(), true, false)
+		for range 100 { // the long run is forgotten
+			run(column(1), false, r.costs() <= brief)
+		}
+		run(wide, true, false)
+	})
+}
+
+// costs is what a run of one row is expected to use.
+func (r *rig) costs() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cost.latency(1)
 }
 
 // TestCallersLeaveTheRestToThePool: a caller runs one batch and is answered, however much has come meanwhile.
@@ -67,6 +122,8 @@ func TestCallersLeaveTheRestToThePool(t *testing.T) {
 	cfg := Config{MaxBatchSize: 2, Measured: []Timing{{1, ms}, {2, ms}}}
 	within(t, cfg, 1, nil, func(f *fake) { f.takes = ms }, func(r *rig) {
 		starts := r.starts()
+		<-r.send(column(0)).done // its shapes are known to be brief
+		synctest.Wait()
 		first := r.send(column(0))
 		synctest.Wait()
 		for i := range int64(5) {
@@ -77,11 +134,11 @@ func TestCallersLeaveTheRestToThePool(t *testing.T) {
 			t.Errorf("the first was answered after %v", first.took)
 		}
 		r.wg.Wait()
-		r.wantSizes(1, 2, 2, 1)
+		r.wantSizes(1, 1, 2, 2, 1)
 		// The worker is idle again, and the next caller runs its own.
 		synctest.Wait()
 		<-r.send(column(9)).done
-		if got := starts.Load(); got != 1 {
+		if got := starts.Load(); got != 2 {
 			t.Errorf("the pool was asked %d times", got)
 		}
 	})
@@ -89,8 +146,9 @@ func TestCallersLeaveTheRestToThePool(t *testing.T) {
 
 // TestCallersRespectTheLimit: where no run may begin now, the caller does not wait for the place itself, and keeps its deadline.
 func TestCallersRespectTheLimit(t *testing.T) {
-	limit := NewLimiter(1)
-	limit.acquire()
+	limit := NewLimiter(1, nil)
+	other := limit.newPlace(limit.join("other"))
+	other.acquire(ms)
 	cfg := Config{Measured: []Timing{{1, ms}}}
 	within(t, cfg, 1, limit, func(f *fake) { f.takes = ms }, func(r *rig) {
 		e := column(1)
@@ -104,7 +162,7 @@ func TestCallersRespectTheLimit(t *testing.T) {
 		if !errors.Is(left.err, errDeadlineQueued) || !errors.Is(late.err, errDeadlineQueued) || late.took != time.Second {
 			t.Errorf("%v; %v after %v", left.err, late.err, late.took)
 		}
-		limit.release()
+		other.release(0)
 		r.wg.Wait()
 	})
 }

@@ -107,4 +107,10 @@ var batchingFlags = []Flag{
 	{Name: "instances", Group: groupBatching, Own: true,
 		Help: "copies of each model that run at once; 0: chosen, one a core",
 		bind: func(s *Server) value { return number(&s.Batching.Instances) }},
+	{Name: "model_weights", Group: groupBatching, Own: true,
+		Help: "shares of the processors, by which busy models run beside each other, as mlp:3,resnet:0.5; a model that is not named has 1",
+		bind: func(s *Server) value { return weights(&s.Batching.Weights) }},
+	{Name: "stuck_run_timeout", Group: groupBatching, Own: true,
+		Help: "a run of a batch that takes longer, and ten times as long as expected, puts its instance out of service until it ends; with no instance left the model's requests are refused with 503; 0: never",
+		bind: func(s *Server) value { return duration(&s.Batching.StuckAfter) }},
 }

@@ -68,6 +68,8 @@ var known = []knownFlag{
 	{"synthetic_warmup", "true", "false", false},
 	{"instances", "0", "3", false},
 	{"latency_objective", "0s", "20ms", false},
+	{"model_weights", "", "a:b:0.5,mlp:3", false},
+	{"stuck_run_timeout", "1m0s", "5m0s", false},
 	{"max_batch_size", "0", "64", false},
 	{"max_queued_rows", "16384", "100", false},
 	{"max_queued_bytes", "0", "64MiB", false},

@@ -76,13 +76,15 @@ type GRPCOptions struct {
 // BatchingOptions says how requests are batched, where the parameters file does not.
 type BatchingOptions struct {
 	Enabled        bool
-	ParametersFile string        // text proto BatchingParameters
-	PerModel       bool          // batching_params.pbtxt in each version's directory
-	MaxBatchSize   int           // without a file; 0: measured
-	MaxQueuedRows  int           // without a file; of one version
-	MaxQueuedBytes int64         // of all models together; 0: chosen
-	Objective      time.Duration // of a request's time in the batcher; 0: none
-	Instances      int           // copies of a model that run at once; 0: chosen
+	ParametersFile string             // text proto BatchingParameters
+	PerModel       bool               // batching_params.pbtxt in each version's directory
+	MaxBatchSize   int                // without a file; 0: measured
+	MaxQueuedRows  int                // without a file; of one version
+	MaxQueuedBytes int64              // of all models together; 0: chosen
+	Objective      time.Duration      // of a request's time in the batcher; 0: none
+	Instances      int                // copies of a model that run at once; 0: chosen
+	Weights        map[string]float64 // of models, for shares of the processors; 1 where there is none
+	StuckAfter     time.Duration      // how long a run may take before its instance is out of service; 0: however long
 }
 
 // TensorFlowOptions reaches the sessions.
@@ -160,7 +162,7 @@ func Default() *Server {
 		},
 		GRPC:     GRPCOptions{Port: 8500},
 		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
-		Batching: BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows},
+		Batching: BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows, StuckAfter: time.Minute},
 		Devices:  DeviceOptions{Use: "auto", CPUScheduling: "batch"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto",
 			OpSearchPath: []string{"auto"}},

@@ -97,6 +97,9 @@ func (s *Server) validateBatching(faults *Faults) {
 	if d := s.Batching.Objective; d < 0 {
 		faults.addf("--latency_objective: %v must be 0 (none) or more", d)
 	}
+	if d := s.Batching.StuckAfter; d < 0 {
+		faults.addf("--stuck_run_timeout: %v must be 0 (never) or more", d)
+	}
 }
 
 // validateTensorFlow refuses the three numbers of threads together, as tensorflow_model_server does: one of them could

@@ -115,7 +115,11 @@ func (in *Instance) Run(b *tensor.Batch) (*tensor.Result, error) {
 	if err := c.gather(b); err != nil {
 		return nil, err
 	}
-	if C.shoal_run(c.c) != 0 {
+	metered := C.int(1)
+	if b.Unmetered {
+		metered = 0
+	}
+	if C.shoal_run(c.c, metered) != 0 {
 		return nil, statusError(c.c.status)
 	}
 	r, err := c.result(b.Signature)

@@ -52,7 +52,8 @@ int shoal_inputs(shoal_call* c, const shoal_spec* specs, const int64_t* dims);
 void shoal_put_string(void* data, size_t i, const char* p, size_t n);
 
 // Runs the graph and deletes the inputs. Returns the status code; on 0 output_info is filled and the caller owns its tensors.
-int shoal_run(shoal_call* c);
+// Where it is not metered cpu_nanos becomes 0.
+int shoal_run(shoal_call* c, int metered);
 
 // Fills views with the place and length of n strings of a string tensor.
 void shoal_views(void* data, size_t n, shoal_view* views);

@@ -16,6 +16,8 @@ For the batcher, the loader and the benchmarks:
   dynamic/1                x [n,m] float32 → y [n], the sums of the rows: variable length
   fail_on_negative/1       x [n] float32 → y [n] = sqrt(x); one negative number fails the whole run
   slow/1                   x [n] float32 → y [n] = x + 1, after about 20 ms of computing, whatever n is
+  turns/1                  n [n] int64 → turns [n] int64, all the largest n, counted in a loop of as many turns: a run takes as long as its
+                           input says
   stringlen/1              s [n] string → length [n] int64, in bytes
   two_signatures/1         serving_default: x → y = 2x; add: a, b → sum = a + b
   tf1/1                    as TensorFlow 1 wrote them: ref variables, a hash table filled from an asset file by an init op;
@@ -158,6 +160,14 @@ class Slow(tf.Module):
         return {"y": x + 1 + tf.minimum(m[0, 0], 0)}
 
 
+class Turns(tf.Module):
+    @takes(n=([None], tf.int64))
+    def serve(self, n):
+        largest = tf.reduce_max(n)
+        turns = tf.while_loop(lambda i: i < largest, lambda i: (i + 1,), (tf.zeros([], tf.int64),))[0]
+        return {"turns": tf.fill(tf.shape(n), turns)}
+
+
 class StringLength(tf.Module):
     @takes(s=([None], tf.string))
     def serve(self, s):
@@ -251,7 +261,7 @@ def main(root):
         save(HalfPlus(offset), f"half_plus_two/{version}")
     for name, module in {
             "identity": Identity, "multi": Multi, "scalar": Scalar, "fixed": Fixed, "nonbatch": NonBatch, "mlp": MLP,
-            "dynamic": Dynamic, "fail_on_negative": FailOnNegative, "slow": Slow, "stringlen": StringLength,
+            "dynamic": Dynamic, "fail_on_negative": FailOnNegative, "slow": Slow, "turns": Turns, "stringlen": StringLength,
             "two_signatures": TwoSignatures, "words": Words, "bad_missing_variables": Fixed}.items():
         save(module(), f"{name}/1")
     shutil.rmtree(os.path.join(root, "bad_missing_variables/1/variables"))

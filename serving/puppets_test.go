@@ -27,6 +27,7 @@ type puppetServable struct {
 	onClose func()
 
 	stranded atomic.Bool
+	warns    atomic.Bool
 }
 
 var errUsedAfterClose = errors.New("run after close")

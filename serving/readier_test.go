@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,30 @@ func (s *puppetServable) Ready() error {
 		return status.Error(codes.Unavailable, "no device is left")
 	}
 	return nil
+}
+
+// Warning makes the puppet a Warner.
+func (s *puppetServable) Warning() string {
+	if s.warns.Load() {
+		return "a run is overdue"
+	}
+	return ""
+}
+
+// What a version warns of does not make the server less ready.
+func TestWarnings(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, s *stage) {
+		s.source.put("/m", 1)
+		s.config(latest("m", 1))
+		s.puppet.opened[0].warns.Store(true)
+		if ready, all := s.Ready(); !ready || !slices.Equal(all, []string{"model m, version 1: a run is overdue"}) {
+			t.Errorf("%v %q", ready, all)
+		}
+		s.puppet.opened[0].warns.Store(false)
+		if ready, all := s.Ready(); !ready || len(all) != 0 {
+			t.Errorf("%v %q", ready, all)
+		}
+	})
 }
 
 // A model is not ready while none of its available versions can answer, and is again when one can.

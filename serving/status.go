@@ -94,7 +94,7 @@ func (mod *model) labelsOf(number int64) []string {
 func (m *Manager) Ready() (bool, []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var reasons []string
+	var reasons, warnings []string
 	if m.draining {
 		reasons = append(reasons, "draining: the server is shutting down")
 	}
@@ -111,8 +111,9 @@ func (m *Manager) Ready() (bool, []string) {
 		} else if err := mod.impaired(); err != nil {
 			reasons = append(reasons, fmt.Sprintf("model %s: %s", name, status.Convert(err).Message()))
 		}
+		warnings = append(warnings, mod.warnings()...)
 	}
-	return len(reasons) == 0, reasons
+	return len(reasons) == 0, append(reasons, warnings...)
 }
 
 // isReady says whether the model can be used: a version is available, and the first versions have all settled, so that a

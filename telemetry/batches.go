@@ -25,7 +25,7 @@ var reasons = []batcher.Reason{
 }
 
 // refusals are the reasons for which an entry is not accepted.
-var refusals = []string{"queue_full", "late", "too_large", "deadline", "cancelled", "closed", "no_device", "other"}
+var refusals = []string{"queue_full", "late", "too_large", "deadline", "cancelled", "closed", "no_device", "stuck", "other"}
 
 // batchSeries is what is counted for each key.
 type batchSeries struct {
@@ -137,6 +137,8 @@ func refusal(err error) string {
 		return "closed"
 	case errors.Is(err, batcher.ErrNoDevice):
 		return "no_device"
+	case errors.Is(err, batcher.ErrStuck):
+		return "stuck"
 	}
 	switch codeOf(err) {
 	case codes.InvalidArgument:

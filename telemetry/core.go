@@ -52,6 +52,10 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 	e.number(&queueOldest, t.since, s.Oldest.Seconds(), model, v)
 	e.number(&instancesBusy, t.since, float64(s.Busy), model, v)
 	e.number(&instances, t.since, float64(s.Instances), model, v)
+	e.number(&instancesOverdue, t.since, float64(s.Overdue), model, v)
+	e.number(&instancesInService, t.since, float64(s.InService), model, v)
+	e.number(&runsWaiting, t.since, float64(s.Waiting), model, v)
+	e.number(&runProcessor, t.since, s.Used.Seconds(), model, v)
 }
 
 // reportSamples tell what a load made of a version. What is not known is left out.

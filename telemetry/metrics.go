@@ -74,6 +74,14 @@ var (
 		"Instances at work."}
 	instances = Metric{"shoal.instances", Gauge, "{instance}", versionLabels,
 		"Instances of a version."}
+	instancesOverdue = Metric{"shoal.instances.overdue", Gauge, "{instance}", versionLabels,
+		"Instances whose run takes ten times as long as expected, and a second at least; it may never end."}
+	instancesInService = Metric{"shoal.instances.in_service", Gauge, "{instance}", versionLabels,
+		"Instances that take requests: neither is their device out of service nor their run stuck (--stuck_run_timeout)."}
+	runsWaiting = Metric{"shoal.runs.waiting", Gauge, "{run}", versionLabels,
+		"Instances that wait for their turn among the models' runs, by their weights."}
+	runProcessor = Metric{"shoal.runs.processor", Counter, "s", versionLabels,
+		"Processor time that the version's runs have used, by which models share the processors."}
 
 	modelVersions = Metric{"shoal.model.versions", Gauge, "{version}", []string{"model", "state"},
 		"Versions of a configured model, by state; those that ended are not counted."}
@@ -108,7 +116,7 @@ func OwnMetrics() []Metric {
 	return append([]Metric{
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
-		queueRequests, queueRows, queueOldest, instancesBusy, instances,
+		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, runProcessor,
 		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, fellBack, configChanges, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }

@@ -17,12 +17,14 @@ type Batch struct {
 	// Shapes[i] is the shape of input i as it is run, dimension 0 included. Where a part is smaller in another dimension
 	// (only when variable-length padding is on) it is padded at the end with its own first element.
 	Shapes []Shape
+	// Unmetered says that nobody wants to know Result.CPU: to find it takes a microsecond or two.
+	Unmetered bool
 }
 
 // Result holds the outputs of one call, in the signature's order, in memory that is the executor's until Free.
 type Result struct {
 	Outputs []Tensor
-	CPU     time.Duration // processor time that the run took; 0: it is not known
+	CPU     time.Duration // processor time that the run took; 0: it is not known, or the batch was unmetered
 	// Release gives the memory back; nil where there is nothing to give back. Free calls it once.
 	Release func()
 	once    sync.Once

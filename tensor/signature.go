@@ -18,6 +18,8 @@ type Signature struct {
 	// Features are what the graph reads out of the tf.Examples that the signature takes, by Name; nil: it takes none, or the
 	// graph does not tell.
 	Features []Feature
+	// Steady says that how long a run takes follows from the shapes of its inputs, whatever the values are.
+	Steady bool
 }
 
 // Feature is a key of tf.Examples and the values that it should have.

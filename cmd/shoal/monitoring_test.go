@@ -38,7 +38,7 @@ func sum(f *dto.MetricFamily, labels map[string]string) (total float64) {
 			match = match && have[k] == v
 		}
 		if match {
-			total += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			total += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	return total

@@ -246,8 +246,8 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	if a.telemetry.Tracer() != nil {
 		o.Trace = telemetry.TraceOf
 	}
-	o.Batching.Logger, o.Batching.Objective = a.log, a.cfg.Batching.Objective
-	o.Limiter = batcher.NewLimiter(atOnce)
+	o.Batching.Logger, o.Batching.Objective, o.Batching.StuckAfter = a.log, a.cfg.Batching.Objective, a.cfg.Batching.StuckAfter
+	o.Limiter = batcher.NewLimiter(atOnce, a.cfg.Batching.Weights)
 	o.Batching.Memory = batcher.NewMemory(queuedBytes(a.cfg))
 	return o
 }

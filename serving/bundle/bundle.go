@@ -4,6 +4,7 @@ package bundle
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -70,6 +71,8 @@ type Bundle struct {
 var (
 	_ serving.Servable = (*Bundle)(nil)
 	_ serving.Refuser  = (*Bundle)(nil)
+	_ serving.Readier  = (*Bundle)(nil)
+	_ serving.Warner   = (*Bundle)(nil)
 )
 
 // Signature finds a signature by key; "" stands for serving_default.
@@ -96,6 +99,15 @@ func (b *Bundle) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor
 
 // Refuses implements serving.Refuser.
 func (b *Bundle) Refuses(sig *tensor.Signature) error { return b.batcher.Refuses(sig) }
+
+// Warning implements serving.Warner.
+func (b *Bundle) Warning() string {
+	s := b.batcher.Stats()
+	if s.Overdue == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d instances run a batch that is overdue and may never end", s.Overdue, s.Instances)
+}
 
 // Stats says how busy the version is.
 func (b *Bundle) Stats() batcher.Stats { return b.batcher.Stats() }

@@ -66,6 +66,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	}()
 	l.reportModel(&b.report, model, time.Since(start))
 	savedmodel.AddFeatures(l.dir, l.Tags, model.Signatures)
+	savedmodel.MarkSteady(l.dir, l.Tags, model.Signatures)
 	if len(model.Signatures) == 0 {
 		if len(model.Skipped) > 0 {
 			return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served: %s have sparse or composite tensors", l.dir, strings.Join(model.Skipped, ", "))
@@ -93,6 +94,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	batching.EnsureDefaults()
 	b.reportBatching(&batching, from)
 	batching.DeviceFault = b.fault(l.Devices)
+	batching.Model, batching.Logger = l.model, log
 	if b.batcher, err = batcher.New(batching, executors(members, l.wrap), l.Limiter, obs); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,8 @@ func (l *loader) batching() (c batcher.Config, from string, batch bool, err erro
 			return c, "", false, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
 		}
 		c, from = own.Config(), configs.PerModelFile
-		c.MaxQueuedRows, c.Objective, c.Memory, c.Logger = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory, l.Batching.Logger
+		c.MaxQueuedRows, c.Objective, c.Memory = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory
+		c.StuckAfter, c.Logger = l.Batching.StuckAfter, l.Batching.Logger
 	}
 	return c, from, l.Batch, nil
 }

@@ -54,7 +54,7 @@ func (b *builder) page(p Page) {
 	case "/healthz":
 		ok.Content = jsonBody(object(map[string]*schema{"status": {Type: "string"}, "version": {Type: "string"}}, "status"))
 	case "/readyz":
-		ok.Content = jsonBody(object(map[string]*schema{"ready": {Type: "boolean"}}, "ready"))
+		ok.Content = jsonBody(object(map[string]*schema{"ready": {Type: "boolean"}, "warnings": array(&schema{Type: "string"})}, "ready"))
 		responses["503"] = &response{Description: "Not ready, and why", Headers: map[string]header{"Retry-After": {Ref: "#/components/headers/Retry-After"}},
 			Content: jsonBody(object(map[string]*schema{"ready": {Type: "boolean"}, "reasons": array(&schema{Type: "string"})}, "ready", "reasons"))}
 	default:

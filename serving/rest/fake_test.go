@@ -21,11 +21,12 @@ import (
 
 // fakeCore serves fakes: models[name][version], newest last.
 type fakeCore struct {
-	models  map[string]map[int64]*fakeServable
-	labels  map[string]int64
-	reasons []string
-	pinned  atomic.Int64
-	failed  []serving.VersionStatus // of the model "broken"
+	models   map[string]map[int64]*fakeServable
+	labels   map[string]int64
+	reasons  []string
+	warnings []string
+	pinned   atomic.Int64
+	failed   []serving.VersionStatus // of the model "broken"
 }
 
 func (f *fakeCore) Handle(spec serving.Spec) (*serving.Handle, error) {
@@ -81,7 +82,9 @@ func (f *fakeCore) Models() []serving.ModelStatus {
 	}
 }
 
-func (f *fakeCore) Ready() (bool, []string) { return len(f.reasons) == 0, f.reasons }
+func (f *fakeCore) Ready() (bool, []string) {
+	return len(f.reasons) == 0, append(f.reasons[:len(f.reasons):len(f.reasons)], f.warnings...)
+}
 
 // fakeServable computes y = x/2 + plus for every signature that has an input.
 type fakeServable struct {

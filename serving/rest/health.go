@@ -15,20 +15,26 @@ func (s *Server) healthz(c *fasthttp.RequestCtx) {
 	writeJSON(c, http.StatusOK, append(b, "}\n"...))
 }
 
-// readyz answers 200 when every configured model can be used, and otherwise 503 with the reasons.
+// readyz answers 200 when every configured model can be used, with warnings where there are any, and otherwise 503 with the reasons.
 func (s *Server) readyz(c *fasthttp.RequestCtx) {
 	ready, reasons := s.opt.Core.Ready()
 	if s.draining.Load() {
 		ready, reasons = false, append([]string{"the server is shutting down"}, reasons...)
 	}
-	if ready {
+	if ready && len(reasons) == 0 {
 		writeJSON(c, http.StatusOK, []byte("{\"ready\":true}\n"))
 		return
 	}
-	b := []byte(`{"ready":false,"reasons":[`)
+	b, code := []byte(`{"ready":false,"reasons":[`), http.StatusServiceUnavailable
+	if ready {
+		b, code = []byte(`{"ready":true,"warnings":[`), http.StatusOK
+	}
 	for i, reason := range reasons {
 		b = appendText(comma(b, i), reason)
 	}
-	writeJSON(c, http.StatusServiceUnavailable, append(b, "]}\n"...))
+	writeJSON(c, code, append(b, "]}\n"...))
+	if ready {
+		return
+	}
 	c.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 }

@@ -48,6 +48,9 @@ func TestHealth(t *testing.T) {
 	s := start(t, Options{Core: core, Version: "1.2.3"})
 	s.get("/healthz").wantValue(t, 200, `{"status": "ok", "version": "1.2.3"}`)
 	s.get("/readyz").wantValue(t, 200, `{"ready": true}`)
+	core.warnings = []string{"model a: a run is overdue"}
+	s.get("/readyz").wantValue(t, 200, `{"ready": true, "warnings": ["model a: a run is overdue"]}`)
+	core.warnings = nil
 	if a := s.do("HEAD", "/readyz", ""); a.status != 200 || a.body != "" {
 		t.Errorf("HEAD /readyz: %d %q", a.status, a.body)
 	}
