@@ -48,7 +48,7 @@ func (s *Server) noteMistaken(variables map[string]string) {
 	}
 	slices.Sort(left)
 	for _, name := range left {
-		if near := nearest(name, variableNames()); near != "" && distance(name, near) <= 3 {
+		if near := Nearest(name, variableNames()); near != "" && distance(name, near) <= 3 {
 			s.note(fmt.Sprintf("%s names no flag and is ignored: did you mean %s?", name, near))
 		}
 	}

@@ -116,18 +116,19 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// Effective is every flag with an effect and its value, for the log at the start: a group of those that were set, and a
-// group of the defaults.
-func (s *Server) Effective() []slog.Attr {
-	var set, defaults []any
+// Effective is every flag with an effect and its value, for the log at the start, and those of them that differ from their
+// defaults.
+func (s *Server) Effective() (all, changed slog.Attr) {
+	var every, some []any
 	for f := range Flags() {
-		switch {
-		case f.Noted != "" || f.Name == "version":
-		case s.IsSet(f.Name):
-			set = append(set, slog.String(f.Name, f.Value(s)))
-		default:
-			defaults = append(defaults, slog.String(f.Name, f.Value(s)))
+		if f.Noted != "" || f.Name == "version" {
+			continue
+		}
+		value := slog.String(f.Name, f.Value(s))
+		every = append(every, value)
+		if f.Value(s) != f.Default() {
+			some = append(some, value)
 		}
 	}
-	return []slog.Attr{slog.Group("set", set...), slog.Group("default", defaults...)}
+	return slog.Group("flag", every...), slog.Group("set", some...)
 }

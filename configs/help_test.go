@@ -54,13 +54,17 @@ func TestHelpIsReadable(t *testing.T) {
 }
 
 func TestEffective(t *testing.T) {
-	s, err := Parse([]string{"--port=9", "--enable_profiler=false"}, nil)
+	s, err := Parse([]string{"--port=9", "--enable_profiler=false", "--rest_api_port=8501"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	slog.New(slog.NewTextHandler(&out, nil)).LogAttrs(t.Context(), slog.LevelInfo, "configuration", s.Effective()...)
-	for _, want := range []string{"set.port=9", "default.rest_api_port=8501", "default.drain_timeout=30s"} {
+	all, changed := s.Effective()
+	slog.New(slog.NewTextHandler(&out, nil)).LogAttrs(t.Context(), slog.LevelInfo, "configuration", all, changed)
+	if strings.Count(out.String(), " set.") != 1 {
+		t.Errorf("of the flags set, one differs from its default: %s", out.String())
+	}
+	for _, want := range []string{"set.port=9", "flag.port=9", "flag.rest_api_port=8501", "flag.drain_timeout=30s"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, out.String())
 		}

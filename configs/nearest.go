@@ -2,10 +2,10 @@ package configs
 
 import "iter"
 
-// nearest is the known name that is closest to a mistaken one, or "" where none is close. The distance counts inserted
+// Nearest is the known name that is closest to a mistaken one, or "" where none is close. The distance counts inserted
 // and deleted letters only (a replaced letter is both), because a forgotten word (model_path for model_base_path) is a
 // likelier mistake than a wrong one.
-func nearest(name string, known iter.Seq[string]) string {
+func Nearest(name string, known iter.Seq[string]) string {
 	best, least := "", len(name)+1
 	for k := range known {
 		d := distance(name, k)

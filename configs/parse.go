@@ -107,7 +107,7 @@ func didYouMean(fs *pflag.FlagSet, mistaken string) string {
 	if flag := fs.Lookup(strings.TrimPrefix(name, "no")); flag != nil && flag.NoOptDefVal != "" && flag.Name != name {
 		return fmt.Sprintf(": write --%s=false", flag.Name)
 	}
-	near := nearest(name, flagNames(fs))
+	near := Nearest(name, flagNames(fs))
 	if near == "" {
 		return ": --help lists the flags"
 	}

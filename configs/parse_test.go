@@ -111,12 +111,12 @@ func TestEnvironmentFaultsAndNotes(t *testing.T) {
 
 func TestNearestNeverPanics(t *testing.T) {
 	for _, name := range []string{"", "x", strings.Repeat("port", 1000), "é\xff"} {
-		nearest(name, names())
+		Nearest(name, names())
 	}
 	if d := distance("model_path", "model_base_path"); d != 5 {
 		t.Errorf("distance %d", d)
 	}
-	if got := nearest("model_path", names()); got != "model_base_path" {
+	if got := Nearest("model_path", names()); got != "model_base_path" {
 		t.Errorf("%s", got)
 	}
 }

@@ -92,7 +92,7 @@ var unknownField = regexp.MustCompile(`unknown field: ([A-Za-z0-9_]+)$`)
 // hint adds what was probably meant.
 func hint(reason string, d protoreflect.MessageDescriptor) string {
 	if found := unknownField.FindStringSubmatch(reason); found != nil {
-		if near := nearest(found[1], fieldNames(d)); near != "" {
+		if near := Nearest(found[1], fieldNames(d)); near != "" {
 			return fmt.Sprintf(" (did you mean %s?)", near)
 		}
 		return ""

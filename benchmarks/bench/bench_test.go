@@ -69,7 +69,7 @@ func run(t *testing.T, args ...string) (*report.Document, string, error) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	err = Run(t.Context(), c, &out, NewProgress(nil))
+	err = Run(t.Context(), c, &out, NewProgress(io.Discard, false))
 	doc := new(report.Document)
 	if raw, e := os.ReadFile(file); e == nil {
 		if e := json.Unmarshal(raw, doc); e != nil {

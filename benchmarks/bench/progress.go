@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -10,9 +11,10 @@ import (
 	"shoal/benchmarks/scenario"
 )
 
-// Progress tells what happens on one line that is written over again; on nothing but a terminal.
+// Progress tells what happens: on a terminal on one line that is written over again, elsewhere by a line for each run of several.
 type Progress struct {
-	out   io.Writer // nil: nothing is told
+	out   io.Writer // a terminal
+	lines io.Writer // what is none
 	name  string
 	opt   load.Options
 	begun time.Time
@@ -21,12 +23,20 @@ type Progress struct {
 	shown bool
 }
 
-// NewProgress writes to a terminal; out nil keeps silent.
-func NewProgress(out io.Writer) *Progress { return &Progress{out: out} }
+// NewProgress writes to out, which may be a terminal.
+func NewProgress(out io.Writer, terminal bool) *Progress {
+	if terminal {
+		return &Progress{out: out}
+	}
+	return &Progress{lines: out}
+}
 
 // Begin announces a run; the function returned ends it.
 func (p *Progress) Begin(name string, o load.Options) (done func()) {
 	p.name, p.opt, p.begun, p.told, p.good = name, o, time.Now(), time.Now(), 0
+	if p.lines != nil && name != "" {
+		fmt.Fprintf(p.lines, "running: %s, for %v\n", name, o.Duration.Round(100*time.Millisecond))
+	}
 	p.line("starting")
 	return p.Clear
 }
@@ -57,15 +67,12 @@ func (p *Progress) Update(r *load.Recorder) {
 
 // Tried tells the outcome of one rate of a search, on a line that stays.
 func (p *Progress) Tried(t *scenario.Trial) {
-	if p.out == nil {
-		return
-	}
 	verdict := "missed"
 	if t.Met {
 		verdict = "met"
 	}
 	p.Clear()
-	fmt.Fprintf(p.out, "%8.0f/s  %5.2f%% of %d missed the objective: %s\n", t.Rate, 100*float64(t.Missed)/float64(max(t.Queries, 1)), t.Queries, verdict)
+	fmt.Fprintf(cmp.Or(p.out, p.lines), "%8.0f/s  %5.2f%% of %d missed the objective: %s\n", t.Rate, 100*float64(t.Missed)/float64(max(t.Queries, 1)), t.Queries, verdict)
 }
 
 func (p *Progress) line(text string) {

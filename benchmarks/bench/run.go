@@ -22,6 +22,11 @@ func Run(ctx context.Context, c *Config, stdout io.Writer, progress *Progress) e
 	debug.SetGCPercent(400) // results live until they are counted: collecting less often disturbs the server less
 	doc := &report.Document{Tool: c.Tool, Started: time.Now(), Command: c.Command, Seed: c.Seed, Machine: report.ThisMachine()}
 	b := &bench{config: c, doc: doc, progress: progress}
+	for flag, path := range map[string]string{"--json": c.JSON, "--html": c.HTML} {
+		if err := report.Writable(path); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+	}
 	for _, text := range c.Targets {
 		t, err := newTarget(ctx, c, text)
 		if err != nil {

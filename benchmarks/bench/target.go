@@ -42,7 +42,9 @@ func newTarget(ctx context.Context, c *Config, text string) (*target, error) {
 	t := &target{about: report.Target{Address: a.host, API: a.api, Model: c.Model}}
 	ask := &asker{config: c, address: a}
 	if a.api == "rest" {
-		t.about.Server = ask.greeting(ctx)
+		if t.about.Server = ask.greeting(ctx); t.about.Server == "" && IsGRPC(ctx, a.base()) {
+			return nil, fmt.Errorf("this is a gRPC port: write grpc://%s, or give the REST port", a.host)
+		}
 		if a.path == "" && c.Model == "" {
 			if c.Model, err = ask.onlyModel(ctx); err != nil {
 				return nil, err

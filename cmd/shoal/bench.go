@@ -39,8 +39,7 @@ func withoutKey(args []string) []string {
 // loadTest sends load to a server of the TensorFlow Serving kind and reports. SIGINT ends the sending; what is known by then is reported.
 func loadTest(args []string, stdout, stderr io.Writer) error {
 	c := &bench.Config{Tool: "shoal bench " + version, Command: append([]string{"shoal", "bench"}, withoutKey(args)...)}
-	fs := pflag.NewFlagSet("bench", pflag.ContinueOnError)
-	c.Register(fs)
+	fs := benchFlags(c)
 	targets, err := configs.ParseFlags(fs, args)
 	if err == configs.ErrHelp {
 		fmt.Fprintf(stdout, benchUsage, fs.FlagUsagesWrapped(110))
@@ -53,13 +52,20 @@ func loadTest(args []string, stdout, stderr io.Writer) error {
 	if err := c.Validate(); err != nil {
 		return usageError(err)
 	}
-	var terminal io.Writer
-	if f, ok := stderr.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		terminal = f
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return plain(bench.Run(ctx, c, stdout, bench.NewProgress(terminal)))
+	return plain(bench.Run(ctx, c, stdout, bench.NewProgress(stderr, isTerminal(stderr))))
+}
+
+func benchFlags(c *bench.Config) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	c.Register(fs)
+	return fs
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 const benchUsage = `usage: shoal bench [flags] TARGET [TARGET]

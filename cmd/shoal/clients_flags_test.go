@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"shoal/configs"
 )
 
 // A flag of tensorflow_model_server with a value to start with. Where it has no effect, noted is part of the reason given.
@@ -96,16 +98,26 @@ func TestEveryFlag(t *testing.T) {
 					t.Setenv("SHOAL_"+strings.ToUpper(f.name), f.value)
 				}
 			}
-			s := start(t, append([]string{"--log_format=json"}, args...)...)
-			set, notes := s.configuration()
+			s := start(t, append([]string{"--log_format=json", "--log_level=debug"}, args...)...)
+			all, changed, notes := s.configuration()
+			for name, value := range changed {
+				if all[name] != value {
+					t.Errorf("--%s: %q differs from its default, and %q is in effect", name, value, all[name])
+				}
+			}
+			for f := range configs.Flags() {
+				if value, said := changed[f.Name]; said != (f.Noted == "" && f.Name != "version" && all[f.Name] != f.Default()) {
+					t.Errorf("--%s: the log says that %q differs from the default %q: %v", f.Name, value, f.Default(), said)
+				}
+			}
 			for _, f := range flags {
 				switch {
 				case f.noted != "" && !slices.ContainsFunc(notes, func(n string) bool {
 					return strings.Contains(n, "--"+f.name) && strings.Contains(n, f.noted) && (strings.Contains(n, "no effect"))
 				}):
 					t.Errorf("--%s: no line says that it has no effect, and why", f.name)
-				case f.noted == "" && set[f.name] != f.value:
-					t.Errorf("--%s: the log says %q, want %q", f.name, set[f.name], f.value)
+				case f.noted == "" && all[f.name] != f.value:
+					t.Errorf("--%s: the log says %q, want %q", f.name, all[f.name], f.value)
 				}
 			}
 			s.eventually("both versions are there", func() bool { return len(s.available("half_plus_two")) == 2 })
@@ -117,23 +129,28 @@ func TestEveryFlag(t *testing.T) {
 	}
 }
 
-// configuration is what the log (JSON) says of the flags that were set, its warnings, and what has no effect.
-func (s *server) configuration() (set map[string]string, notes []string) {
-	set = map[string]string{}
+// configuration is what the log (JSON) says of all flags at DEBUG, and at INFO of those that differ from their defaults, its
+// warnings, and what has no effect.
+func (s *server) configuration() (all, changed map[string]string, notes []string) {
+	all, changed = map[string]string{}, map[string]string{}
 	for line := range strings.Lines(s.log.String()) {
 		var record struct {
 			Level, Msg string
-			Set        map[string]string
+			Set, Flag  map[string]string
 		}
 		if json.Unmarshal([]byte(line), &record) != nil {
 			continue
 		}
-		maps.Copy(set, record.Set)
+		if record.Level == "DEBUG" {
+			maps.Copy(all, record.Flag)
+		} else {
+			maps.Copy(changed, record.Set)
+		}
 		if record.Level == "WARN" || strings.Contains(record.Msg, "no effect") {
 			notes = append(notes, record.Msg)
 		}
 	}
-	return set, notes
+	return all, changed, notes
 }
 
 // Flags that cannot hold end the start, with a text that says what to do.

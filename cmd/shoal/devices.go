@@ -14,12 +14,9 @@ import (
 
 // listDevices prints the devices that this process sees and which of them a server with the same flags and environment would use.
 func listDevices(args []string, stdout, stderr io.Writer) (err error) {
-	fs := pflag.NewFlagSet("devices", pflag.ContinueOnError)
+	fs, asJSON, spec, virtual := deviceFlags()
 	fs.SetOutput(stderr)
-	asJSON := fs.Bool("json", false, "print JSON")
-	spec := fs.String("devices", "auto", "what serve would be given: auto, cpu, gpu, or a list such as gpu:0,2 or UUIDs")
-	virtual := fs.Int("virtual_cpu_devices", 0, "show the CPU as this many devices")
-	fs.Usage = func() { fmt.Fprintf(stderr, "usage: shoal devices [flags]\n\n%s", fs.FlagUsages()) }
+	fs.Usage = func() { fmt.Fprintf(stdout, "usage: shoal devices [flags]\n\n%s", fs.FlagUsages()) }
 	if err := fs.Parse(args); err != nil {
 		return usageOrHelp(err)
 	}
@@ -44,6 +41,14 @@ func listDevices(args []string, stdout, stderr io.Writer) (err error) {
 		return firstError(e.Encode(report), err)
 	}
 	return firstError(report.print(stdout), err)
+}
+
+func deviceFlags() (fs *pflag.FlagSet, asJSON *bool, spec *string, virtual *int) {
+	fs = pflag.NewFlagSet("devices", pflag.ContinueOnError)
+	asJSON = fs.Bool("json", false, "print JSON")
+	spec = fs.String("devices", "auto", "what serve would be given: auto, cpu, gpu, or a list such as gpu:0,2 or UUIDs")
+	virtual = fs.Int("virtual_cpu_devices", 0, "show the CPU as this many devices")
+	return fs, asJSON, spec, virtual
 }
 
 // firstError prefers the failure to print, which leaves everything else unseen.

@@ -20,14 +20,10 @@ import (
 
 // inspect prints what a SavedModel offers. DIR is a version's directory, or a model's, of which the newest version is taken.
 func inspect(args []string, stdout, stderr io.Writer) error {
-	fs := pflag.NewFlagSet("inspect", pflag.ContinueOnError)
+	fs, tags, gain, way := inspectFlags()
 	fs.SetOutput(stderr)
-	tags := fs.StringSlice("saved_model_tags", []string{"serve"}, "tags of the meta graph")
-	gain := fs.Bool("measure", false, "load the model as it is and as it is served, and compare load time, memory and speed")
-	way := fs.String("report", "", "load the model in one of these ways and print the report as JSON")
-	_ = fs.MarkHidden("report") // for --measure's own processes
 	fs.Usage = func() {
-		fmt.Fprintf(stderr, "usage: shoal inspect [flags] DIR\n\nDIR is a version's directory, or a model's, of which the newest version is taken.\n\n%s", fs.FlagUsages())
+		fmt.Fprintf(stdout, "usage: shoal inspect [flags] DIR\n\nDIR is a version's directory, or a model's, of which the newest version is taken.\n\n%s", fs.FlagUsages())
 	}
 	if err := fs.Parse(args); err != nil {
 		return usageOrHelp(err)
@@ -67,6 +63,15 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 		return measureGain(stdout, dir, *tags)
 	}
 	return nil
+}
+
+func inspectFlags() (fs *pflag.FlagSet, tags *[]string, gain *bool, way *string) {
+	fs = pflag.NewFlagSet("inspect", pflag.ContinueOnError)
+	tags = fs.StringSlice("saved_model_tags", []string{"serve"}, "tags of the meta graph")
+	gain = fs.Bool("measure", false, "load the model as it is and as it is served, and compare load time, memory and speed")
+	way = fs.String("report", "", "load the model in one of these ways and print the report as JSON")
+	_ = fs.MarkHidden("report") // for --measure's own processes
+	return fs, tags, gain, way
 }
 
 func printSignature(w io.Writer, model string, sig *tensor.Signature) {

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"shoal/configs"
 	"shoal/devices"
 	"shoal/internal/files"
@@ -20,7 +22,7 @@ import (
 
 // serve runs the server until SIGTERM or SIGINT; then it finishes what it accepted. A second signal ends it at once.
 func serve(args []string, stdout, stderr io.Writer) error {
-	cfg, files, err := configure(args, stdout)
+	cfg, files, err := configure(args, stdout, configs.WriteHelp)
 	if cfg == nil || err != nil {
 		return err
 	}
@@ -41,8 +43,10 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	defer runtime.KeepAlive(ballast())
 	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
 		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)), slog.String("scheduling", scheduling))
-	for _, group := range cfg.Effective() {
-		log.Info("configuration", group)
+	all, changed := cfg.Effective()
+	log.Debug("effective configuration", all)
+	if len(changed.Value.Group()) > 0 {
+		log.Info("configuration", changed)
 	}
 	for _, note := range cfg.Notes() {
 		log.Warn(note)
@@ -63,11 +67,18 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	}))
 }
 
+// serveFlags are those of serve and check.
+func serveFlags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	configs.Default().Register(fs)
+	return fs
+}
+
 // configure reads flags, environment and files. It returns nil where --help or --version was all that was asked for.
-func configure(args []string, stdout io.Writer) (*configs.Server, *configs.Files, error) {
+func configure(args []string, stdout io.Writer, help func(io.Writer) error) (*configs.Server, *configs.Files, error) {
 	cfg, err := configs.Parse(args, os.Environ())
 	if errors.Is(err, configs.ErrHelp) {
-		return nil, nil, configs.WriteHelp(stdout)
+		return nil, nil, help(stdout)
 	}
 	if err != nil {
 		return nil, nil, usageError(err)
@@ -83,9 +94,23 @@ func configure(args []string, stdout io.Writer) (*configs.Server, *configs.Files
 	return cfg, loaded, nil
 }
 
+const checkUsage = `usage: shoal check [flags of shoal serve]
+
+Does all of serve but serving: it reads flags, environment, configuration files and SavedModels, lists every fault at once and
+ends with code 1 where there is one, 2 for a wrong command line. Nothing is loaded, and no port is opened.
+
+  shoal check --model_config_file=models.config
+  shoal check --model_base_path=models/mlp --batching_parameters_file=batching.config
+
+It takes the flags of serve; shoal serve --help lists them.
+`
+
 // check does all of serve but serving: it lists every fault of flags, environment and files.
 func check(args []string, stdout, stderr io.Writer) error {
-	cfg, files, err := configure(args, stdout)
+	cfg, files, err := configure(args, stdout, func(w io.Writer) error {
+		_, err := io.WriteString(w, checkUsage)
+		return err
+	})
 	if cfg == nil || err != nil {
 		return err
 	}

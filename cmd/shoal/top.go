@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"shoal/benchmarks/bench"
 	"shoal/configs"
 )
 
@@ -28,9 +29,7 @@ const topRetry = time.Second
 
 // top shows a server's main figures in a terminal; without one it prints them below each other.
 func top(args []string, stdout, stderr io.Writer) error {
-	fs := pflag.NewFlagSet("top", pflag.ContinueOnError)
-	once := fs.Bool("once", false, "print the figures of the last second, and end")
-	key := fs.String("api_key", "", "the `KEY` for administration of a server that asks for one; "+keyVariable+" is safer: other users can see command lines")
+	fs, once, key := topFlags()
 	rest, err := configs.ParseFlags(fs, args)
 	if errors.Is(err, configs.ErrHelp) {
 		fmt.Fprintf(stdout, topUsage, fs.FlagUsagesWrapped(110))
@@ -75,6 +74,8 @@ func top(args []string, stdout, stderr io.Writer) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case !connected && bench.IsGRPC(ctx, address):
+			return fmt.Errorf("%s is a gRPC port: top needs the REST port, by default 8501", target)
 		case !connected || errors.Is(err, errNoStatusPage):
 			return endOr(err)
 		case err != nil:
@@ -86,6 +87,13 @@ func top(args []string, stdout, stderr io.Writer) error {
 		case <-time.After(topRetry):
 		}
 	}
+}
+
+func topFlags() (fs *pflag.FlagSet, once *bool, key *string) {
+	fs = pflag.NewFlagSet("top", pflag.ContinueOnError)
+	once = fs.Bool("once", false, "print the figures of the last second, and end")
+	key = fs.String("api_key", "", "the `KEY` for administration of a server that asks for one; "+keyVariable+" is safer: other users can see command lines")
+	return fs, once, key
 }
 
 // endOr is err, or what to say where a stream ended before it told anything.

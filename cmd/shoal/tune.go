@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/pflag"
 
 	"shoal/benchmarks/report"
@@ -25,23 +24,9 @@ import (
 // tuneModel measures a model with batches, instances and threads of many sizes, and recommends settings. SIGINT ends the
 // measuring; the choice is made from what is known by then.
 func tuneModel(args []string, stdout, stderr io.Writer) error {
-	var o tune.Options
-	var base, out, asJSON string
-	fs := pflag.NewFlagSet("tune", pflag.ContinueOnError)
-	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
-	})
-	fs.SortFlags = false
-	fs.StringVar(&base, "model-base-path", "", "the model's `DIR`, instead of the argument")
-	fs.DurationVar(&o.Time, "time", 30*time.Second, "for all measurements together; loading the model comes on top")
-	fs.DurationVar(&o.P99, "p99", 0, "recommend the most throughput with 99% of the requests answered within this time; 0: the most there is")
-	fs.IntVar(&o.Largest, "max-batch-size", 512, "the largest batch tried")
-	fs.IntVar(&o.Cores, "cores", 0, "instances × threads tried; 0: all cores")
-	fs.StringVar(&o.Signature, "signature", "", "the signature's `NAME`; the default one otherwise")
-	fs.IntVar(&o.Unknown, "unknown-dim", 1, "made-up size of dimensions that the signature leaves open, other than the first")
-	fs.StringSliceVar(&o.Tags, "saved-model-tags", []string{"serve"}, "tags of the meta graph")
-	fs.StringVar(&out, "out", "", "write the recommendation to `FILE`, for --batching_parameters_file")
-	fs.StringVar(&asJSON, "json", "", "write the table as JSON to `FILE`; - is the standard output")
+	var c tuneConfig
+	fs := c.flags()
+	o := &c.Options
 	dirs, err := configs.ParseFlags(fs, args)
 	if err == configs.ErrHelp {
 		fmt.Fprintf(stdout, tuneUsage, fs.FlagUsagesWrapped(110))
@@ -50,8 +35,8 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError(err)
 	}
-	if base != "" {
-		dirs = append(dirs, base)
+	if c.base != "" {
+		dirs = append(dirs, c.base)
 	}
 	switch {
 	case len(dirs) != 1:
@@ -60,13 +45,20 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 		return usageError(fmt.Errorf("--time and --max-batch-size must be positive, --p99 and --cores not negative"))
 	}
 	o.Dir, _ = newestVersion(filepath.Clean(dirs[0]))
-	f, isFile := stderr.(*os.File)
-	clear := func() {}
-	if isFile && isatty.IsTerminal(f.Fd()) {
-		o.Progress = func(done, all int, c *tune.Cell) {
-			fmt.Fprintf(stderr, "\r\x1b[K%3d%%  batch %d, %d instances of %d threads: %.0f/s", 100*done/all, c.Batch, c.Instances, c.Threads, c.Throughput)
+	for flag, path := range map[string]string{"--out": c.out, "--json": c.asJSON} {
+		if path == "-" {
+			continue
 		}
-		clear = func() { fmt.Fprint(stderr, "\r\x1b[K") }
+		if err := report.Writable(path); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+	}
+	begin, end, clear := "", "\n", ""
+	if isTerminal(stderr) { // one line, written over again
+		begin, end, clear = "\r\x1b[K", "", "\r\x1b[K"
+	}
+	o.Progress = func(done, all int, c *tune.Cell) {
+		fmt.Fprintf(stderr, "%s%3d%%  batch %d, %d instances of %d threads: %.0f/s%s", begin, 100*done/all, c.Batch, c.Instances, c.Threads, c.Throughput, end)
 	}
 	if _, err := savedmodel.ReadMetaGraph(o.Dir, o.Tags); err != nil {
 		return plain(err)
@@ -78,32 +70,57 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	began := time.Now()
-	r, err := tune.Run(ctx, o)
-	clear()
+	r, err := tune.Run(ctx, *o)
+	fmt.Fprint(stderr, clear)
 	if err != nil {
 		return plain(err)
 	}
-	if asJSON != "" {
-		if err := writeJSON(asJSON, stdout, map[string]any{"model": o.Dir, "machine": machine, "result": r}); err != nil {
+	if c.asJSON != "" {
+		if err := writeJSON(c.asJSON, stdout, map[string]any{"model": o.Dir, "machine": machine, "result": r}); err != nil {
 			return err
 		}
 	}
-	if asJSON != "-" {
+	if c.asJSON != "-" {
 		fmt.Fprintf(stdout, "%s, signature %s, on %s, %d cores\n\n", o.Dir, r.Signature, machine.CPU, machine.Cores)
 		if err := r.WriteTable(stdout); err != nil {
 			return err
 		}
 	}
-	if out != "" {
+	if c.out != "" {
 		head := fmt.Sprintf("Written by shoal tune %s for %s on %s, %d cores, %s.", version, o.Dir, machine.CPU, machine.Cores, began.Format("2006-01-02"))
-		if err := r.WriteFile(out, head); err != nil {
+		if err := r.WriteFile(c.out, head); err != nil {
 			return err
 		}
-		if asJSON != "-" {
-			fmt.Fprintf(stdout, "written to %s, for --batching_parameters_file=%s\n", out, out)
+		if c.asJSON != "-" {
+			fmt.Fprintf(stdout, "written to %s, for --batching_parameters_file=%s\n", c.out, c.out)
 		}
 	}
 	return nil
+}
+
+// tuneConfig is a command line.
+type tuneConfig struct {
+	tune.Options
+	base, out, asJSON string
+}
+
+func (c *tuneConfig) flags() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("tune", pflag.ContinueOnError)
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
+	fs.SortFlags = false
+	fs.StringVar(&c.base, "model-base-path", "", "the model's `DIR`, instead of the argument")
+	fs.DurationVar(&c.Time, "time", 30*time.Second, "for all measurements together; loading the model comes on top")
+	fs.DurationVar(&c.P99, "p99", 0, "recommend the most throughput with 99% of the requests answered within this time; 0: the most there is")
+	fs.IntVar(&c.Largest, "max-batch-size", 512, "the largest batch tried")
+	fs.IntVar(&c.Cores, "cores", 0, "instances × threads tried; 0: all cores")
+	fs.StringVar(&c.Signature, "signature", "", "the signature's `NAME`; the default one otherwise")
+	fs.IntVar(&c.Unknown, "unknown-dim", 1, "made-up size of dimensions that the signature leaves open, other than the first")
+	fs.StringSliceVar(&c.Tags, "saved-model-tags", []string{"serve"}, "tags of the meta graph")
+	fs.StringVar(&c.out, "out", "", "write the recommendation to `FILE`, for --batching_parameters_file")
+	fs.StringVar(&c.asJSON, "json", "", "write the table as JSON to `FILE`; - is the standard output")
+	return fs
 }
 
 func writeJSON(path string, stdout io.Writer, v any) error {

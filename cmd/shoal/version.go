@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc/status"
 
+	"shoal/configs"
 	"shoal/savedmodel"
 )
 
@@ -15,7 +16,19 @@ func versionText() string {
 	return fmt.Sprintf("shoal %s\nTensorFlow Library: %s", version, savedmodel.Version())
 }
 
-func printVersion(_ []string, stdout, _ io.Writer) error {
+func printVersion(args []string, stdout, _ io.Writer) error {
+	if fs := pflag.NewFlagSet("version", pflag.ContinueOnError); len(args) > 0 {
+		rest, err := configs.ParseFlags(fs, args)
+		switch {
+		case errors.Is(err, configs.ErrHelp):
+			_, err = fmt.Fprint(stdout, "usage: shoal version\n\nPrints the versions of shoal and of TensorFlow.\n")
+			return err
+		case err != nil:
+			return usageError(err)
+		case len(rest) > 0:
+			return usageError(fmt.Errorf("%q: version takes no arguments", rest[0]))
+		}
+	}
 	_, err := fmt.Fprintln(stdout, versionText())
 	return err
 }
