@@ -81,7 +81,7 @@ deps: ## fetch libtensorflow and the example model, once
 	@$(PYTHON) scripts/deps.py tools libtensorflow guesslang
 
 test-deps: deps ## fetch TensorFlow for Python and make the test models, once
-	@$(PYTHON) scripts/deps.py python openapi test-models rewrite-models
+	@$(PYTHON) scripts/deps.py python openapi test-models rewrite-models row-models
 
 docker: ## the container image shoal:cpu (docker/README.md)
 	@docker/build.sh cpu

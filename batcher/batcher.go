@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alitto/pond/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -33,6 +34,7 @@ type Batcher struct {
 	claim *claim // of the limiter's places
 	obs   Observer
 	log   *slog.Logger
+	pool  pond.Pool
 	all   []*worker // one for each instance
 	tasks sync.Pool
 
@@ -47,6 +49,7 @@ type Batcher struct {
 	speed    speed         // the time that batches take
 	cost     speed         // the processor time that they use
 	used     time.Duration // by all of them
+	sizing   sizing
 	service  service
 	closing  bool
 	shutdown sync.Once
@@ -57,6 +60,11 @@ type Batcher struct {
 // New makes a batcher with one worker per executor. The executors stay the caller's: close them after Close. limit and
 // obs may be nil.
 func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, error) {
+	var found sizing
+	if cfg.FindBatchSize {
+		setDefault(&cfg.MaxQueuedRows, DefaultMaxQueuedRows)
+		found.init(&cfg)
+	}
 	cfg.EnsureDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -69,7 +77,12 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 	}
 	b := &Batcher{
 		cfg: cfg, limit: limit, obs: obs, log: cfg.Logger, ended: make(chan struct{}),
+		// A worker that has become idle may not have left the pool yet when it is started again; the queue, never
+		// longer than the number of workers, holds it for that moment.
+		pool: pond.NewPool(len(execs), pond.WithQueueSize(len(execs)), pond.WithoutPanicRecovery()),
 	}
+	b.sizing = found
+	b.sizing.cfg = &b.cfg
 	b.backlog.init(&b.cfg, &b.speed, &b.service.left)
 	for _, m := range cfg.Measured {
 		b.speed.observe(m.Rows, m.Took)
@@ -147,6 +160,7 @@ type Stats struct {
 	Overdue   int           // instances whose run takes much longer than expected
 	Waiting   int           // instances that wait for a place among the runs of all models
 	Used      time.Duration // processor time of all runs that have ended
+	Largest   int           // batch, in rows
 }
 
 // Stats reports the state, for status pages and metrics.
@@ -157,7 +171,7 @@ func (b *Batcher) Stats() Stats {
 	s := Stats{
 		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
 		Busy: len(b.all) - len(b.idle) - len(b.service.parked), Instances: len(b.all),
-		InService: b.service.left, Used: b.used,
+		InService: b.service.left, Used: b.used, Largest: b.cfg.MaxExecutionBatchSize,
 	}
 	for _, w := range b.all {
 		if w.reported {
@@ -186,7 +200,9 @@ func (b *Batcher) refuse(ctx context.Context, t *task, now time.Time) error {
 
 // reject tells the observer and gives the task back.
 func (b *Batcher) reject(t *task, err error) error {
-	b.obs.EntryRejected(t.sig, err)
+	if !t.compares {
+		b.obs.EntryRejected(t.sig, err)
+	}
 	b.recycle(t)
 	return err
 }

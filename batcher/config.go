@@ -34,10 +34,13 @@ type Config struct {
 	// the requests that have arrived but are not queued yet. 0: MaxExecutionBatchSize.
 	EfficientRows int
 
+	// FindBatchSize has the sizes above found from the runs of live batches; they must be zero then. Measured is where it begins.
+	FindBatchSize bool
+
 	// Objective is the time from an entry's arrival within which it is to be answered. Entries that cannot be are given up
 	// with a *LateError, and batches leave when that serves the objective best; BatchTimeout has no effect then. 0: none.
 	Objective time.Duration
-	// Measured are runs that are known already, for the estimates that the objective needs.
+	// Measured are runs that are known already, of ascending sizes, for the estimates that the objective and FindBatchSize need.
 	Measured []Timing
 
 	// MaxTaskRows is the largest entry accepted (MaxBatchSize, for TensorFlow Serving's rule). 0: any is, and one larger

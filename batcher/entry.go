@@ -14,7 +14,10 @@ type Entry struct {
 	Arena     *tensor.Arena     // may be nil; the batcher retains it for as long as it reads the inputs
 	Deadline  time.Time         // zero: none
 	Unbatched bool              // run alone, exactly as it is
-	Trace     any               // handed to the observer with the entry and with its batches; nil: none
+	// Comparison marks an entry of the batcher's owner, who wants to see whether a client's answer would be the same: it runs alone, and
+	// the observer is told of its run, with ReasonComparison, but not of the entry.
+	Comparison bool
+	Trace      any // handed to the observer with the entry and with its batches; nil: none
 }
 
 // Answer is what an entry gets back. Free it once the outputs are encoded.

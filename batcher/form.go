@@ -110,6 +110,13 @@ func (bl *backlog) markUnbatched(sig *tensor.Signature) bool {
 	return true
 }
 
+// recountAll has the batches of every queue counted again: their size has changed.
+func (bl *backlog) recountAll() {
+	for _, q := range bl.active {
+		q.outdated = true
+	}
+}
+
 // setAlone moves a queued task to those that run alone. What was already run of it is of no use: it is dropped here, or
 // by the last of the runs that are still going on.
 func (bl *backlog) setAlone(t *task) {

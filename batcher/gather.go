@@ -18,9 +18,9 @@ const (
 // entries about there is nothing to gain, and it costs next to nothing.
 func (w *worker) gather() {
 	for turn, quiet, before := 0, 0, 0; turn < turns && quiet < quietTurns; turn++ {
-		rows, crowded := w.b.gathered()
+		rows, enough, crowded := w.b.gathered()
 		switch {
-		case rows >= w.b.cfg.EfficientRows:
+		case enough:
 			return
 		case !crowded:
 			runtime.Gosched()
@@ -36,11 +36,12 @@ func (w *worker) gather() {
 	}
 }
 
-// gathered is how many rows wait, and whether several entries arrive in the time that so many run.
-func (b *Batcher) gathered() (rows int, crowded bool) {
+// gathered is how many rows wait, whether a batch of them needs no more, and whether several entries arrive in the time that so
+// many run.
+func (b *Batcher) gathered() (rows int, enough, crowded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.backlog.rows, b.crowded()
+	return b.backlog.rows, b.backlog.rows >= b.cfg.EfficientRows, b.crowded()
 }
 
 // crowded tells whether several entries arrive in the time that what waits runs. Called with mu held.

@@ -18,6 +18,8 @@ const (
 	ReasonClosing Reason = "closing"
 	ReasonAlone   Reason = "alone"
 	ReasonRetry   Reason = "retry"
+	// ReasonComparison marks the run of an Entry.Comparison.
+	ReasonComparison Reason = "comparison"
 )
 
 // BatchInfo describes one call of an executor.

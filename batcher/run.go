@@ -101,7 +101,8 @@ func (w *worker) try(items []item, reason Reason) error {
 	if err != nil {
 		return w.surrender(items, err)
 	}
-	w.lastOK.rows, w.lastOK.run, w.lastOK.used = max(size, 1), end.Sub(start), used
+	w.lastOK.rows, w.lastOK.run, w.lastOK.used = max(size, countRows(items)), end.Sub(start), used
+	w.lastOK.batch = rows > 0
 
 	asIs := rows == 0
 	if !asIs && !follows(result, size) {
@@ -162,12 +163,24 @@ func (w *worker) beginAgain(size int) (now time.Time) {
 	return now
 }
 
+// RunAlone makes all entries of a signature run alone from now on, those that wait included. It reports whether that is news.
+func (b *Batcher) RunAlone(sig *tensor.Signature) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.backlog.markUnbatched(sig)
+}
+
+// RunsAlone says whether entries of a signature run alone because their outputs were seen not to follow the batch dimension, or by RunAlone.
+func (b *Batcher) RunsAlone(sig *tensor.Signature) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, alone := b.backlog.unbatched[sig]
+	return alone
+}
+
 // unbatch remembers that a signature's outputs do not follow the batch dimension.
 func (w *worker) unbatch(sig *tensor.Signature) {
-	w.b.mu.Lock()
-	news := w.b.backlog.markUnbatched(sig)
-	w.b.mu.Unlock()
-	if news {
+	if w.b.RunAlone(sig) {
 		w.b.log.Warn("outputs do not follow the batch dimension; requests of this signature run alone from now on",
 			slog.String("signature", sig.Name))
 		w.b.obs.SignatureUnbatched(sig)

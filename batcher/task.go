@@ -25,6 +25,7 @@ type task struct {
 	rows     int       // 1 for an entry without rows
 	bytes    int64     // of the inputs; 0 where they are not bounded
 	alone    bool      // to be run exactly as it is
+	compares bool      // Entry.Comparison
 
 	// Guarded by Batcher.mu, as is split.
 	queue      *queue // nil: in none
@@ -56,6 +57,8 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 	}
 	t.sig, t.inputs, t.arena, t.trace, t.arrived = e.Signature, e.Inputs, e.Arena, e.Trace, now
 	t.rows, t.alone = measure(e, b.cfg.PadVariableLength)
+	t.compares = e.Comparison
+	t.alone = t.alone || t.compares
 	t.bytes = b.cfg.Memory.measure(e.Inputs)
 	t.deadline, t.timed = e.Deadline, !e.Deadline.IsZero()
 	if d, ok := ctx.Deadline(); ok && (!t.timed || !d.After(t.deadline)) {
@@ -138,11 +141,13 @@ func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 	if t.timed {
 		t.timer.Stop()
 	}
+	compares := t.compares
 	if again {
 		b.recycle(t)
 	}
-	info.Err = o.err
-	b.obs.EntryDone(info)
+	if info.Err = o.err; !compares {
+		b.obs.EntryDone(info)
+	}
 	return o.answer, o.err
 }
 

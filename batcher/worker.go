@@ -8,7 +8,7 @@ import (
 	"shoal/tensor"
 )
 
-// worker runs batches on one instance. It lives in a goroutine of its own while there is work, or for one batch in a caller's
+// worker runs batches on one instance. It lives on the pool while there is work, or for one batch in a caller's
 // goroutine, and is in Batcher.idle otherwise; only the goroutine that runs it touches it.
 type worker struct {
 	b     *Batcher
@@ -31,6 +31,7 @@ type worker struct {
 	lastOK struct { // for the estimates, until mu is held next
 		rows      int
 		run, used time.Duration
+		batch     bool // of entries that share it, or may
 	}
 
 	turnstile *turnstile
@@ -73,8 +74,11 @@ func (b *Batcher) nextCost() time.Duration {
 
 // start starts a woken worker (nil: nobody), without mu.
 func (b *Batcher) start(w *worker) {
-	if w != nil {
-		go w.start()
+	if w == nil {
+		return
+	}
+	if err := b.pool.Go(w.start); err != nil {
+		panic("batcher: the pool refused a worker: " + err.Error()) // it has room for all of them and is never stopped
 	}
 }
 
@@ -129,7 +133,7 @@ func (w *worker) runsInline(t *task, q *queue, now time.Time) bool {
 		(t.deadline.IsZero() || t.deadline.Sub(now) > farOff)
 }
 
-// workInline is work in a caller's goroutine: one batch, and what comes after it is left to a goroutine of the worker's own.
+// workInline is work in a caller's goroutine: one batch, and what comes after it is left to the pool.
 func (w *worker) workInline() {
 	defer endLoudly()
 	b := w.b
@@ -236,6 +240,13 @@ func (w *worker) learn() {
 		} else if q != nil {
 			q.brief = max(q.brief, w.lastOK.rows)
 		}
+		if q := w.queue; q != nil && w.lastOK.batch && w.b.cfg.FindBatchSize {
+			took := w.lastOK.used
+			if w.unlimited {
+				took = w.lastOK.run // the device computes, and no processor
+			}
+			w.b.resize(q, w.lastOK.rows, took)
+		}
 		w.lastOK.run = 0
 	}
 }
@@ -263,6 +274,9 @@ func (w *worker) take(now time.Time, inline bool) step {
 		w.items = b.backlog.fill(w.items[:0], q, d.rows, now)
 		if len(w.items) > 0 { // else all of them had expired
 			w.reason, w.taken, w.queue = d.reason, now, q
+			if w.items[0].task.compares {
+				w.reason = ReasonComparison
+			}
 			size := b.cfg.sizeFor(countRows(w.items))
 			w.until = now.Add(b.speed.latency(size))
 			w.meter.begin(b.cost.latency(size))

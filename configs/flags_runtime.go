@@ -75,7 +75,7 @@ var lifecycleFlags = []Flag{
 		Help: "times each of these requests is replayed, where greater than 0",
 		bind: func(s *Server) value { return number(&s.Lifecycle.WarmupIterations) }},
 	{Name: "synthetic_warmup", Group: groupLifecycle, Own: true,
-		Help: "without that file, warm up with made-up inputs",
+		Help: "run synthetic rows when a version is loaded, to warm it up and to prove that rows are independent; never where they could change its state",
 		bind: func(s *Server) value { return boolean(&s.Lifecycle.SyntheticWarmup) }},
 	{Name: "listen_early", Group: groupLifecycle, Own: true,
 		Help: "open the ports at once; by default they open when each model is available, has failed to load once, or has no version",

@@ -81,11 +81,11 @@ var grpcFlags = []Flag{
 		bind: func(s *Server) value { return boolean(&s.GRPC.SerializeAsTensorContent) }},
 }
 
-// batchingFlags are those of batching, which is off by default in TensorFlow Serving and on here.
+// batchingFlags are those of batching, which is off by default in TensorFlow Serving.
 var batchingFlags = []Flag{
 	{Name: "enable_batching", Group: groupBatching,
-		Help: "gather requests into batches; false: run each alone",
-		bind: func(s *Server) value { return boolean(&s.Batching.Enabled) }},
+		Help: "true: batch every signature that has a batch dimension; false: none; auto: those whose rows are proven to be independent",
+		bind: func(s *Server) value { return automatic(&s.Batching.Enabled) }},
 	{Name: "batching_parameters_file", Group: groupBatching,
 		Help: "limits of batches and queues: text proto BatchingParameters; none: chosen",
 		bind: func(s *Server) value { return text(&s.Batching.ParametersFile, "FILE") }},
@@ -93,7 +93,7 @@ var batchingFlags = []Flag{
 		Help: "read batching_params.pbtxt from each version's directory; a version without one is not batched",
 		bind: func(s *Server) value { return boolean(&s.Batching.PerModel) }},
 	{Name: "max_batch_size", Group: groupBatching, Own: true,
-		Help: "instances run at once, where no file of parameters says; larger requests are split; 0: measured for each model when it is loaded",
+		Help: "rows run at once, where no file of parameters says; larger requests are split; 0: found for each model from its live runs",
 		bind: func(s *Server) value { return number(&s.Batching.MaxBatchSize) }},
 	{Name: "max_queued_rows", Group: groupBatching, Own: true,
 		Help: "instances that may wait for a model version, where no file of parameters says; beyond it requests are refused with 503",

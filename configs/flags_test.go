@@ -18,7 +18,7 @@ var known = []knownFlag{
 	{"rest_api_num_threads", "0", "8", false},
 	{"rest_api_timeout_in_ms", "30000", "500", false},
 	{"rest_api_enable_cors_support", "false", "true", false},
-	{"enable_batching", "true", "false", false},
+	{"enable_batching", "auto", "false", false},
 	{"batching_parameters_file", "", "b.config", false},
 	{"enable_per_model_batching_parameters", "false", "true", false},
 	{"allow_version_labels_for_unavailable_models", "false", "true", false},
@@ -181,7 +181,7 @@ func TestBooleans(t *testing.T) {
 	} {
 		for _, form := range [][]string{{"--enable_batching=" + word}, {"--enable_batching", word}} {
 			s, err := Parse(form, nil)
-			if err != nil || s.Batching.Enabled != want {
+			if err != nil || (s.Batching.Enabled == On) != want {
 				t.Errorf("%q: %v, %v", form, s.Batching.Enabled, err)
 			}
 		}

@@ -31,7 +31,7 @@ func (s *Server) Notes() []string {
 	if s.Models.ConfigFile == "" && s.Models.ConfigPoll > 0 {
 		notes = append(notes, "--model_config_file_poll_wait_seconds has no effect: there is no --model_config_file")
 	}
-	if s.Batching.PerModel && !s.Batching.Enabled {
+	if s.Batching.PerModel && s.Batching.Enabled == Off {
 		notes = append(notes, "--enable_per_model_batching_parameters has no effect: --enable_batching is false")
 	}
 	if p := s.TensorFlow.MixedPrecision; p != "" && p != "bfloat16" {

@@ -28,7 +28,7 @@ func TestParseFaults(t *testing.T) {
 		{"--port=x --model_nam=m --enable_batching=maybe extra", []string{
 			`--port: "x" is no whole number`,
 			"--model_nam: unknown flag: did you mean --model_name?",
-			`--enable_batching: "maybe" is neither true nor false`,
+			`--enable_batching: "maybe" is none of auto, true and false`,
 			`"extra": serve takes flags only, as --name=value`,
 		}},
 	} {
@@ -68,7 +68,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.GRPC.Port != 3 || s.REST.Port != 2 || s.Batching.Enabled || s.Models.Name != "default" || s.Monitoring.LogLevel != 4 {
+	if s.GRPC.Port != 3 || s.REST.Port != 2 || s.Batching.Enabled != Off || s.Models.Name != "default" || s.Monitoring.LogLevel != 4 {
 		t.Errorf("%+v", s)
 	}
 	if !s.IsSet("rest_api_port") || s.IsSet("model_name") {

@@ -69,7 +69,7 @@ func (s *Server) takePlatform(c *tensorflow_go_proto.SessionBundleConfig, files 
 	s.Lifecycle.WarmupIterations = int(c.GetModelWarmupOptions().GetNumRequestIterations().GetValue())
 	s.Batching.PerModel = c.GetEnablePerModelBatchingParams()
 	if p := c.GetBatchingParameters(); p != nil {
-		s.Batching.Enabled = true
+		s.Batching.Enabled = On
 		b, err := BatchingFromProto(p)
 		faults.take(err)
 		files.Batching = b

@@ -75,7 +75,7 @@ type GRPCOptions struct {
 
 // BatchingOptions says how requests are batched, where the parameters file does not.
 type BatchingOptions struct {
-	Enabled        bool
+	Enabled        Switch             // Auto: signatures whose rows are proven to be independent
 	ParametersFile string             // text proto BatchingParameters
 	PerModel       bool               // batching_params.pbtxt in each version's directory
 	MaxBatchSize   int                // without a file; 0: measured
@@ -162,7 +162,7 @@ func Default() *Server {
 		},
 		GRPC:     GRPCOptions{Port: 8500},
 		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
-		Batching: BatchingOptions{Enabled: true, MaxQueuedRows: batcher.DefaultMaxQueuedRows, StuckAfter: time.Minute},
+		Batching: BatchingOptions{Enabled: Auto, MaxQueuedRows: batcher.DefaultMaxQueuedRows, StuckAfter: time.Minute},
 		Devices:  DeviceOptions{Use: "auto", CPUScheduling: "batch"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto",
 			OpSearchPath: []string{"auto"}},

@@ -88,7 +88,7 @@ func (s *Server) validateListeners(faults *Faults) {
 // validateBatching takes a parameters file without --enable_batching, since batching is on by default, but not one
 // beside a clear no.
 func (s *Server) validateBatching(faults *Faults) {
-	if !s.Batching.Enabled && s.Batching.ParametersFile != "" {
+	if s.Batching.Enabled == Off && s.Batching.ParametersFile != "" {
 		faults.addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
 	}
 	atLeast(faults, "max_batch_size", s.Batching.MaxBatchSize, 0)

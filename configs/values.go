@@ -49,6 +49,34 @@ func boolean(p *bool) value {
 	}}
 }
 
+// Switch is on, off, or left to the server.
+type Switch string
+
+// The switches, as they are written.
+const (
+	On   Switch = "true"
+	Off  Switch = "false"
+	Auto Switch = "auto"
+)
+
+// automatic is a boolean that may also be left to the server.
+func automatic(p *Switch) value {
+	return value{boolKind, func() string { return string(*p) }, func(s string) error {
+		b, ok := booleans[strings.ToLower(s)]
+		switch {
+		case ok && b:
+			*p = On
+		case ok:
+			*p = Off
+		case strings.EqualFold(s, string(Auto)):
+			*p = Auto
+		default:
+			return fmt.Errorf("%q is none of auto, true and false", s)
+		}
+		return nil
+	}}
+}
+
 // number is a decimal integer of 32 bits, as tensorflow_model_server's are; limits are Validate's matter.
 func number(p *int) value {
 	return value{"N", func() string { return strconv.Itoa(*p) }, func(s string) error {

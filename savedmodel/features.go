@@ -30,29 +30,23 @@ const (
 // maxCalls is how deep calls of functions are followed; Python nests them twice.
 const maxCalls = 16
 
-// AddFeatures finds which features the graph parses out of tf.Examples, for those signatures that take some, and writes them
-// down in the signatures. dir is the version's directory. What cannot be found stays unknown: nothing depends on it but what
-// people are told.
-func AddFeatures(dir string, tags []string, signatures map[string]*tensor.Signature) {
-	takers := make([]*tensor.Signature, 0, len(signatures))
+// addFeatures finds which features the graph parses out of tf.Examples, for those signatures that take some, and writes them
+// down in the signatures. What cannot be found stays unknown: nothing depends on it but examples and made-up inputs.
+func (g *bareGraph) addFeatures(signatures map[string]*tensor.Signature) {
 	for _, sig := range signatures {
-		if len(sig.Inputs) == 1 && sig.Inputs[0].DType == tensor.String {
-			takers = append(takers, sig)
+		if len(sig.Inputs) != 1 || sig.Inputs[0].DType != tensor.String {
+			continue
 		}
-	}
-	if len(takers) == 0 {
-		return
-	}
-	_, raw, err := findMetaGraph(dir, tags)
-	if err != nil {
-		return
-	}
-	main, functions := bodies(raw)
-	for _, sig := range takers {
-		p := parsing{functions: functions}
-		p.follow(main, tensorNode(sig.Inputs[0].TensorName), 0)
+		p := parsing{functions: g.functions}
+		p.follow(g.main, tensorNode(sig.Inputs[0].TensorName), 0)
 		sig.Features = p.sorted()
 	}
+}
+
+// bareGraph is the main graph and the functions, by name.
+type bareGraph struct {
+	main      *body
+	functions map[string]*body
 }
 
 // body is a graph or a function: its nodes, of which no more is decoded than names. Constants can be large.
@@ -67,9 +61,9 @@ type bareNode struct {
 	raw      []byte
 }
 
-// bodies reads the main graph and the functions out of a MetaGraphDef.
-func bodies(metaGraph []byte) (main *body, functions map[string]*body) {
-	main, functions = new(body), make(map[string]*body)
+// bareGraphOf reads the main graph and the functions out of a MetaGraphDef.
+func bareGraphOf(metaGraph []byte) *bareGraph {
+	main, functions := new(body), make(map[string]*body)
 	for graph := range messages(metaGraph, fieldGraphDef) {
 		for n := range messages(graph, fieldNode) {
 			main.nodes = append(main.nodes, bare(n))
@@ -90,7 +84,7 @@ func bodies(metaGraph []byte) (main *body, functions map[string]*body) {
 			}
 		}
 	}
-	return main, functions
+	return &bareGraph{main, functions}
 }
 
 func bare(raw []byte) bareNode {

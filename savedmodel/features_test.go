@@ -25,7 +25,7 @@ func TestFeatures(t *testing.T) {
 			t.Skipf("the test models are not there (make test-models makes them): %v", err)
 		}
 		signatures, _ := Signatures(meta)
-		AddFeatures(dir, []string{"serve"}, signatures)
+		Study(dir, []string{"serve"}, signatures)
 		sig := signatures[c.signature]
 		if sig == nil {
 			t.Fatalf("%s has no signature %s", c.model, c.signature)

@@ -14,8 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// registeredOps are the definitions of those of the graph's ops that this process knows, by name. The list of all, more than
-// a thousand, is decoded no further than that.
+// registeredOps are the definitions of those of the graph's ops that this process knows, by name.
 func registeredOps(graph *graph_go_proto.GraphDef) (map[string]*op_def_go_proto.OpDef, error) {
 	wanted := make(map[string]bool)
 	for _, n := range graph.GetNode() {
@@ -26,6 +25,12 @@ func registeredOps(graph *graph_go_proto.GraphDef) (map[string]*op_def_go_proto.
 			wanted[n.Op] = true
 		}
 	}
+	return opDefinitions(wanted)
+}
+
+// opDefinitions are those of the wanted ops that this process knows, by name. The list of all, more than a thousand, is decoded
+// no further than that.
+func opDefinitions(wanted map[string]bool) (map[string]*op_def_go_proto.OpDef, error) {
 	buf := C.TF_GetAllOpList()
 	defer C.TF_DeleteBuffer(buf)
 	ops := make(map[string]*op_def_go_proto.OpDef, len(wanted))

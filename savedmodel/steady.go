@@ -36,15 +36,10 @@ func opSet(names string) map[string]bool {
 	return set
 }
 
-// MarkSteady finds the signatures whose runs take as long as others of the same shapes, whatever the values are, and says so in them. dir
-// is the version's directory. A signature that is not marked may be so too.
-func MarkSteady(dir string, tags []string, signatures map[string]*tensor.Signature) {
-	_, raw, err := findMetaGraph(dir, tags)
-	if err != nil {
-		return
-	}
-	main, functions := bodies(raw)
-	s := steadiness{main: main, functions: functions, steady: make(map[string]bool)}
+// markSteady finds the signatures whose runs take as long as others of the same shapes, whatever the values are, and says so in them. A
+// signature that is not marked may be so too.
+func (g *bareGraph) markSteady(signatures map[string]*tensor.Signature) {
+	s := steadiness{main: g.main, functions: g.functions, steady: make(map[string]bool)}
 	for _, sig := range signatures {
 		sig.Steady = s.of(sig)
 	}

@@ -24,7 +24,7 @@ func TestMarkSteady(t *testing.T) {
 			continue
 		}
 		signatures, _ := Signatures(meta)
-		MarkSteady(dir, []string{"serve"}, signatures)
+		Study(dir, []string{"serve"}, signatures)
 		sig := signatures[c.signature]
 		if sig == nil {
 			t.Errorf("%s has no signature %s", c.model, c.signature)

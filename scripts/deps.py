@@ -9,6 +9,7 @@ usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow gue
   openapi        .cache/openapi              schemathesis, a generator of clients and a validator, which test the API's description
   test-models    .cache/models/test          the models of the tests, made with those
   rewrite-models .cache/models/rewrite       the models that pruning and freezing are tested with
+  row-models     .cache/models/rows          the models that batching by default is tested with
   bench-models   .cache/models/bench         MobileNetV2 and ResNet-50 with random weights, for benchmarks
 
 Every download is pinned by version and hash. Each result carries a stamp of what it was made from: a step whose stamp
@@ -32,6 +33,7 @@ CACHE = ROOT / ".cache"
 REQUIREMENTS = ROOT / "scripts" / "requirements"
 MODEL_SCRIPT = ROOT / "scripts" / "make_test_models.py"
 REWRITE_SCRIPT = ROOT / "scripts" / "make_rewrite_models.py"
+ROW_SCRIPT = ROOT / "scripts" / "make_row_models.py"
 BENCH_SCRIPT = ROOT / "scripts" / "make_bench_models.py"
 STAMP = ".stamp"
 
@@ -46,7 +48,8 @@ GIB = 1 << 30
 
 def main():
     steps = {"tools": tools, "libtensorflow": libtensorflow, "guesslang": guesslang, "python": python,
-             "openapi": openapi, "test-models": test_models, "rewrite-models": rewrite_models, "bench-models": bench_models}
+             "openapi": openapi, "test-models": test_models, "rewrite-models": rewrite_models, "row-models": row_models,
+             "bench-models": bench_models}
     wanted = sys.argv[1:] or ["tools", "libtensorflow", "guesslang"]
     unknown = [name for name in wanted if name not in steps]
     if unknown:
@@ -147,6 +150,10 @@ def test_models():
 
 def rewrite_models():
     make_models("rewrite", "making the models that pruning and freezing are tested with", REWRITE_SCRIPT)
+
+
+def row_models():
+    make_models("rows", "making the models that batching by default is tested with", ROW_SCRIPT)
 
 
 def bench_models():

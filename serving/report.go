@@ -10,14 +10,22 @@ import (
 // Reporter is a servable that can tell what its load made of it.
 type Reporter interface{ Report() *Report }
 
-// Report is what is known of a loaded version: for the log, the status page and metrics. It never changes; nobody may change it.
-type Report struct {
-	Signatures []string          // served, by name
-	Unbatched  map[string]string // signatures that are not batched, and why
+// SignatureBatching says whether requests of a signature share batches now.
+type SignatureBatching struct {
+	Signature string
+	Batched   bool
+	Unproven  bool   // its requests run alone until live ones have shown that its rows are independent
+	Reason    string // for people
+}
 
-	MaxBatchSize      int      // rows run at once; 1 where no signature is batched
+// Report is what is known of a loaded version: for the log, the status page and metrics. Nobody may change it.
+type Report struct {
+	Signatures []string // served, by name
+	Batching   []SignatureBatching
+
+	MaxBatchSize      int      // rows run at once, at present; 1 where no signature is batched
 	BatchSizeFrom     string   // what decided that: a flag, a file, "measured", "default" or "not batched"
-	Measured          []Timing // what it was measured with, of ascending rows; nil where it was not
+	Measured          []Timing // the runs that finding it began with, of ascending rows; nil: there were none
 	AllowedBatchSizes []int    // batches are padded to these; empty: they are of any size
 	Instances         int      // runs at once
 	Devices           []string // that the instances are on
@@ -71,7 +79,8 @@ type GraphReport struct {
 
 // brief is what a line of the log has room for.
 func (r *Report) brief() []any {
-	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.Int("max_batch_size", r.MaxBatchSize),
+	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.String("batched", r.batched(true)), slog.String("alone", r.batched(false)),
+		slog.Int("max_batch_size", r.MaxBatchSize),
 		slog.String("batch_size_from", r.BatchSizeFrom), slog.Int("instances", r.Instances)}
 	switch {
 	case r.Memory > 0 && r.Shared:
@@ -89,6 +98,17 @@ func (r *Report) brief() []any {
 		attrs = append(attrs, slog.String("nodes", fmt.Sprintf("%d of %d", g.NodesAfter, g.NodesBefore)), slog.Int("frozen", g.Frozen))
 	}
 	return attrs
+}
+
+// batched names the signatures that are batched, or those that are not.
+func (r *Report) batched(yes bool) string {
+	var names []string
+	for _, s := range r.Batching {
+		if s.Batched == yes {
+			names = append(names, s.Signature)
+		}
+	}
+	return strings.Join(names, ",")
 }
 
 // detail is the rest.

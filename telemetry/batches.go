@@ -21,7 +21,7 @@ type batchKey struct {
 
 // reasons are those of batches; the label of one that is not among them would be "other".
 var reasons = []batcher.Reason{
-	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, "other",
+	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, batcher.ReasonComparison, "other",
 }
 
 // refusals are the reasons for which an entry is not accepted.
@@ -84,6 +84,11 @@ func (o *batchObserver) BatchDone(b batcher.BatchInfo) {
 		i = len(reasons) - 1
 	}
 	s.reasons[i].add(1)
+	if b.Reason == batcher.ReasonComparison {
+		o.t.ranOn(&b)
+		o.t.tf.batchDone(b)
+		return // no request of a client: sizes and times of batches are those of requests
+	}
 	var span trace.SpanContext
 	if len(b.Traces) > 0 && o.t.tracing != nil {
 		span = o.t.tracing.batch(o.model, o.version, &b)

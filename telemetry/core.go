@@ -74,6 +74,9 @@ func (t *Telemetry) reportSamples(e *emitter, model string, s *serving.VersionSt
 		e.number(&modelWeights, t.since, float64(r.Weights), model, v)
 	}
 	e.number(&maxBatchSize, t.since, float64(r.MaxBatchSize), model, v, r.BatchSizeFrom)
+	for _, b := range r.Batching {
+		e.number(&signatureBatched, t.since, oneIf(b.Batched), model, v, b.Signature)
+	}
 	e.number(&fellBack, t.since, oneIf(r.FellBack != ""), model, v)
 }
 

@@ -108,6 +108,7 @@ func exercise(tel *Telemetry) {
 
 // loaded is what the available version's load made of it.
 var loaded = &serving.Report{
+	Batching:     []serving.SignatureBatching{{Signature: "serving_default", Batched: true}},
 	MaxBatchSize: 64, BatchSizeFrom: "measured", Memory: 3e6, Weights: 1e6, FellBack: "a test",
 	Phases: []serving.Phase{{Name: serving.PhaseSession, Took: 1500 * time.Millisecond}},
 }

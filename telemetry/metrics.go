@@ -97,6 +97,8 @@ var (
 		"Variables and constants of a version, known exactly from its files; TensorFlow's own copies come on top."}
 	maxBatchSize = Metric{"shoal.model.max_batch_size", Gauge, "{row}", with(versionLabels, "from"),
 		"Rows that are run at once at most, and what decided it: measured, a flag, a file, default, or not batched."}
+	signatureBatched = Metric{"shoal.signature.batched", Gauge, "", with(versionLabels, "signature"),
+		"1 where requests of the signature share batches, 0 where each runs alone; the log and GET /v1/models say why."}
 	fellBack = Metric{"shoal.model.fallback", Gauge, "", versionLabels,
 		"1 where the graph is served as it is, since it could not be pruned and frozen or did not run afterwards, else 0."}
 	modelUnloads = Metric{"shoal.model.unloads", Counter, "{unload}", []string{"model"},
@@ -117,7 +119,7 @@ func OwnMetrics() []Metric {
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
 		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, runProcessor,
-		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, fellBack, configChanges, ready, logDropped, buildInfo,
+		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, fellBack, configChanges, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }
 

@@ -94,7 +94,7 @@ func TestOwnMetrics(t *testing.T) {
 		{"shoal_batches_total", append(slices.Clone(batch), "reason", "alone"), 2},
 		{"shoal_batches_total", append(slices.Clone(batch), "reason", "full"), 1},
 		{"shoal_batch_failures_total", batch, 1},
-		{"shoal_batch_padding_total", batch, 2 * float64(len(reasons))},
+		{"shoal_batch_padding_total", batch, 2 * float64(len(reasons)-1)},
 		{"shoal_requests_rejected_total", append(slices.Clone(batch), "reason", "queue_full"), 1},
 		{"shoal_requests_rejected_total", append(slices.Clone(batch), "reason", "too_large"), 1},
 		{"shoal_requests_rejected_total", append(slices.Clone(batch), "reason", "deadline"), 1},
@@ -107,6 +107,7 @@ func TestOwnMetrics(t *testing.T) {
 		{"shoal_model_max_batch_size", append(slices.Clone(version), "from", "measured"), 64},
 		{"shoal_model_load_phase_duration_seconds", append(slices.Clone(version), "phase", "session"), 1.5},
 		{"shoal_model_fallback", version, 1},
+		{"shoal_signature_batched", append(slices.Clone(version), "signature", "serving_default"), 1},
 		{"shoal_model_versions", []string{"model", "m", "state", "AVAILABLE"}, 1},
 		{"shoal_model_versions", []string{"model", "m", "state", "LOADING"}, 0},
 		{"shoal_model_loads_total", []string{"model", "m", "result", "ok"}, 2},
@@ -118,7 +119,7 @@ func TestOwnMetrics(t *testing.T) {
 			t.Errorf("%s%q is %v (%v), want %v", c.name, c.labels, got, ok, c.want)
 		}
 	}
-	if sum := page["shoal_batch_rows"].GetMetric()[0].GetHistogram().GetSampleSum(); sum != 6*float64(len(reasons))+1 {
+	if sum := page["shoal_batch_rows"].GetMetric()[0].GetHistogram().GetSampleSum(); sum != 6*float64(len(reasons)-1)+1 /* comparisons are no batches of requests */ {
 		t.Errorf("%v rows in batches", sum)
 	}
 }

@@ -126,10 +126,12 @@ func stateOf(m *serving.ModelStatus) modelState {
 func loadedOf(r *serving.Report) *loaded {
 	l := &loaded{MaxBatch: r.MaxBatchSize, BatchFrom: r.BatchSizeFrom, Instances: r.Instances, Took: millis(r.Load), Memory: r.Memory,
 		Shared: r.Shared, AsItIs: clip(r.FellBack, maxReason)}
-	if len(r.Unbatched) > 0 {
-		l.Unbatched = make(map[string]string, len(r.Unbatched))
-		for name, why := range r.Unbatched {
-			l.Unbatched[name] = clip(why, maxErrorText)
+	for _, s := range r.Batching {
+		if !s.Batched {
+			if l.Unbatched == nil {
+				l.Unbatched = make(map[string]string)
+			}
+			l.Unbatched[s.Signature] = clip(s.Reason, maxErrorText)
 		}
 	}
 	return l

@@ -67,10 +67,23 @@ func measureGain(w io.Writer, dir string, tags []string) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	for _, s := range served.Batching {
+		fmt.Fprintf(w, "  signature %s: %s\n", s.Signature, batchingText(s))
+	}
 	if len(served.Measured) == 0 {
 		fmt.Fprintln(w, "  runs were not timed: no signature takes batches of made-up inputs")
 	}
 	return nil
+}
+
+func batchingText(s serving.SignatureBatching) string {
+	switch {
+	case s.Batched:
+		return "batched: " + s.Reason
+	case s.Unproven:
+		return "runs alone until live requests show more: " + s.Reason
+	}
+	return "runs alone: " + s.Reason
 }
 
 // better takes the best figures of two loads of one kind; a may be nil. Sizes that only one of them came to are left out.
@@ -119,7 +132,7 @@ func loadInChild(way, dir string, tags []string) (*serving.Report, error) {
 // printReport is the child's part: it loads the version as the server does, and prints the report.
 func printReport(w io.Writer, way, dir string, tags []string) error {
 	spareP()
-	o := bundle.Options{Tags: tags, Freeze: rewrite.Auto, NoPrune: way == asItIs, Instances: 1, Batch: true, SyntheticWarmup: true, Logger: slog.New(slog.DiscardHandler)}
+	o := bundle.Options{Tags: tags, Freeze: rewrite.Auto, NoPrune: way == asItIs, Instances: 1, Batch: bundle.BatchProven, SyntheticWarmup: true, Measure: true, Logger: slog.New(slog.DiscardHandler)}
 	s, err := bundle.NewLoader(o)(serving.ModelConfig{Name: "inspected"}, 1, dir).Load(context.Background())
 	if err != nil {
 		return plain(err)

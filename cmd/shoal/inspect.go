@@ -14,6 +14,7 @@ import (
 
 	"shoal/savedmodel"
 	"shoal/serving"
+	"shoal/serving/bundle"
 	"shoal/serving/openapi"
 	"shoal/tensor"
 )
@@ -41,9 +42,9 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	}
 	sigs, skipped := savedmodel.Signatures(mg)
 	fmt.Fprintf(stdout, "%s\n  tags %s, written by TensorFlow %s\n", dir, strings.Join(mg.GetMetaInfoDef().GetTags(), ","), mg.GetMetaInfoDef().GetTensorflowVersion())
-	savedmodel.AddFeatures(dir, *tags, sigs)
+	natures := savedmodel.Study(dir, *tags, sigs)
 	for _, name := range slices.Sorted(maps.Keys(sigs)) {
-		printSignature(stdout, model, sigs[name])
+		printSignature(stdout, model, sigs[name], natures[name])
 	}
 	for _, name := range skipped {
 		fmt.Fprintf(stdout, "\nsignature %s: has sparse or composite tensors and is not served\n", name)
@@ -74,7 +75,7 @@ func inspectFlags() (fs *pflag.FlagSet, tags *[]string, gain *bool, way *string)
 	return fs, tags, gain, way
 }
 
-func printSignature(w io.Writer, model string, sig *tensor.Signature) {
+func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *savedmodel.Nature) {
 	fmt.Fprintf(w, "\nsignature %s (%s)\n", sig.Name, sig.Method)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range sig.Inputs {
@@ -90,12 +91,25 @@ func printSignature(w io.Writer, model string, sig *tensor.Signature) {
 	for _, s := range sig.Outputs {
 		fmt.Fprintf(tw, "  output\t%s\t%v\t%s\t%s\n", s.Name, s.DType, shapeText(s), s.TensorName)
 	}
+	fmt.Fprintf(tw, "  batching\t%s\n", prospect(sig, nature))
 	tw.Flush()
 	if e := openapi.ExampleOf(sig); e.Body != "" {
 		fmt.Fprintf(w, "  curl -d '%s' http://localhost:8501/v1/models/%s:%s\n", e.Body, model, e.Verb)
 	} else {
 		fmt.Fprintf(w, "  there is no example: %s\n", e.Why)
 	}
+}
+
+// prospect says what the graph tells of how requests will be batched.
+func prospect(sig *tensor.Signature, n *savedmodel.Nature) string {
+	if why := bundle.Unbatchable(sig, n); why != "" {
+		return "requests run alone: " + why
+	}
+	text := "once its rows are proven to be independent, when it is loaded"
+	if len(n.Mixing) > 0 {
+		text += "; ops that may mix rows: " + strings.Join(n.Mixing, " ")
+	}
+	return text
 }
 
 func shapeText(s tensor.Spec) string {

@@ -214,7 +214,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		GPUInstances:     instancesOfGPU,
 		Devices:          a.fleet,
 		VirtualCPUs:      a.cfg.Devices.VirtualCPUs,
-		Batch:            a.cfg.Batching.Enabled,
+		Batch:            batchMode(a.cfg, a.files),
 		PerModelBatching: a.cfg.Batching.PerModel,
 		Warmup:           a.cfg.Lifecycle.Warmup,
 		WarmupIterations: a.cfg.Lifecycle.WarmupIterations,
@@ -250,6 +250,17 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	o.Limiter = batcher.NewLimiter(atOnce, a.cfg.Batching.Weights)
 	o.Batching.Memory = batcher.NewMemory(queuedBytes(a.cfg))
 	return o
+}
+
+// batchMode is which signatures are batched: those that are proven to be independent, unless the operator has decided.
+func batchMode(cfg *configs.Server, files *configs.Files) bundle.Mode {
+	switch {
+	case cfg.Batching.Enabled == configs.Off:
+		return bundle.BatchNone
+	case cfg.Batching.Enabled == configs.On, files.Batching != nil:
+		return bundle.BatchAll
+	}
+	return bundle.BatchProven
 }
 
 // queuedBytes is how many bytes of inputs may wait: where the flag does not say, a quarter of what the container or the machine

@@ -31,7 +31,7 @@ type Options struct {
 	Devices      *devices.Fleet // nil: the CPU
 	VirtualCPUs  int            // as how many devices TensorFlow shows the CPU; below 2: as one
 
-	Batch            bool // false: every request runs alone
+	Batch            Mode
 	Batching         batcher.Config
 	BatchingFrom     string           // what gave Batching its MaxBatchSize, by the flag's name; for the report
 	PerModelBatching bool             // a version's own batching_params.pbtxt replaces Batching; without one it is not batched
@@ -42,7 +42,8 @@ type Options struct {
 
 	Warmup           bool // run the version's recorded requests before it is available
 	WarmupIterations int  // how often each; below 1: once
-	SyntheticWarmup  bool // run every signature with made-up inputs
+	SyntheticWarmup  bool // run signatures with made-up inputs, those that change nothing
+	Measure          bool // time batches of made-up inputs, for a report; not while others use the machine
 	CheckMethodNames bool // in recorded requests as in clients'
 	// Loaded is told how long reading a SavedModel took, and WarmedUp how long its recorded requests did; nil: nobody is.
 	Loaded   func(model string, version int64, dir string, took time.Duration, err error)
@@ -63,7 +64,11 @@ type Bundle struct {
 	wrap      func(batcher.Placed) batcher.Placed
 	batcher   *batcher.Batcher
 	trace     func(context.Context) any
-	alone     map[*tensor.Signature]string // signatures that are not batched, and why
+	proofs    proofs // which signatures are batched, and why not
+	judge     *judge // nil: nothing is compared
+	timings   timings
+	program   string // what the model computes; "": not known
+	sizes     *sizeMemory
 	report    serving.Report
 	log       *slog.Logger
 }
@@ -75,10 +80,12 @@ var (
 	_ serving.Warner   = (*Bundle)(nil)
 )
 
+const defaultSignature = "serving_default"
+
 // Signature finds a signature by key; "" stands for serving_default.
 func (b *Bundle) Signature(name string) (*tensor.Signature, bool) {
 	if name == "" {
-		name = "serving_default"
+		name = defaultSignature
 	}
 	sig, ok := b.model.Signatures[name]
 	return sig, ok
@@ -89,8 +96,7 @@ func (b *Bundle) MetaGraph() *pb.MetaGraphDef { return b.model.MetaGraph() }
 
 // Run queues the request and waits for its answer.
 func (b *Bundle) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	_, alone := b.alone[sig]
-	e := batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena, Deadline: deadline, Unbatched: alone}
+	e := batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena, Deadline: deadline, Unbatched: !b.proofs.batched(sig)}
 	if b.trace != nil {
 		e.Trace = b.trace(ctx)
 	}
@@ -120,6 +126,8 @@ const closePatience = 5 * time.Second
 // not end within closePatience, Close returns, and the model is freed when the run ends, or with the process.
 func (b *Bundle) Close() {
 	b.follower.close()
+	b.judge.close()
+	b.sizes.ends(b.program, b.batcher)
 	if b.batcher != nil && !b.batcher.CloseWithin(closePatience) {
 		b.log.Warn("a run does not end: the version's memory is given back when it does")
 		go func() {

@@ -69,7 +69,7 @@ func newHarbour(t *testing.T, n int, groups string) *harbour {
 		}
 	})
 	h.options = Options{
-		Devices: h.fleet, VirtualCPUs: 3, Instances: 1, GPUInstances: 2, Batch: true, SyntheticWarmup: true, Warmup: true, Logger: logger,
+		Devices: h.fleet, VirtualCPUs: 3, Instances: 1, GPUInstances: 2, Batch: BatchProven, SyntheticWarmup: true, Warmup: true, Logger: logger,
 		Batching: batcher.Config{MaxBatchSize: 8}, wrap: func(x batcher.Placed) batcher.Placed { return &leaky{x, h} },
 	}
 	return h

@@ -88,7 +88,7 @@ func TestARewrittenGraphThatDoesNotRunIsGivenUp(t *testing.T) {
 	broken := withoutRestore(t, dir)
 	opened := 0
 	b, log, err := loadWith(t, dir, Options{
-		Batch: true, Instances: 1, SyntheticWarmup: true,
+		Batch: BatchAll, Instances: 1, SyntheticWarmup: true,
 		open: func(dir string, o savedmodel.Options) (*savedmodel.Model, error) {
 			opened++
 			if !o.NoPrune {
@@ -139,7 +139,7 @@ func TestWhereBothFailTheOriginalsErrorCounts(t *testing.T) {
 	opened := 0
 	gone := status.Error(codes.Internal, "the original's error")
 	_, log, err := loadWith(t, dir, Options{
-		Batch: true, Instances: 1, Warmup: true,
+		Batch: BatchAll, Instances: 1, Warmup: true,
 		open: func(dir string, o savedmodel.Options) (*savedmodel.Model, error) {
 			if opened++; o.NoPrune {
 				return nil, gone
@@ -150,7 +150,7 @@ func TestWhereBothFailTheOriginalsErrorCounts(t *testing.T) {
 	if !errors.Is(err, gone) || opened != 2 || !strings.Contains(log, "warm-up request 1") {
 		t.Errorf("opened %d times: %v, log\n%s", opened, err, log)
 	}
-	_, _, err = loadWith(t, dir, Options{Batch: true, Instances: 1, Warmup: true})
+	_, _, err = loadWith(t, dir, Options{Batch: BatchAll, Instances: 1, Warmup: true})
 	if _, blamed := errors.AsType[*rewritingError](err); blamed || !strings.Contains(err.Error(), "warm-up request 1") {
 		t.Errorf("%T %v", err, err)
 	}

@@ -91,7 +91,11 @@ func (f *follower) try(m *member) {
 }
 
 func (m *member) try(b *Bundle) error {
-	batch := madeUp(representative(b.model.Signatures), 1)
+	sig := b.representative()
+	if sig == nil {
+		return nil // every signature changes the model's state
+	}
+	batch := madeUp(sig, 1)
 	if batch == nil {
 		return nil
 	}

@@ -1,10 +1,9 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +14,13 @@ import (
 	"shoal/savedmodel"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
-	"shoal/tensor"
 )
 
 // NewLoader is the serving.LoaderFunc for SavedModels.
 func NewLoader(o Options) serving.LoaderFunc {
+	sizes := newSizeMemory()
 	return func(model serving.ModelConfig, version int64, dir string) serving.Loader {
-		return &loader{Options: o, model: model.Name, version: version, dir: dir}
+		return &loader{Options: o, model: model.Name, version: version, dir: dir, sizes: sizes}
 	}
 }
 
@@ -30,6 +29,7 @@ type loader struct {
 	model   string
 	version int64
 	dir     string
+	sizes   *sizeMemory
 
 	fellBack string // why the graph is loaded as it is though it should not be
 }
@@ -41,7 +41,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	if err != nil {
 		return nil, err
 	}
-	batching, from, batch, err := l.batching()
+	batching, from, mode, err := l.batching()
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +58,13 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		return nil, err
 	}
 	model := members[0].model
-	b := &Bundle{model: model, members: members, wrap: l.wrap, alone: make(map[*tensor.Signature]string), trace: l.Trace, log: log}
+	b := &Bundle{model: model, members: members, wrap: l.wrap, proofs: make(proofs), timings: make(timings), sizes: l.sizes, trace: l.Trace, log: log}
 	defer func() {
 		if err != nil {
 			b.Close()
 		}
 	}()
 	l.reportModel(&b.report, model, time.Since(start))
-	savedmodel.AddFeatures(l.dir, l.Tags, model.Signatures)
-	savedmodel.MarkSteady(l.dir, l.Tags, model.Signatures)
 	if len(model.Signatures) == 0 {
 		if len(model.Skipped) > 0 {
 			return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served: %s have sparse or composite tensors", l.dir, strings.Join(model.Skipped, ", "))
@@ -80,7 +78,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		return nil, err
 	}
 	warming := time.Now()
-	if err := l.probe(ctx, b, &batching, batch, log); err != nil {
+	if err := l.prove(ctx, b, &batching, mode, log); err != nil {
 		return nil, err
 	}
 	if err := l.settle(b, &batching, log); err != nil {
@@ -91,13 +89,17 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	if l.Observer != nil {
 		obs = l.Observer(l.model, l.version)
 	}
-	batching.EnsureDefaults()
+	if mode == BatchProven {
+		b.judge = newJudge(b, l.rounding(b), log)
+		b.judge.recording.Store(true)
+	}
 	b.reportBatching(&batching, from)
 	batching.DeviceFault = b.fault(l.Devices)
 	batching.Model, batching.Logger = l.model, log
-	if b.batcher, err = batcher.New(batching, executors(members, l.wrap), l.Limiter, obs); err != nil {
+	if b.batcher, err = batcher.New(batching, executors(members, b.judge.wrap(l.wrap)), l.Limiter, obs); err != nil {
 		return nil, err
 	}
+	b.sizes.serves(b.program, b.batcher)
 	b.follow(l.Devices, log)
 	if err = l.warmUpMembers(ctx, b, batching, log); err == nil {
 		err = l.warmUp(ctx, b, log)
@@ -108,73 +110,17 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		}
 		return nil, err
 	}
+	if b.judge != nil {
+		b.judge.settleRecorded(ctx)
+		b.judge.start()
+	}
 	b.phase(serving.PhaseRecorded, warming)
+	if l.Measure {
+		b.report.Measured = measure(b.instances[0], cmp.Or(b.representative(), representative(model.Signatures)))
+	}
 	b.report.Memory, b.report.Shared = memory.read() // what loading needed besides, several times what stays, is given back
 	b.report.Load = time.Since(start)
 	return b, nil
-}
-
-// probe decides for each signature whether it is batched, makes its first runs, and chooses the batch size where nobody did.
-func (l *loader) probe(ctx context.Context, b *Bundle, batching *batcher.Config, batch bool, log *slog.Logger) error {
-	first := b.instances[0]
-	var batched []*tensor.Signature
-	for _, name := range slices.Sorted(maps.Keys(b.model.Signatures)) {
-		if err := ctx.Err(); err != nil {
-			return status.FromContextError(err).Err()
-		}
-		sig := b.model.Signatures[name]
-		why, refused := declaredUnbatched(sig), error(nil)
-		if why == "" && !batch {
-			why = "batching is off"
-		}
-		switch {
-		case !l.SyntheticWarmup:
-		case why == "":
-			why, refused = probe(first, sig, probeSizes, log)
-		default:
-			refused = probeAlone(first, sig, log)
-		}
-		if l.blamed(b.model, refused) && !expected(sig, refused) {
-			return &rewritingError{refused}
-		}
-		if why != "" {
-			b.alone[sig] = why
-			log.Info("signature is served unbatched", "signature", name, "reason", why)
-		} else {
-			batched = append(batched, sig)
-		}
-	}
-	if l.SyntheticWarmup && len(batched) > 0 {
-		b.report.Measured = chooseFor(first, batched, batching)
-		batching.EnsureDefaults() // the sizes that follow from it
-		for _, sig := range batched {
-			probe(first, sig, warmSizes(*batching), log)
-		}
-	}
-	return nil
-}
-
-// chooseFor sets the largest batch, where neither a flag nor a file does, to what gets the most done on this machine: a
-// convolutional model may be best with two rows and a dense one with hundreds. It is measured with the default signature.
-func chooseFor(in *savedmodel.Instance, batched []*tensor.Signature, c *batcher.Config) []serving.Timing {
-	if c.MaxBatchSize != 0 && c.Objective == 0 {
-		return nil
-	}
-	sig := batched[0]
-	for _, s := range batched {
-		if s.Name == "serving_default" {
-			sig = s
-		}
-	}
-	timings := measure(in, sig)
-	if c.MaxBatchSize == 0 {
-		c.MaxBatchSize = smallest(timings, enough)
-		c.EfficientRows = smallest(timings, efficient)
-	}
-	for _, t := range timings {
-		c.Measured = append(c.Measured, batcher.Timing{Rows: int(t.Rows), Took: t.Took})
-	}
-	return timings
 }
 
 // warmUp runs the recorded requests that lie beside the model.

@@ -9,17 +9,11 @@ import (
 )
 
 const (
-	// largestMeasured is the largest batch that measuring tries and the default one where it cannot measure.
+	// largestMeasured is the largest batch that measuring tries.
 	largestMeasured = 512
 	// measureBudget bounds the time spent on one version; a batch that takes longer than slowBatch is the last one tried.
 	measureBudget = time.Second
 	slowBatch     = 250 * time.Millisecond
-	// enough is the part of the best throughput that is good enough: among the sizes that reach it, the smallest answers soonest.
-	enough = 0.92
-	// efficient is the part of the best throughput at which a batch need not look out for more rows before it runs.
-	efficient = 0.7
-	// handling is about what a batch costs besides its run: waking an instance, forming the batch, handing out the answers.
-	handling = 50 * time.Microsecond
 )
 
 // measure runs batches of made-up inputs, twice as large each time, until they do not get more done, and returns their
@@ -56,20 +50,4 @@ func measure(in *savedmodel.Instance, sig *tensor.Signature) (timings []serving.
 		}
 	}
 	return timings
-}
-
-// smallest is the smallest batch size that gets that part of the best throughput done, from timings of ascending sizes. 0 where
-// there are none.
-func smallest(timings []serving.Timing, part float64) int {
-	throughput := func(t serving.Timing) float64 { return float64(t.Rows) / (t.Took + handling).Seconds() }
-	best := 0.0
-	for _, t := range timings {
-		best = max(best, throughput(t))
-	}
-	for _, t := range timings {
-		if throughput(t) >= part*best {
-			return int(t.Rows)
-		}
-	}
-	return 0
 }

@@ -206,7 +206,7 @@ func (m *member) verify(sig *tensor.Signature, log *slog.Logger) error {
 
 // representative is the signature that stands for the others: the default one, or else the first by name.
 func representative(signatures map[string]*tensor.Signature) *tensor.Signature {
-	if sig := signatures["serving_default"]; sig != nil {
+	if sig := signatures[defaultSignature]; sig != nil {
 		return sig
 	}
 	for _, name := range slices.Sorted(maps.Keys(signatures)) {

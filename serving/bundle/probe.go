@@ -3,14 +3,13 @@ package bundle
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/savedmodel"
+	"shoal/serving/independence"
 	"shoal/tensor"
 )
 
@@ -33,25 +32,22 @@ func declaredUnbatched(sig *tensor.Signature) string {
 // warmBudget is the time after which a signature's warm-up makes no further runs.
 const warmBudget = 2 * time.Second
 
-// probeSizes show whether outputs follow the batch dimension.
-var probeSizes = []int64{1, 2, 3}
-
-// warmSizes are further batch sizes that a warm-up runs: those allowed, or else some up to the largest batch.
-func warmSizes(c batcher.Config) (sizes []int64) {
+// warmSizes are the batch sizes that a warm-up runs: two small ones, and those that all batches are padded to.
+func warmSizes(c *batcher.Config) []int64 {
+	sizes := []int64{1, 2}
 	for _, n := range c.AllowedBatchSizes {
-		sizes = append(sizes, int64(n))
+		if n > 2 {
+			sizes = append(sizes, int64(n))
+		}
 	}
-	if len(sizes) == 0 {
-		sizes = []int64{8, 32, int64(c.MaxExecutionBatchSize)}
-	}
-	return slices.DeleteFunc(sizes, func(n int64) bool { return n <= 3 || n > int64(c.MaxExecutionBatchSize) })
+	return sizes
 }
 
 // probe runs the signature with made-up inputs of several sizes. That makes TensorFlow optimise the graph and prepare its
 // kernels before the first request, and shows whether every output has as many rows as the inputs; it returns why the
 // signature cannot be batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what
 // it declares counts, and the batcher looks at the outputs of real batches; refused is what it said.
-func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *slog.Logger) (why string, refused error) {
+func probe(in independence.Runner, sig *tensor.Signature, sizes []int64, log *slog.Logger) (why string, refused error) {
 	start := time.Now()
 	for _, rows := range sizes {
 		b := madeUp(sig, rows)
@@ -82,7 +78,7 @@ func probe(in *savedmodel.Instance, sig *tensor.Signature, sizes []int64, log *s
 }
 
 // probeAlone warms a signature that is not batched.
-func probeAlone(in *savedmodel.Instance, sig *tensor.Signature, log *slog.Logger) (refused error) {
+func probeAlone(in independence.Runner, sig *tensor.Signature, log *slog.Logger) (refused error) {
 	b := madeUp(sig, 1)
 	if b == nil {
 		return nil

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bufio"
+	"cmp"
 	"maps"
 	"os"
 	"slices"
@@ -17,8 +18,22 @@ import (
 	"shoal/serving"
 )
 
-// Report says what the load made of the version. It implements serving.Reporter.
-func (b *Bundle) Report() *serving.Report { return &b.report }
+// Report says what the load made of the version, and how it is batched now. It implements serving.Reporter.
+func (b *Bundle) Report() *serving.Report {
+	r := b.report
+	for _, p := range b.proofs {
+		s := p.state()
+		if s.Batched && b.batcher.RunsAlone(p.sig) {
+			s.Batched, s.Reason = false, "its outputs do not follow the batch dimension"
+		}
+		r.Batching = append(r.Batching, s)
+	}
+	slices.SortFunc(r.Batching, func(x, y serving.SignatureBatching) int { return cmp.Compare(x.Signature, y.Signature) })
+	if r.BatchSizeFrom != notBatched {
+		r.MaxBatchSize = b.batcher.Stats().Largest
+	}
+	return &r
+}
 
 var _ serving.Reporter = (*Bundle)(nil)
 
@@ -32,7 +47,6 @@ const (
 // reportModel takes down what is known once the session is made.
 func (l *loader) reportModel(r *serving.Report, m *savedmodel.Model, took time.Duration) {
 	r.Signatures = slices.Sorted(maps.Keys(m.Signatures))
-	r.Unbatched = make(map[string]string)
 	r.FellBack = l.fellBack
 	if m.FellBack != nil {
 		r.FellBack = status.Convert(m.FellBack).Message()
@@ -54,16 +68,15 @@ func (b *Bundle) reportBatching(c *batcher.Config, from string) {
 	r := &b.report
 	if from == "" {
 		from = fromDefault
-		if len(r.Measured) > 0 {
+		if c.FindBatchSize {
 			from = fromMeasurement
 		}
 	}
-	for sig, why := range b.alone {
-		r.Unbatched[sig.Name] = why
-	}
-	r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = c.MaxExecutionBatchSize, from, c.AllowedBatchSizes
-	if len(r.Unbatched) == len(r.Signatures) {
-		r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = 1, notBatched, nil
+	r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = 1, notBatched, nil
+	for _, p := range b.proofs {
+		if s := p.state(); s.Batched || s.Unproven {
+			r.BatchSizeFrom, r.AllowedBatchSizes = from, c.AllowedBatchSizes
+		}
 	}
 	r.Instances = len(b.instances)
 }

@@ -20,23 +20,24 @@ import (
 // modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
 var modelConfigFile = filepath.Join("assets.extra", "saved_model_config.pb")
 
-// batching is how this version is batched, where its largest batch comes from ("": nowhere yet), and whether it is batched.
-func (l *loader) batching() (c batcher.Config, from string, batch bool, err error) {
+// batching is how this version is batched, where its largest batch comes from ("": nowhere yet), and which signatures are.
+func (l *loader) batching() (c batcher.Config, from string, mode Mode, err error) {
 	c = l.Batching
 	if c.MaxBatchSize > 0 {
 		from = l.BatchingFrom
 	}
-	if l.Batch && l.PerModelBatching {
+	if l.Batch != BatchNone && l.PerModelBatching {
 		own, err := configs.ReadBatching(filepath.Join(l.dir, configs.PerModelFile))
 		if errors.Is(err, fs.ErrNotExist) {
-			return c, "", false, nil
+			return c, "", BatchNone, nil
 		}
 		if err != nil {
-			return c, "", false, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
+			return c, "", BatchNone, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
 		}
 		c, from = own.Config(), configs.PerModelFile
 		c.MaxQueuedRows, c.Objective, c.Memory = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory
 		c.StuckAfter, c.Logger = l.Batching.StuckAfter, l.Batching.Logger
+		return c, from, BatchAll, nil
 	}
 	return c, from, l.Batch, nil
 }

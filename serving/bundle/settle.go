@@ -11,10 +11,10 @@ import (
 
 // settle looks where the ops run on each device, and makes the first runs on the devices that the probe has not used.
 func (l *loader) settle(b *Bundle, c *batcher.Config, log *slog.Logger) error {
-	sig := representative(b.model.Signatures)
+	sig := b.representative()
 	for i, m := range b.members {
 		b.report.Devices = append(b.report.Devices, m.String())
-		if !l.SyntheticWarmup {
+		if !l.SyntheticWarmup || sig == nil {
 			continue
 		}
 		if err := m.verify(sig, log); err != nil {
@@ -24,14 +24,14 @@ func (l *loader) settle(b *Bundle, c *batcher.Config, log *slog.Logger) error {
 		if i == 0 {
 			continue
 		}
-		sizes := *c
-		sizes.EnsureDefaults()
-		for _, sig := range b.model.Signatures {
-			if _, alone := b.alone[sig]; alone {
+		for sig, p := range b.proofs {
+			switch {
+			case p.nature.Writes != "":
+			case p.batched.Load():
+				probe(m.instances[0], sig, warmSizes(c), log)
+			default:
 				probeAlone(m.instances[0], sig, log)
-				continue
 			}
-			probe(m.instances[0], sig, append(probeSizes[:len(probeSizes):len(probeSizes)], warmSizes(sizes)...), log)
 		}
 	}
 	return nil
@@ -49,7 +49,7 @@ func (l *loader) warmUpMembers(ctx context.Context, b *Bundle, c batcher.Config,
 		if err != nil {
 			return err
 		}
-		only := &Bundle{model: b.model, alone: b.alone, batcher: own}
+		only := &Bundle{model: b.model, proofs: b.proofs, batcher: own}
 		n, err := predictionlog.WarmUp(ctx, l.dir, only, predictionlog.WarmUpOptions{Iterations: l.WarmupIterations, CheckMethodName: l.CheckMethodNames, Logger: log})
 		own.Close()
 		if err != nil {

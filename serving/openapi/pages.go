@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -112,16 +113,23 @@ func answerHeaders() map[string]header {
 func commonSchemas() map[string]*schema {
 	text := &schema{Type: "string"}
 	number := &schema{Type: "string", Format: "int64"}
-	versions := array(object(map[string]*schema{
+	version := map[string]*schema{
 		"version": number,
 		"state":   {Type: "string", Enum: []string{"UNKNOWN", "START", "LOADING", "AVAILABLE", "UNLOADING", "END"}},
 		"status":  object(map[string]*schema{"error_code": text, "error_message": text}, "error_code", "error_message"),
-	}, "version", "state", "status"))
+	}
+	versions := array(object(version, "version", "state", "status"))
+	listed := maps.Clone(version)
+	listed["signatures"] = array(object(map[string]*schema{
+		"name":    text,
+		"batched": {Type: "boolean", Description: "whether its requests share batches"},
+		"reason":  text,
+	}, "name", "batched", "reason"))
 	return map[string]*schema{
 		"error":  object(map[string]*schema{"error": text}, "error"),
 		"status": object(map[string]*schema{"model_version_status": versions}, "model_version_status"),
 		"models": object(map[string]*schema{"models": array(object(map[string]*schema{
-			"name": text, "model_version_status": versions, "version_labels": {Type: "object", Additional: number},
+			"name": text, "model_version_status": array(object(listed, "version", "state", "status")), "version_labels": {Type: "object", Additional: number},
 		}, "name", "model_version_status", "version_labels"))}, "models"),
 		"metadata": object(map[string]*schema{
 			"model_spec": object(map[string]*schema{"name": text, "signature_name": text, "version": number}, "name", "version"),

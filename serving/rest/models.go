@@ -27,17 +27,17 @@ func (s *Server) status(c *fasthttp.RequestCtx, t *target) error {
 	if err != nil {
 		return err
 	}
-	writeIndented(c, append(appendVersions([]byte("{"), versions), '}'))
+	writeIndented(c, append(appendVersions([]byte("{"), versions, nil), '}'))
 	return nil
 }
 
-// list answers GET /v1/models with every model, its versions as in its status and its labels.
+// list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched, and its labels.
 func (s *Server) list(c *fasthttp.RequestCtx) error {
 	b := []byte(`{"models":[`)
 	for i, m := range s.opt.Core.Models() {
 		b = comma(b, i)
 		b = appendText(append(b, `{"name":`...), m.Name)
-		b = appendVersions(append(b, ','), m.Versions)
+		b = appendVersions(append(b, ','), m.Versions, appendBatching)
 		b = append(b, `,"version_labels":{`...)
 		n := 0
 		for _, v := range m.Versions {
@@ -74,8 +74,23 @@ func (s *Server) metadata(c *fasthttp.RequestCtx, t *target) error {
 	return nil
 }
 
-// appendVersions prints the member model_version_status.
-func appendVersions(b []byte, versions []serving.VersionStatus) []byte {
+// appendBatching prints the member signatures, where it is known what they are.
+func appendBatching(b []byte, v *serving.VersionStatus) []byte {
+	if v.Report == nil {
+		return b
+	}
+	b = append(b, `,"signatures":[`...)
+	for i, s := range v.Report.Batching {
+		b = comma(b, i)
+		b = appendText(append(b, `{"name":`...), s.Signature)
+		b = strconv.AppendBool(append(b, `,"batched":`...), s.Batched)
+		b = append(appendText(append(b, `,"reason":`...), s.Reason), '}')
+	}
+	return append(b, ']')
+}
+
+// appendVersions prints the member model_version_status; more adds members to each version.
+func appendVersions(b []byte, versions []serving.VersionStatus, more func([]byte, *serving.VersionStatus) []byte) []byte {
 	b = append(b, `"model_version_status":[`...)
 	for i, v := range versions {
 		b = comma(b, i)
@@ -84,7 +99,11 @@ func appendVersions(b []byte, versions []serving.VersionStatus) []byte {
 		b = appendText(append(b, `,"state":`...), v.State.String())
 		b = appendText(append(b, `,"status":{"error_code":`...), codeName(st.Code()))
 		b = appendText(append(b, `,"error_message":`...), st.Message())
-		b = append(b, "}}"...)
+		b = append(b, '}')
+		if more != nil {
+			b = more(b, &versions[i])
+		}
+		b = append(b, '}')
 	}
 	return append(b, ']')
 }

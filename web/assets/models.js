@@ -107,7 +107,7 @@ function facts(l) {
     `${l.instances} instance${l.instances === 1 ? "" : "s"}`,
     `loaded in ${duration(l.took)}`,
     l.memory && `${l.shared ? "at most " : ""}${megabytes(l.memory)} of memory`,
-    l.maxBatch > 1 && alone.length && `one request at a time: ${alone.map(([name, why]) => `${name} (${why})`).join(", ")}`,
+    alone.length && `one request at a time: ${alone.map(([name, why]) => `${name} (${why})`).join(", ")}`,
     l.asItIs && `graph loaded as it is: ${l.asItIs}`,
   ].filter(Boolean).join(" · ");
 }
