@@ -125,6 +125,10 @@ func (w *worker) goOn() bool {
 // it takes longer could not answer in time either.
 const farOff = 100 * brief
 
+// inlineEntries bounds the batches that a caller runs: where one fails, the caller finds out which entries made it fail, by up to twice as
+// many brief runs.
+const inlineEntries = 16
+
 // runsInline tells whether the caller who woke the worker is to run the batch, which saves waking another goroutine, mostly on another
 // processor, and being woken by it. The caller cannot be let go at its deadline then. So the run has to be brief for certain: how
 // long it takes depends on nothing but the shapes of its inputs, and as many rows of these shapes have been brief. Called with mu held.
@@ -254,6 +258,10 @@ func (w *worker) learn() {
 // take takes the batch that is due, if it may be run here, or sets the alarm for the one that will be. Called with mu held.
 func (w *worker) take(now time.Time, inline bool) step {
 	w.queue = nil
+	if inline && len(w.b.service.moved) > 0 {
+		w.wants = 0
+		return outgrown
+	}
 	if w.takeMoved(now) {
 		w.meter.begin(0)
 		return hasRun
@@ -267,7 +275,7 @@ func (w *worker) take(now time.Time, inline bool) step {
 		}
 		rows := min(q.rows, d.rows)
 		cost := b.cost.latency(b.cfg.sizeFor(rows))
-		if !w.place.covers(cost) || inline && (q.alone || rows > q.brief) {
+		if !w.place.covers(cost) || inline && (q.alone || rows > q.brief || q.entries > inlineEntries) {
 			w.wants = cost
 			return outgrown
 		}
