@@ -102,6 +102,9 @@ func (s *suite) beside(ctx context.Context, heavy string) error {
 	return nil
 }
 
+// backlogged is how many clients keep requests waiting while both instances run full batches: who has nothing waiting has no claim.
+const backlogged = 16
+
 // byWeight keeps n copies of a model busy, of the weights 1 to n: what all do together, against one alone, and how far the processor time
 // of each is from its share.
 func (s *suite) byWeight(ctx context.Context, heavy string, n int) error {
@@ -123,7 +126,7 @@ func (s *suite) byWeight(ctx context.Context, heavy string, n int) error {
 		if err != nil {
 			return err
 		}
-		busy = append(busy, closedLoop{w, 6})
+		busy = append(busy, closedLoop{w, backlogged})
 	}
 	var ratio, off, alone, total []float64
 	for range rounds {
@@ -135,7 +138,7 @@ func (s *suite) byWeight(ctx context.Context, heavy string, n int) error {
 		if err != nil {
 			return err
 		}
-		length := s.length * time.Duration(max(2, n/2)) // for enough runs of the model with the least weight
+		length := s.length * time.Duration(n) // for enough runs of the model with the least weight
 		both, err := together(ctx, shoal, length, busy)
 		if err != nil {
 			return err
