@@ -32,7 +32,10 @@ func (a *app) watchKeys(background context.Context, parts *sync.WaitGroup) {
 		Every:  keysPoll,
 		Logger: a.log.With(slog.String("file", a.cfg.Access.KeyFile)),
 	}
-	parts.Go(func() { file.Watch(background) })
+	parts.Go(func() {
+		defer a.left.begin("reading " + a.cfg.Access.KeyFile)()
+		file.Watch(background)
+	})
 }
 
 // allowed says whether a configuration that came by a call names nothing outside --allowed_model_roots. A model that is

@@ -55,7 +55,10 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream), grpc.InTapHandle(s.admit))
+	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
+	if opts.Keys != nil || opts.ReloadRefused != "" {
+		serverOpts = append(serverOpts, grpc.InTapHandle(s.admit))
+	}
 	s.grpc = grpc.NewServer(serverOpts...)
 	for _, desc := range []*grpc.ServiceDesc{s.predictionDesc(), s.modelDesc()} {
 		s.grpc.RegisterService(desc, s)
