@@ -15,9 +15,9 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/benchmarks/load"
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
 	tensorjson "shoal/tensor/json"
+	tensorproto "shoal/tensor/proto"
 )
 
 // DefaultSignature is the key that an absent signature name stands for.

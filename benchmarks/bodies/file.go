@@ -13,8 +13,8 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/serving/predictionlog/tfrecord"
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
+	tensorproto "shoal/tensor/proto"
 )
 
 const (

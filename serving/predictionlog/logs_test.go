@@ -21,8 +21,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/serving/inference"
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
+	tensorproto "shoal/tensor/proto"
 )
 
 type configs = map[string]*config_go_proto.LoggingConfig

@@ -14,8 +14,8 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/inference"
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
+	tensorproto "shoal/tensor/proto"
 )
 
 // maxInputBytes bounds the memory of one request's inputs: a few bytes of a record can ask for a tensor of any size.

@@ -16,8 +16,8 @@ import (
 	"shoal/serving"
 	"shoal/serving/inference"
 	"shoal/serving/predictionlog"
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
+	tensorproto "shoal/tensor/proto"
 )
 
 // expansion bounds what honest values grow to in memory: a string of two bytes on the wire takes 24 and its own.

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"shoal/serving/rpc/tensorproto"
 	"shoal/tensor"
+	tensorproto "shoal/tensor/proto"
 )
 
 // The fields of PredictResponse, and of the ModelSpec and Int64Value in it.

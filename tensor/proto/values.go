@@ -1,4 +1,4 @@
-package tensorproto
+package proto
 
 import (
 	"google.golang.org/protobuf/encoding/protowire"

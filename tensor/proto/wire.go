@@ -1,7 +1,7 @@
-// Package tensorproto turns serialised TensorProto messages into tensors and back, without the generated message
+// Package proto turns serialised TensorProto messages into tensors and back, without the generated message
 // between: what comes in stays where it is, if its elements lie there as they do in memory, and what goes out is copied
 // once, from the model's output to the wire. It follows tensorflow::Tensor::FromProto and AsProtoField in what they accept and how they fill up.
-package tensorproto
+package proto
 
 import (
 	"encoding/binary"
