@@ -50,6 +50,12 @@ var restFlags = []Flag{
 	{Name: "max_request_bytes", Group: groupREST, Own: true,
 		Help: "largest request body, as sent and after inflating; where it is set, gRPC messages too, which may else have 2 GiB",
 		bind: func(s *Server) value { return size(&s.REST.MaxRequestBytes) }},
+	{Name: "max_inflight_bytes", Group: groupREST, Own: true,
+		Help: "memory that all requests may hold at once, by REST and gRPC: what has arrived of them, inputs that are decoded or wait, answers that are not taken yet; beyond it requests are refused with 503 or RESOURCE_EXHAUSTED; 0: half of what the container or the machine has besides the models; GOMEMLIMIT follows",
+		bind: func(s *Server) value { return size(&s.REST.MaxInflightBytes) }},
+	{Name: "min_transfer_rate", Group: groupREST, Own: true,
+		Help: "bytes per second at which a request has to arrive and an answer to be taken, over 10 seconds; what is slower is cut off; 0: only after 10 minutes",
+		bind: func(s *Server) value { return size(&s.REST.MinTransferRate) }},
 }
 
 // grpcFlags are the gRPC side. The two numbers of threads default to four a CPU in TensorFlow Serving, where a thread
@@ -99,7 +105,7 @@ var batchingFlags = []Flag{
 		Help: "instances that may wait for a model version, where no file of parameters says; beyond it requests are refused with 503",
 		bind: func(s *Server) value { return number(&s.Batching.MaxQueuedRows) }},
 	{Name: "max_queued_bytes", Group: groupBatching, Own: true,
-		Help: "bytes of inputs that may wait, of all models together; beyond it requests are refused with 503; 0: a quarter of the memory that the machine or the container has",
+		Help: "bytes of inputs that may wait, of all models together; beyond it requests are refused with 503; 0: as many as --max_inflight_bytes allows",
 		bind: func(s *Server) value { return size(&s.Batching.MaxQueuedBytes) }},
 	{Name: "latency_objective", Group: groupBatching, Own: true,
 		Help: "time to answer a request in, once it is decoded, as 20ms: batches leave when that keeps most within it, and what cannot be kept is refused with 503; 0: none",

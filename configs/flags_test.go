@@ -73,6 +73,8 @@ var known = []knownFlag{
 	{"max_batch_size", "0", "64", false},
 	{"max_queued_rows", "16384", "100", false},
 	{"max_queued_bytes", "0", "64MiB", false},
+	{"max_inflight_bytes", "0", "1GiB", false},
+	{"min_transfer_rate", "16KiB", "1KiB", false},
 	{"devices", "auto", "gpu:0,2", false},
 	{"instance_groups_file", "", "groups.config", false},
 	{"virtual_cpu_devices", "0", "3", false},

@@ -51,14 +51,16 @@ type ModelOptions struct {
 
 // RESTOptions is the HTTP side.
 type RESTOptions struct {
-	Port            int // 0: no REST
-	Address         string
-	Threads         int // requests decoded at once; 0: chosen
-	Timeout         time.Duration
-	CORS            bool
-	MaxRequestBytes int64 // of one body, as sent and inflated; where it was set, gRPC messages too
-	TLSCertFile     string
-	TLSKeyFile      string
+	Port             int // 0: no REST
+	Address          string
+	Threads          int // requests decoded at once; 0: chosen
+	Timeout          time.Duration
+	CORS             bool
+	MaxRequestBytes  int64 // of one body, as sent and inflated; where it was set, gRPC messages too
+	MaxInflightBytes int64 // that all requests hold, by gRPC too; 0: chosen
+	MinTransferRate  int64 // bytes per second; gRPC too; 0: any
+	TLSCertFile      string
+	TLSKeyFile       string
 }
 
 // GRPCOptions is the gRPC side.
@@ -80,7 +82,7 @@ type BatchingOptions struct {
 	PerModel       bool               // batching_params.pbtxt in each version's directory
 	MaxBatchSize   int                // without a file; 0: measured
 	MaxQueuedRows  int                // without a file; of one version
-	MaxQueuedBytes int64              // of all models together; 0: chosen
+	MaxQueuedBytes int64              // of all models together; 0: MaxInflightBytes bounds them
 	Objective      time.Duration      // of a request's time in the batcher; 0: none
 	Instances      int                // copies of a model that run at once; 0: chosen
 	Weights        map[string]float64 // of models, for shares of the processors; 1 where there is none
@@ -159,6 +161,7 @@ func Default() *Server {
 			Port:            8501,
 			Timeout:         30 * time.Second,
 			MaxRequestBytes: 100 << 20,
+			MinTransferRate: 16 << 10,
 		},
 		GRPC:     GRPCOptions{Port: 8500},
 		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},

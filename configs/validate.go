@@ -10,6 +10,9 @@ import (
 	"shoal/internal/files"
 )
 
+// minInflightBytes is less than anything would work with.
+const minInflightBytes = 1 << 20
+
 // Validate lists every fault of the values themselves, each with its flag and what would be right. Files are read by
 // Load. The error is Faults.
 func (s *Server) Validate() error {
@@ -72,6 +75,9 @@ func (s *Server) validateListeners(faults *Faults) {
 	}
 	if s.REST.MaxRequestBytes < 1 || s.REST.MaxRequestBytes > math.MaxInt32 {
 		faults.addf("--max_request_bytes: %d must be 1 to %d (2 GiB)", s.REST.MaxRequestBytes, math.MaxInt32)
+	}
+	if n := s.REST.MaxInflightBytes; n > 0 && n < minInflightBytes {
+		faults.addf("--max_inflight_bytes: %d must be 0 (chosen) or at least %d (1 MiB)", n, minInflightBytes)
 	}
 	if cert, key := s.REST.TLSCertFile, s.REST.TLSKeyFile; (cert == "") != (key == "") {
 		faults.addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")

@@ -36,7 +36,7 @@ func restDetails(c *rest.Call) (d details) {
 	d.id = string(c.HTTP.Response.Header.Peek(serving.RequestIDHeader))
 	path, _, _ := bytes.Cut(c.HTTP.RequestURI(), []byte{'?'})
 	d.verb, d.path, d.status = string(c.HTTP.Method()), clip(string(path)), c.HTTP.Response.StatusCode()
-	d.received, d.sent = len(c.HTTP.Request.Body()), len(c.HTTP.Response.Body())
+	d.received, d.sent = max(c.HTTP.Request.Header.ContentLength(), 0), len(c.HTTP.Response.Body())
 	return d
 }
 

@@ -3,10 +3,23 @@ package telemetry
 import (
 	"shoal/batcher"
 	"shoal/serving"
+	"shoal/tensor"
 )
+
+// WatchBudget lets the gauges read what requests hold. nil: nothing is known of it.
+func (t *Telemetry) WatchBudget(b *tensor.Budget) { t.budget.Store(b) }
 
 // busy is a servable that can say what it is doing.
 type busy interface{ Stats() batcher.Stats }
+
+// budgetSamples reads what requests hold.
+func (t *Telemetry) budgetSamples(e *emitter) {
+	if b := t.budget.Load(); b != nil {
+		e.number(&inflight, t.since, float64(b.Used()))
+		e.number(&inflightLimit, t.since, float64(b.Limit()))
+		e.number(&inflightRefused, t.since, float64(b.Refused()))
+	}
+}
 
 // coreSamples reads what is a state rather than a count.
 func (t *Telemetry) coreSamples(e *emitter) {

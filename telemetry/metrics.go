@@ -105,6 +105,12 @@ var (
 		"Versions that were unloaded."}
 	configChanges = Metric{"shoal.config.changes", Counter, "{change}", nil,
 		"Configurations of the models that were applied, the first one included."}
+	inflight = Metric{"shoal.inflight", Gauge, "By", nil,
+		"Memory that requests hold, by REST and gRPC: what has arrived of them, inputs that are decoded or wait, answers that are not taken yet."}
+	inflightLimit = Metric{"shoal.inflight.limit", Gauge, "By", nil,
+		"How much of it they may hold (--max_inflight_bytes)."}
+	inflightRefused = Metric{"shoal.inflight.refused", Counter, "{request}", nil,
+		"Requests that were refused since there was no memory left for them."}
 	ready = Metric{"shoal.ready", Gauge, "", nil,
 		"1 when every configured model has an available version and a device to run it on, else 0."}
 	logDropped = Metric{"shoal.log.lines.dropped", Counter, "{line}", nil,
@@ -119,7 +125,7 @@ func OwnMetrics() []Metric {
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
 		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, runProcessor,
-		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, fellBack, configChanges, ready, logDropped, buildInfo,
+		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, fellBack, configChanges, inflight, inflightLimit, inflightRefused, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }
 

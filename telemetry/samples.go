@@ -83,6 +83,7 @@ func (t *Telemetry) samples(yield func(sample) bool) {
 	e.number(&logDropped, t.since, float64(t.dropped()))
 	t.deviceSamples(e)
 	t.coreSamples(e)
+	t.budgetSamples(e)
 }
 
 func (e *emitter) batchSamples(k batchKey, s *batchSeries) {

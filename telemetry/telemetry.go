@@ -30,6 +30,7 @@ import (
 
 	"shoal/devices"
 	"shoal/serving"
+	"shoal/tensor"
 )
 
 // Options are what a Telemetry is made of; all of them may be left out.
@@ -59,6 +60,7 @@ type Telemetry struct {
 	configs  counter
 	tf       tfserving
 	core     atomic.Pointer[serving.Core]
+	budget   atomic.Pointer[tensor.Budget]
 	devices  table[string, deviceSeries]
 	readings atomic.Pointer[devices.Reader]
 

@@ -17,6 +17,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving/rest"
+	"shoal/tensor"
 )
 
 // produced are the metrics as OpenTelemetry gets them, by name.
@@ -38,6 +39,7 @@ func TestEveryMetricIsAsListed(t *testing.T) {
 	tel := newTelemetry(t)
 	core := &fakeCore{}
 	tel.Watch(core)
+	tel.WatchBudget(tensor.NewBudget(1))
 	exercise(tel)
 	page := families(t, tel)
 	listed := make(map[string]Metric)

@@ -14,6 +14,7 @@ type Arena struct {
 	blocks  []*[]byte
 	tensors []Tensor
 	dims    Shape
+	lease   Lease
 }
 
 // Blocks come in powers of two from 1 KiB to 64 MiB; larger ones are left to the garbage collector.
@@ -54,8 +55,41 @@ func NewArena() *Arena {
 	return a
 }
 
-// Bytes returns n bytes of memory, not zeroed, starting at an 8-byte boundary. Its capacity may be larger.
+// smallBlock is the size up to which a block is not counted by itself: the request's first quantum stands for it.
+const smallBlock = quantum / 2
+
+// Within makes the arena's memory count against the budget, which holds it until the last Free.
+func (a *Arena) Within(b *Budget) { a.lease.Open(b) }
+
+// Use counts n bytes of the request's that lie elsewhere. Like Bytes it panics where there is no room for them.
+func (a *Arena) Use(n int) {
+	if n <= smallBlock {
+		return
+	}
+	if err := a.lease.Use(int64(n)); err != nil {
+		panic(err)
+	}
+}
+
+// Guard calls fill and returns its error, or the *OverBudgetError for which Bytes or Use of an arena has panicked in it.
+func Guard(fill func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *OverBudgetError:
+			err = r
+		default:
+			panic(r)
+		}
+	}()
+	return fill()
+}
+
+// Bytes returns n bytes of memory, not zeroed, starting at an 8-byte boundary. Its capacity may be larger. Where the arena is
+// within a budget that has no room for them it panics with an *OverBudgetError, which Guard catches: what fills an arena asks for
+// memory in many places.
 func (a *Arena) Bytes(n int) []byte {
+	a.Use(n)
 	p := Block(n)
 	a.blocks = append(a.blocks, p)
 	return *p
@@ -95,6 +129,8 @@ func (a *Arena) Free() {
 	for _, p := range a.blocks {
 		FreeBlock(p)
 	}
+	a.lease.Free()
+	a.lease.budget = nil
 	clear(a.blocks)
 	clear(a.tensors)
 	a.blocks, a.tensors, a.dims = a.blocks[:0], a.tensors[:0], a.dims[:0]

@@ -25,6 +25,7 @@ type app struct {
 	files     *configs.Files
 	log       *slog.Logger
 	fleet     *devices.Fleet
+	memory    *memory
 	telemetry *telemetry.Telemetry
 	manager   *serving.Manager
 	logs      *predictionlog.Logs

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
-
-	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"shoal/batcher"
 	"shoal/configs"
@@ -26,7 +23,7 @@ import (
 
 // newApp makes the parts; nothing runs and nothing listens before run.
 func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger, linesDropped func() int64) (a *app, err error) {
-	a = &app{cfg: cfg, files: files, log: log}
+	a = &app{cfg: cfg, files: files, log: log, memory: newMemory(cfg)}
 	if a.fleet, err = newFleet(cfg, files, devices.NewNVML(), log); err != nil {
 		return nil, err
 	}
@@ -53,10 +50,11 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, core
 		LoadRetryInterval:         cfg.Lifecycle.LoadRetryInterval,
 		AllowLabelsForUnavailable: cfg.Models.LabelsForUnavailable,
 		Logger:                    log,
-		Hooks:                     a.telemetry.ServingHooks(),
+		Hooks:                     a.memory.follow(a.telemetry.ServingHooks()),
 	})
 	a.telemetry.Watch(a.manager)
 	a.telemetry.WatchDevices(a.fleet)
+	a.telemetry.WatchBudget(a.memory.budget)
 	if a.page != nil {
 		a.page.Watch(a.manager)
 	}
@@ -123,6 +121,8 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		Timeout:         a.cfg.REST.Timeout,
 		MaxRequestBytes: int(a.cfg.REST.MaxRequestBytes),
 		DecodeLimit:     a.cfg.REST.Threads,
+		MinTransferRate: a.cfg.REST.MinTransferRate,
+		Budget:          a.memory.budget,
 		CORS:            a.cfg.REST.CORS && !admin, // pages of any origin have no business with the administration
 		CheckMethodName: a.cfg.TensorFlow.CheckMethodNames,
 		TLS:             tls,
@@ -248,7 +248,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	}
 	o.Batching.Logger, o.Batching.Objective, o.Batching.StuckAfter = a.log, a.cfg.Batching.Objective, a.cfg.Batching.StuckAfter
 	o.Limiter = batcher.NewLimiter(atOnce, a.cfg.Batching.Weights)
-	o.Batching.Memory = batcher.NewMemory(queuedBytes(a.cfg))
+	o.Batching.Memory = batcher.NewMemory(a.cfg.Batching.MaxQueuedBytes)
 	return o
 }
 
@@ -261,20 +261,4 @@ func batchMode(cfg *configs.Server, files *configs.Files) bundle.Mode {
 		return bundle.BatchAll
 	}
 	return bundle.BatchProven
-}
-
-// queuedBytes is how many bytes of inputs may wait: where the flag does not say, a quarter of what the container or the machine
-// has. What cannot be told does not bound.
-func queuedBytes(cfg *configs.Server) int64 {
-	if n := cfg.Batching.MaxQueuedBytes; n > 0 {
-		return n
-	}
-	available, err := memlimit.FromCgroup()
-	if machine, failed := memlimit.FromSystem(); failed == nil && (err != nil || available == 0 || machine < available) {
-		available, err = machine, nil
-	}
-	if err != nil || available > math.MaxInt64 {
-		return 0
-	}
-	return int64(available / 4)
 }

@@ -10,10 +10,14 @@ import (
 
 // authorize says whether the request has a key for what needs the role.
 func (s *Server) authorize(c *fasthttp.RequestCtx, need access.Role) error {
+	return s.authorizeHeader(&c.Request.Header, need)
+}
+
+func (s *Server) authorizeHeader(h *fasthttp.RequestHeader, need access.Role) error {
 	if s.opt.Keys == nil {
 		return nil
 	}
-	return s.opt.Keys.Check(need, string(c.Request.Header.Peek(fasthttp.HeaderAuthorization)))
+	return s.opt.Keys.Check(need, string(h.Peek(fasthttp.HeaderAuthorization)))
 }
 
 // pageRole is the role that one of Options.Paths needs.

@@ -20,6 +20,7 @@ import (
 type call struct {
 	server   *Server
 	http     *fasthttp.RequestCtx
+	conn     *conn
 	ctx      context.Context // of the run
 	target   target
 	version  int64 // what the spec's Version points at
@@ -44,7 +45,7 @@ var calls = sync.Pool{New: func() any {
 
 func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	c := calls.Get().(*call)
-	c.server, c.http, c.target, c.ctx = s, http, *t, s.traced(http, t)
+	c.server, c.http, c.conn, c.target, c.ctx = s, http, connOf(http), *t, s.traced(http, t)
 	c.times = timings{last: http.Time()}
 	c.outcome = errUnfinished
 	c.deadline = time.Time{}
@@ -68,7 +69,7 @@ func (c *call) close() {
 	c.report()
 	c.handle.Release()
 	c.arena.Free()
-	c.server, c.http, c.ctx, c.handle, c.arena, c.target = nil, nil, nil, nil, nil, target{}
+	c.server, c.http, c.conn, c.ctx, c.handle, c.arena, c.target = nil, nil, nil, nil, nil, nil, target{}
 	c.sig, c.examples, c.rows, c.batch = nil, 0, 0, 0
 	calls.Put(c)
 }
@@ -107,8 +108,9 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 }
 
 // withBody calls decode with the request's body, inflated, while holding one of the decoder's slots. A large one that would be
-// refused anyway is not decoded.
+// refused anyway is not decoded. Afterwards the body is given back.
 func (c *call) withBody(decode func(body []byte) error) error {
+	defer c.conn.body.Free()
 	body := c.http.Request.Body()
 	gzipped, err := isGzip(c.http.Request.Header.Peek(fasthttp.HeaderContentEncoding))
 	if err != nil {
@@ -128,15 +130,15 @@ func (c *call) withBody(decode func(body []byte) error) error {
 	if !gzipped {
 		return decode(body)
 	}
-	plain := buffers.Get().(*[]byte)
-	defer buffers.Put(plain)
-	switch err := inflate(plain, body, c.server.opt.MaxRequestBytes); {
+	plain := tensor.Buffer{Lease: &c.conn.lease, Most: c.server.opt.MaxRequestBytes + 1}
+	defer plain.Free()
+	switch err := inflate(&plain, body, c.server.opt.MaxRequestBytes); {
 	case errors.Is(err, errInflated):
 		return c.server.errTooLarge()
 	case err != nil:
 		return err
 	}
-	return decode(*plain)
+	return decode(plain.Bytes())
 }
 
 // timings collects the phases of a call in the form of the Server-Timing header.

@@ -5,6 +5,10 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"shoal/tensor"
 )
 
 const (
@@ -24,21 +28,38 @@ type conn struct {
 	listener *listener
 	linger   atomic.Bool
 	closed   atomic.Bool
-	heard    atomic.Bool // something has arrived
+	pace
+
+	// Of the request that is being served, and of the goroutine that serves it.
+	lease  tensor.Lease
+	body   tensor.Buffer // large ones; until it is decoded
+	answer *[]byte       // memory of a large answer, until it is written; nil: none
 
 	readBy, writeBy atomic.Int64 // the deadlines that are set, in Unix nanoseconds
 }
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && !c.heard.Load() {
-		c.heard.Store(true)
-	}
+	c.moved.Add(int64(n))
 	return n, err
 }
 
+// Write writes in pieces, so that the watch sees them go.
+func (c *conn) Write(b []byte) (written int, err error) {
+	c.enter(sending)
+	defer c.enter(working)
+	for {
+		n, err := c.Conn.Write(b[:min(len(b), c.listener.piece)])
+		written += n
+		c.moved.Add(int64(n))
+		if b = b[n:]; err != nil || len(b) == 0 {
+			return written, err
+		}
+	}
+}
+
 func (c *conn) SetReadDeadline(t time.Time) error {
-	if !moved(&c.readBy, t) {
+	if c.cut.Load() || !moved(&c.readBy, t) {
 		return nil
 	}
 	return c.Conn.SetReadDeadline(t)
@@ -90,12 +111,38 @@ func (c *conn) swallow() {
 	}
 }
 
-// lingerOn makes a connection linger when it is closed, under TLS as well.
-func lingerOn(nc net.Conn) {
+// state is fasthttp's hook for what a connection begins and ends.
+func state(nc net.Conn, s fasthttp.ConnState) {
+	c := under(nc)
+	switch s {
+	case fasthttp.StateActive: // the first byte of a request has arrived
+		c.enter(receiving)
+	case fasthttp.StateIdle, fasthttp.StateClosed: // the answer is written, or nobody will take it
+		c.enter(working)
+		c.release()
+	}
+}
+
+// release gives back what the request held.
+func (c *conn) release() {
+	c.body.Free()
+	if c.answer != nil {
+		tensor.FreeBlock(c.answer)
+		c.answer = nil
+	}
+	c.lease.Free()
+}
+
+// connOf is the connection that a request came on.
+func connOf(c *fasthttp.RequestCtx) *conn { return under(c.Conn()) }
+
+// under is the connection below TLS.
+func under(nc net.Conn) *conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
 	if c, ok := nc.(*conn); ok {
-		c.linger.Store(true)
+		return c
 	}
+	return new(conn) // of no listener of ours, as benchmarks have it
 }

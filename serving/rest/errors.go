@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"shoal/tensor"
 	tensorjson "shoal/tensor/json"
 )
 
@@ -69,9 +70,24 @@ func (e *httpError) GRPCStatus() *status.Status {
 	return status.New(code, e.text)
 }
 
+// overBudget is the answer to a request for which there is no memory. It is 503 and not the 429 of its canonical code: the client
+// has not asked too often, and another server may have room.
+func overBudget(err error) *httpError {
+	if over, ok := errors.AsType[*tensor.OverBudgetError](err); ok && over.Never {
+		return &httpError{http.StatusRequestEntityTooLarge, err.Error()}
+	}
+	return &httpError{http.StatusServiceUnavailable, err.Error()}
+}
+
 // fail answers with an error. It is the one place where errors become HTTP.
 func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
+	if _, ok := errors.AsType[*tensor.OverBudgetError](err); ok {
+		err = overBudget(err)
+	}
 	if own, ok := errors.AsType[*httpError](err); ok {
+		if own.status == http.StatusServiceUnavailable {
+			c.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		}
 		writeError(c, own.status, own.text)
 		return
 	}

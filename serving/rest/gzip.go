@@ -12,6 +12,8 @@ import (
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/tensor"
 )
 
 // minDeflate is the smallest body worth compressing: a smaller one fits a packet or two as it is.
@@ -62,10 +64,9 @@ func isGzip(encoding []byte) (gzipped bool, err error) {
 	return gzipped, nil
 }
 
-// inflate replaces *dst by the inflated body. An empty body stays empty; one that inflates to more than limit bytes gives
-// errInflated.
-func inflate(dst *[]byte, body []byte, limit int) error {
-	*dst = (*dst)[:0]
+// inflate appends the inflated body to dst. An empty body stays empty; one that inflates to more than limit bytes gives errInflated,
+// and one for which there is no memory the buffer's error.
+func inflate(dst *tensor.Buffer, body []byte, limit int) error {
 	z := inflaters.Get().(*inflater)
 	defer inflaters.Put(z)
 	z.body.Reset(body)
@@ -76,22 +77,21 @@ func inflate(dst *[]byte, body []byte, limit int) error {
 	if err := z.gzip.Reset(&z.body); err != nil {
 		return errNotGzip(err)
 	}
-	out := *dst
-	defer func() { *dst = out }()
 	for {
-		if len(out) == cap(out) {
-			out = append(out, 0)[:len(out)]
+		room, err := dst.Room()
+		if err != nil {
+			return err
 		}
-		n, err := z.gzip.Read(out[len(out):cap(out)])
-		out = out[:len(out)+n]
+		n, err := z.gzip.Read(room)
+		if n > 0 {
+			dst.Wrote(n)
+		}
 		switch {
-		case len(out) > limit:
-			out = out[:0]
+		case len(dst.Bytes()) > limit:
 			return errInflated
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			out = out[:0]
 			return errNotGzip(err)
 		}
 	}

@@ -170,7 +170,7 @@ func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler
 	}
 	return func(c *fasthttp.RequestCtx) {
 		switch {
-		case s.withheld(c):
+		case s.withheld(c), !s.receive(c):
 		case known[string(c.Method())]:
 			next(c)
 		default:
@@ -188,7 +188,7 @@ func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	c := f.Context()
 	c.Response.Reset()
 	s.allowOrigins(c)
-	lingerOn(c.Conn())
+	connOf(c).linger.Store(true)
 	code := http.StatusInternalServerError
 	if e, ok := errors.AsType[*fiber.Error](err); ok {
 		code = e.Code
@@ -201,7 +201,8 @@ func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		text = fmt.Sprintf("The request line and headers are larger than %d bytes", maxHeaderBytes)
 	case http.StatusRequestTimeout:
-		text = fmt.Sprintf("The request did not arrive within %v", transferTimeout)
+		s.fail(c, s.errSlow(c))
+		return nil
 	case http.StatusBadRequest:
 		text = "Malformed HTTP request: " + err.Error()
 	default:
@@ -211,7 +212,7 @@ func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	return nil
 }
 
-func (s *Server) errTooLarge() error {
+func (s *Server) errTooLarge() *httpError {
 	return &httpError{http.StatusRequestEntityTooLarge,
 		fmt.Sprintf("The request body is larger than --max_request_bytes=%d allows", s.opt.MaxRequestBytes)}
 }

@@ -37,10 +37,10 @@ func TestTooLarge(t *testing.T) {
 		"Content-Length: 5000\r\n\r\n",
 		"Content-Length: 999999999999\r\n\r\n",
 		"Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n",
-		"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n",
-		"Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + strings.Repeat("x", 1000) + "\r\n1\r\n",
+		"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n" + strings.Repeat("x", 1001),
+		"Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + strings.Repeat("x", 1000) + "\r\n1\r\nx\r\n",
 	} {
-		// Not a byte of the body is waited for.
+		// Not a byte more is waited for.
 		got := s.raw("POST " + predictURL + " HTTP/1.1\r\nHost: x\r\n" + request)
 		if !strings.Contains(got, "HTTP/1.1 413 ") || !strings.Contains(got, text) || !strings.Contains(got, "Connection: close") {
 			t.Errorf("%q: %q", request[:30], got)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"shoal/internal/backlog"
+	"shoal/tensor"
 )
 
 const (
@@ -18,6 +19,8 @@ const (
 	acceptGrace = 20 * time.Millisecond
 	// maxAcceptGrace bounds that where some are always on their way.
 	maxAcceptGrace = time.Second
+	// maxPiece bounds what is written at once: less would cost time for large answers.
+	maxPiece = 64 << 10
 	// maxAcceptPause is the longest pause between two attempts to accept.
 	maxAcceptPause = time.Second
 )
@@ -26,6 +29,8 @@ const (
 type listener struct {
 	net.Listener
 	log      *slog.Logger
+	budget   *tensor.Budget
+	piece    int           // bytes of an answer that are written at once
 	stopping chan struct{} // closed by stop
 	once     sync.Once     // for stop
 	shut     sync.Once     // for Close
@@ -34,8 +39,13 @@ type listener struct {
 	end      time.Time // of accepting, once it is stopped
 }
 
-func newListener(ln net.Listener, log *slog.Logger) *listener {
-	return &listener{Listener: ln, log: log, stopping: make(chan struct{}), conns: make(map[*conn]struct{})}
+// newListener prepares for a watch over connections that have to carry rate bytes per second; 0: none does.
+func newListener(ln net.Listener, log *slog.Logger, budget *tensor.Budget, rate int64) *listener {
+	piece := maxPiece
+	if rate > 0 { // an honest reader takes several in a window
+		piece = int(min(max(rate*int64(paceWindow/time.Second)/4, 1), maxPiece))
+	}
+	return &listener{Listener: ln, log: log, budget: budget, piece: piece, stopping: make(chan struct{}), conns: make(map[*conn]struct{})}
 }
 
 // Accept returns io.EOF, which ends the server's loop without an error, when the listener has been stopped. It waits out
@@ -45,6 +55,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		nc, err := l.Listener.Accept()
 		if err == nil {
 			c := &conn{Conn: nc, listener: l}
+			c.lease.Open(l.budget)
+			c.enter(working)
 			l.mu.Lock()
 			l.conns[c] = struct{}{}
 			l.mu.Unlock()
@@ -133,7 +145,7 @@ func (l *listener) closeUnused() {
 	l.mu.Lock()
 	var unused []*conn
 	for c := range l.conns {
-		if !c.heard.Load() {
+		if c.moved.Load() == 0 {
 			unused = append(unused, c)
 		}
 	}

@@ -12,11 +12,14 @@ import (
 // predict decodes the body into the arena, runs it and encodes the outputs in place, into the response's own buffer.
 func (c *call) predict() error {
 	c.arena = tensor.NewArena()
+	c.arena.Within(c.server.opt.Budget)
 
 	var req *tensorjson.PredictRequest
-	err := c.withBody(func(body []byte) (err error) {
-		req, err = tensorjson.DecodePredict(body, c.resolve, c.arena)
-		return err
+	err := c.withBody(func(body []byte) error {
+		return tensor.Guard(func() (err error) {
+			req, err = tensorjson.DecodePredict(body, c.resolve, c.arena)
+			return err
+		})
 	})
 	if err != nil {
 		return err
@@ -34,7 +37,7 @@ func (c *call) predict() error {
 	c.times.queue, c.times.run, c.batch = answer.Queue, answer.Run, answer.BatchRows
 	c.times.lap()
 
-	err = c.respond(func(dst []byte) ([]byte, error) {
+	err = c.respond(textSize(answer.Outputs), func(dst []byte) ([]byte, error) {
 		return tensorjson.AppendPredict(dst, req.Format, req.Signature, answer.Outputs)
 	})
 	if err != nil {
@@ -47,6 +50,9 @@ func (c *call) predict() error {
 	return nil
 }
 
+// examplesShare bounds, for what clients send, how much memory a byte of JSON becomes as tf.Examples: each feature is some objects.
+const examplesShare = 8
+
 // infer answers classify and regress. The whole body is checked before the model is looked up.
 func (c *call) infer() error {
 	s := c.server
@@ -57,6 +63,9 @@ func (c *call) infer() error {
 
 	var req *tensorjson.ExamplesRequest
 	err := c.withBody(func(body []byte) (err error) {
+		if err = c.conn.lease.Reserve(examplesShare * int64(len(body))); err != nil {
+			return err
+		}
 		req, err = tensorjson.DecodeExamples(body, method)
 		return err
 	})
@@ -93,7 +102,7 @@ func (c *call) infer() error {
 		}
 	}
 	c.times.run = c.times.lap()
-	if err := c.respond(encode); err != nil {
+	if err := c.respond(0, encode); err != nil {
 		return err
 	}
 	c.describe(0)

@@ -6,21 +6,51 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
+	"shoal/tensor"
 	tensorjson "shoal/tensor/json"
 )
 
-// respond encodes a successful answer straight into the response's buffer.
-func (c *call) respond(encode func(dst []byte) ([]byte, error)) error {
-	resp := &c.http.Response
-	body, err := encode(resp.SwapBody(nil)[:0])
-	resp.SwapBody(body)
+// smallAnswer is the size up to which an answer is written into the connection's own buffer.
+const smallAnswer = maxIdleBuffer / 2
+
+// respond encodes a successful answer straight into the response's buffer, which counts against the budget until it is written.
+// size is about how large it is going to be; 0: small.
+func (c *call) respond(size int, encode func(dst []byte) ([]byte, error)) error {
+	resp, k := &c.http.Response, c.conn
+	var body []byte
+	var err error
+	if size <= smallAnswer {
+		body, err = encode(resp.SwapBody(nil)[:0])
+		resp.SwapBody(body)
+	} else {
+		if err := k.lease.Use(int64(size)); err != nil {
+			return err
+		}
+		k.answer = tensor.Block(size)
+		body, err = encode((*k.answer)[:0])
+		resp.SetBodyRaw(body)
+	}
 	if err != nil {
 		return err
+	}
+	if more := cap(body) - max(size, smallAnswer); more > 0 {
+		k.lease.Count(int64(more))
 	}
 	resp.Header.SetContentType(contentJSON)
 	deflateAnswer(c.http)
 	c.times.encode = c.times.lap()
 	return nil
+}
+
+// textSize is about how long tensors are as JSON: a byte of an integer, or of a fraction, takes four at most.
+func textSize(outputs []tensor.Tensor) (n int) {
+	for i := range outputs {
+		n += 4 * len(outputs[i].Data)
+		for _, s := range outputs[i].Strings {
+			n += 2*len(s) + 8
+		}
+	}
+	return n
 }
 
 // writeJSON answers with a document.

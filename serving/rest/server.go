@@ -17,6 +17,7 @@ import (
 	"shoal/serving"
 	"shoal/serving/access"
 	"shoal/serving/predictionlog"
+	"shoal/tensor"
 )
 
 // DefaultMaxRequestBytes is the size of a body, as sent and inflated, that TensorFlow Serving accepts when compressed.
@@ -29,6 +30,8 @@ const (
 	// slow networks and large bodies, and longer than a load balancer usually keeps an idle connection. One value for all
 	// three lets a connection keep its deadlines from one request to the next.
 	transferTimeout = 10 * time.Minute
+	// maxIdleBuffer is the largest buffer that a connection keeps from one request to the next.
+	maxIdleBuffer = 64 << 10
 	// quietTime is how long stopping waits before it closes idle connections: a client that sends without pause gets
 	// "Connection: close" with an answer in that time, and none is cut off while it is about to send.
 	quietTime = 200 * time.Millisecond
@@ -39,14 +42,16 @@ const (
 // Options configures a Server. Core is required.
 type Options struct {
 	Core            serving.Core
-	Logger          *slog.Logger  // nil: nothing is logged
-	Version         string        // the server's own version, told by /healthz
-	Timeout         time.Duration // from a request's arrival to its deadline; 0: none
-	MaxRequestBytes int           // of a body, as sent and inflated; 0: DefaultMaxRequestBytes
-	DecodeLimit     int           // bodies decoded at once; 0: one less than GOMAXPROCS
-	CORS            bool          // answer with Access-Control-Allow-* headers
-	CheckMethodName bool          // classify and regress demand the signature's method name
-	TLS             *tls.Config   // nil: plain HTTP
+	Logger          *slog.Logger   // nil: nothing is logged
+	Version         string         // the server's own version, told by /healthz
+	Timeout         time.Duration  // from a request's arrival to its deadline; 0: none
+	MaxRequestBytes int            // of a body, as sent and inflated; 0: DefaultMaxRequestBytes
+	DecodeLimit     int            // bodies decoded at once; 0: one less than GOMAXPROCS
+	MinTransferRate int64          // bytes per second that a connection carries while a request arrives or an answer leaves; 0: any
+	Budget          *tensor.Budget // of what all requests hold; nil: unlimited
+	CORS            bool           // answer with Access-Control-Allow-* headers
+	CheckMethodName bool           // classify and regress demand the signature's method name
+	TLS             *tls.Config    // nil: plain HTTP
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
 	// Trace begins the trace of a request under /v1/ and returns a context that carries it, which the run of the model and
@@ -79,6 +84,7 @@ type Server struct {
 	mu       sync.Mutex
 	listener *listener
 	served   chan struct{} // closed when Serve has returned
+	watching sync.WaitGroup
 }
 
 // New makes a server that serves nothing yet.
@@ -102,6 +108,7 @@ func New(o Options) *Server {
 		DisableStartupMessage:        true,
 		DisableDefaultContentType:    true,
 		DisablePreParseMultipartForm: true, // a body is JSON whatever its Content-Type says
+		StreamRequestBody:            true, // receive reads it
 		ErrorHandler:                 s.protocolError,
 	})
 	s.app.Use(s.handle)
@@ -109,19 +116,24 @@ func New(o Options) *Server {
 	http.CloseOnShutdown = true
 	http.SecureErrorLogMessage = true // the errors are sent to clients: keep their headers out of them
 	http.HeaderReceived = s.inspect
+	http.ConnState = state
+	fasthttp.SetBodySizePoolLimit(maxIdleBuffer, maxIdleBuffer)
 	http.Handler = s.outermost(http.Handler)
 	return s
 }
 
 // Serve answers requests on ln until Shutdown, and then returns nil. It may be called once.
 func (s *Server) Serve(ln net.Listener) error {
-	l := newListener(ln, s.log)
+	l := newListener(ln, s.log, s.opt.Budget, s.opt.MinTransferRate)
 	s.mu.Lock()
 	s.listener, s.served = l, make(chan struct{})
 	stopped := s.draining.Load()
 	s.mu.Unlock()
 	defer close(s.served)
 	defer l.Close()
+	if rate := s.opt.MinTransferRate; rate > 0 {
+		s.watching.Go(func() { l.watch(s.base, rate) })
+	}
 	if stopped {
 		return nil
 	}
@@ -135,6 +147,7 @@ func (s *Server) Serve(ln net.Listener) error {
 // Shutdown stops accepting connections, lets every accepted request be answered and closes the connections. When ctx ends
 // first, it cancels what still runs, cuts the connections and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.watching.Wait()
 	defer s.cancel()
 	s.mu.Lock()
 	s.draining.Store(true)

@@ -1,38 +1,38 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"shoal/serving/access"
 )
 
-// readAhead is how much of a body is read before the headers are looked at: what is smaller is there as a rule, and reading it
-// keeps the connection.
-const readAhead = 8 << 10
-
-// headerWithheld tells the handler why the body was not read. Clients cannot send it: a name has no blanks.
+// headerWithheld tells the handler what to answer where the body was not read: the status, 0 for what is answered without a body,
+// and the text. Clients cannot send it: a name has no blanks.
 var headerWithheld = []byte(" withheld")
 
-// Why a body is not read.
-var (
-	unwanted = []byte("unwanted") // nothing that answers this path and method takes a body
-	tooLarge = []byte("too large")
-)
-
 // inspect is fasthttp's hook between a request's headers and its body. Where the body is not to be read it hides the body from
-// fasthttp, which then calls the handler at once.
+// fasthttp, which then calls the handler at once. A small one is read in any case, which keeps the connection.
 func (s *Server) inspect(h *fasthttp.RequestHeader) (none fasthttp.RequestConfig) {
 	if fault := misframed(h); fault != "" {
-		withhold(h, []byte(fault))
+		withhold(h, &httpError{http.StatusBadRequest, "Malformed HTTP request: " + fault})
 		return none
 	}
 	length := h.ContentLength()
 	switch {
-	case length != -1 && length <= readAhead:
-	case !takesBody(h):
-		withhold(h, unwanted)
+	case length != -1 && length <= readAhead && length <= s.opt.MaxRequestBytes:
+	case !takesBody(h), s.authorizeHeader(h, access.Predict) != nil:
+		withhold(h, new(httpError))
 	case length > s.opt.MaxRequestBytes:
-		withhold(h, tooLarge)
+		withhold(h, s.errTooLarge())
+	default:
+		if err := s.opt.Budget.Fits(int64(length)); err != nil {
+			withhold(h, overBudget(err))
+		}
 	}
 	return none
 }
@@ -47,11 +47,11 @@ func takesBody(h *fasthttp.RequestHeader) bool {
 }
 
 // withhold makes the body that follows invisible, and the request the connection's last.
-func withhold(h *fasthttp.RequestHeader, reason []byte) {
+func withhold(h *fasthttp.RequestHeader, answer *httpError) {
 	h.SetContentLength(0)
 	h.Del(fasthttp.HeaderExpect)
 	h.SetConnectionClose()
-	h.SetCanonical(headerWithheld, reason)
+	h.SetCanonical(headerWithheld, fmt.Appendf(nil, "%d %s", answer.status, answer.text))
 }
 
 // withheld answers a request whose body was not read. It is false where the request is to be answered as one without a body.
@@ -59,23 +59,25 @@ func (s *Server) withheld(c *fasthttp.RequestCtx) bool {
 	if !c.Request.Header.ConnectionClose() {
 		return false
 	}
-	switch reason := string(c.Request.Header.PeekBytes(headerWithheld)); reason {
-	case "":
+	answer := c.Request.Header.PeekBytes(headerWithheld)
+	if len(answer) == 0 {
 		return false
-	case string(unwanted):
-		lingerOn(c.Conn())
-		return false
-	case string(tooLarge):
-		s.refuse(c, s.errTooLarge())
-	default:
-		s.refuse(c, &httpError{http.StatusBadRequest, "Malformed HTTP request: " + reason})
 	}
+	code, text, _ := strings.Cut(string(answer), " ")
+	if code == "0" {
+		connOf(c).linger.Store(true)
+		return false
+	}
+	status, _ := strconv.Atoi(code)
+	s.refuse(c, &httpError{status, text})
 	return true
 }
 
 // refuse answers a request that was not read to its end. The connection is closed after it.
 func (s *Server) refuse(c *fasthttp.RequestCtx, err error) {
-	lingerOn(c.Conn())
+	k := connOf(c)
+	k.linger.Store(true)
+	k.lease.Free() // lingering may take a while
 	c.Response.Reset()
 	c.Response.SetConnectionClose()
 	s.allowOrigins(c)

@@ -200,7 +200,9 @@ func (f *fast) str(t *target, i int) (int, bool) {
 		t.text = append(t.text, raw...)
 	}
 	if len(t.strings) == cap(t.strings) {
-		t.strings = append(make([][]byte, 0, len(t.strings)+f.expect(len(t.strings), i)), t.strings...)
+		n := len(t.strings) + f.expect(len(t.strings), i)
+		t.arena.Use(n * stringHeader)
+		t.strings = append(make([][]byte, 0, n), t.strings...)
 	}
 	t.addString(start)
 	return end, true
