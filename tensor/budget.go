@@ -165,6 +165,9 @@ func (l *Lease) Settle() {
 	}
 }
 
+// InUse is what the request uses.
+func (l *Lease) InUse() int64 { return l.used }
+
 // Free gives everything back.
 func (l *Lease) Free() {
 	if l.held > 0 {

@@ -159,6 +159,8 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		Reload:                   a.reload,
 		ReloadRefused:            a.cfg.ReloadRefused(admin),
 		Keys:                     a.files.Keys,
+		Budget:                   a.memory.budget,
+		MinTransferRate:          a.cfg.REST.MinTransferRate,
 		Counter:                  a.telemetry.Counter,
 		Observe:                  observe,
 		TLS:                      a.files.SSL,

@@ -46,17 +46,41 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// newResponse takes memory for size bytes and lets write append exactly those.
-func newResponse(size int, write func(dst []byte) []byte) *wireResponse {
+// newResponse takes memory for size bytes and lets write append exactly those. A large answer counts against the budget until it
+// has been sent, or nobody wants it any more.
+func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte) (*wireResponse, error) {
 	r := new(wireResponse)
+	pool := mem.BufferPool(blocks{})
+	if size > smallAnswer {
+		held := new(heldAnswer)
+		held.lease.Open(budget)
+		if err := held.lease.Use(int64(size)); err != nil {
+			return nil, err
+		}
+		pool = held
+	}
 	if mem.IsBelowBufferPoolingThreshold(size) { // gRPC would not give so small a buffer back
 		r.buffers[0] = mem.SliceBuffer(write(make([]byte, 0, size)))
-		return r
+		return r, nil
 	}
 	block := tensor.Block(size)
 	write((*block)[:0])
-	r.buffers[0] = mem.NewBuffer(block, blocks{})
-	return r
+	r.buffers[0] = mem.NewBuffer(block, pool)
+	return r, nil
+}
+
+// smallAnswer is the size up to which what the call holds anyway stands for its answer.
+const smallAnswer = 32 << 10
+
+// heldAnswer is the pool that one large answer goes back to.
+type heldAnswer struct {
+	blocks
+	lease tensor.Lease
+}
+
+func (h *heldAnswer) Put(b *[]byte) {
+	h.blocks.Put(b)
+	h.lease.Free()
 }
 
 func (r *wireResponse) size() int { return r.buffers[0].Len() }

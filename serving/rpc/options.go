@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"shoal/serving"
 	"shoal/serving/access"
 	"shoal/serving/predictionlog"
+	"shoal/tensor"
 )
 
 // Options is what a Server is made of; only Core is required.
@@ -41,6 +43,11 @@ type Options struct {
 	Observe func(Call)
 	// MakeRequestIDs gives an x-request-id to calls that come without; a client's own is echoed in any case.
 	MakeRequestIDs bool
+
+	// Budget is of what all requests hold; nil: unlimited. MinTransferRate is the bytes per second at which a large message has to
+	// arrive; 0: any.
+	Budget          *tensor.Budget
+	MinTransferRate int64
 
 	TLS                      *config_go_proto.SSLConfig // --ssl_config_file; nil: plain text
 	MaxMessageBytes          int64                      // of a request, inflated: --max_request_bytes where it is set; 0: what gRPC can carry
@@ -150,7 +157,9 @@ const (
 	// Windows of a fixed size spare the pings that the size of others is found by. A message that is larger than a
 	// stream's window is let through by itself when it is read.
 	streamWindow = 1 << 20
-	connWindow   = 16 << 20
+	// Calls at once on one connection, where nobody says: more would only wait here instead of at the client.
+	maxStreams = 1024
+	connWindow = 16 << 20
 )
 
 // grpcOptions are the options of the underlying server, without interceptors.
@@ -177,9 +186,7 @@ func (o *Options) grpcOptions() ([]grpc.ServerOption, error) {
 			PermitWithoutStream: args.PermitPingsWithoutCalls,
 		}),
 	}
-	if n := o.MaxConcurrentStreams; n > 0 {
-		opts = append(opts, grpc.MaxConcurrentStreams(n))
-	}
+	opts = append(opts, grpc.MaxConcurrentStreams(cmp.Or(o.MaxConcurrentStreams, maxStreams)))
 	tls, err := tlsConfig(o.TLS)
 	if err != nil {
 		return nil, err

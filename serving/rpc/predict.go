@@ -51,7 +51,11 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		return nil, err
 	}
 
-	inputs, err := s.decodeInputs(h, sig, req)
+	var inputs []tensor.Tensor
+	err = tensor.Guard(func() (err error) {
+		inputs, err = s.decodeInputs(h, sig, req)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,10 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, req.selected()))
 	}
 	spec := servedSpec{name: req.spec.GetName(), version: h.Version, signature: key}
-	response := encodeOutputs(sig, answer.Outputs, req.outputs, spec, s.opts.SerializeAsTensorContent)
+	response, err := encodeOutputs(sig, answer.Outputs, req.outputs, spec, s.opts.SerializeAsTensorContent, s.opts.Budget)
+	if err != nil {
+		return nil, err
+	}
 	call.Encode = call.lap()
 	return response, nil
 }
@@ -106,7 +113,7 @@ func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *pre
 	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && len(defaults) == 0 {
 		return nil, inputCountError(sig, req)
 	}
-	dec := tensorproto.Decoder{Arena: req.arena, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.call.sent))}
+	dec := tensorproto.Decoder{Arena: req.arena, Ask: h, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.call.sent))}
 	inputs, used := req.arena.Tensors(len(sig.Inputs)), 0
 	for i, spec := range sig.Inputs {
 		wire, sent := req.input(spec.Name)
@@ -141,6 +148,9 @@ func inputError(alias string, err error) error {
 	}
 	if outside, ok := errors.AsType[*tensorproto.RangeError](err); ok {
 		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v", alias, outside)
+	}
+	if _, ok := status.FromError(err); ok { // the queue refuses it, whatever it is
+		return err
 	}
 	return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s", alias)
 }

@@ -52,6 +52,7 @@ type wireInput struct {
 func (r *predictRequest) unmarshal(data mem.BufferSlice) error {
 	r.call.sent = data.Len()
 	r.arena = tensor.NewArena()
+	r.arena.Within(r.budget)
 	wire := r.arena.Bytes(data.Len())
 	data.CopyTo(wire)
 	return r.read(wire)

@@ -90,7 +90,7 @@ func (s *servedSpec) append(dst []byte) []byte {
 }
 
 // encodeOutputs writes the PredictResponse straight from the outputs' memory, which is free afterwards.
-func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wireOutput, spec servedSpec, content bool) *wireResponse {
+func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wireOutput, spec servedSpec, content bool, budget *tensor.Budget) (*wireResponse, error) {
 	size := protowire.SizeTag(predictResponseModelSpec) + protowire.SizeBytes(spec.size())
 	for k := range outputs {
 		o := &outputs[k]
@@ -99,7 +99,7 @@ func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wir
 			protowire.SizeTag(entryValue) + protowire.SizeBytes(o.message.Size)
 		size += protowire.SizeTag(predictOutputs) + protowire.SizeBytes(o.entry)
 	}
-	return newResponse(size, func(dst []byte) []byte {
+	return newResponse(budget, size, func(dst []byte) []byte {
 		for k := range outputs {
 			o := &outputs[k]
 			dst = protowire.AppendTag(dst, predictOutputs, protowire.BytesType)

@@ -27,6 +27,7 @@ import (
 // Server answers gRPC calls on any number of listeners. It is safe for concurrent use.
 type Server struct {
 	opts   Options
+	codec  codec
 	grpc   *grpc.Server
 	checks []inference.Option
 
@@ -47,6 +48,7 @@ func New(opts Options) (*Server, error) {
 	opts.ensureDefaults()
 	s := &Server{
 		opts:     opts,
+		codec:    newCodec(opts.maxMessageBytes()),
 		checks:   []inference.Option{inference.CheckMethodName(opts.CheckMethodName)},
 		draining: make(chan struct{}),
 		methods:  make(map[string]string),

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/tensor"
 )
 
 // The services' full names.
@@ -49,7 +51,17 @@ func (s *Server) modelDesc() *grpc.ServiceDesc {
 
 // method describes a unary call that f answers. Requests that can be reset are used again.
 func method[Request any](s *Server, service, name string, f func(context.Context, *Request) (any, error)) grpc.MethodDesc {
-	pool := sync.Pool{New: func() any { return new(Request) }}
+	type slot struct {
+		req Request
+		in  intake
+	}
+	pool := sync.Pool{New: func() any {
+		c := new(slot)
+		if r, ok := any(&c.req).(interface{ within(*tensor.Budget) }); ok {
+			r.within(s.opts.Budget)
+		}
+		return c
+	}}
 	info := &grpc.UnaryServerInfo{Server: s, FullMethod: "/" + service + "/" + name}
 	handler := func(ctx context.Context, req any) (any, error) {
 		if r, ok := req.(recorded); ok {
@@ -60,14 +72,18 @@ func method[Request any](s *Server, service, name string, f func(context.Context
 		return f(ctx, req.(*Request))
 	}
 	return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-		req := pool.Get().(*Request)
-		if r, ok := any(req).(interface{ reset() }); ok {
-			defer func() {
+		c := pool.Get().(*slot)
+		req := &c.req
+		defer func() {
+			c.in.lease.Free()
+			if r, ok := any(req).(interface{ reset() }); ok {
 				r.reset()
-				pool.Put(req)
-			}()
-		}
-		if err := decode(req); err != nil {
+				pool.Put(c)
+			}
+		}()
+		if err := s.receive(ctx, &c.in, req, decode); err != nil {
+			err = s.toStatus(info.FullMethod, "", err)
+			s.opts.Observe(Call{Context: ctx, Method: name, Version: NoVersion, Err: err, Start: time.Now()})
 			return nil, err
 		}
 		return interceptor(ctx, req, info, handler)
@@ -81,7 +97,12 @@ type recorded interface {
 }
 
 // carrier is the part that all of these have.
-type carrier struct{ call Call }
+type carrier struct {
+	call   Call
+	budget *tensor.Budget
+}
+
+func (c *carrier) within(b *tensor.Budget) { c.budget = b }
 
 func (c *carrier) record() *Call { return &c.call }
 

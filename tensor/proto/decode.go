@@ -17,7 +17,14 @@ import (
 type Decoder struct {
 	Arena *tensor.Arena
 	Left  int64
+	// Ask is asked, once, before a large tensor is made. nil: nobody is.
+	Ask interface {
+		Refuses(*tensor.Signature) error
+	}
 }
+
+// largeTensor is the size from which on a tensor is asked for.
+const largeTensor = 64 << 10
 
 // usualRank is how many dimensions a tensor may have without an allocation for them.
 const usualRank = 8
@@ -112,6 +119,10 @@ func (d *Decoder) take(h header, size int64) error {
 		return h.tooLarge(d.Left)
 	}
 	d.Left -= h.elements * size
+	if ask := d.Ask; ask != nil && h.elements > largeTensor/size {
+		d.Ask = nil
+		return ask.Refuses(nil)
+	}
 	return nil
 }
 

@@ -102,6 +102,7 @@ func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 	if h.elements == 0 {
 		return [][]byte{}, nil
 	}
+	d.Arena.Use(int(h.elements) * stringHeader)
 	if len(h.content) > 0 {
 		return d.stringContent(h)
 	}
