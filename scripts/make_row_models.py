@@ -11,6 +11,7 @@ Rows that depend on each other (the name says how):
   words       text [n] → words [n, the most of any text]                  top         x [n] → whether it is among the largest half
   statistics  x [n,4] → normalised by the batch's mean and variance       rare        x [n] → 2x; × 3 if any |x| > 200
   position    x [n] → x + its position in the request                     pairs       x [n] → x + its successor, round the end
+  hidden      x [n] → 2x; × 3 if any |x| > 50000: no made-up row shows it
 
 State:
   counter     x [n] → how often it was called                             running_mean  x [n] → x − the mean of all rows so far
@@ -80,6 +81,7 @@ STATELESS = {
     "top": (top, ROW),
     "statistics": (normalised, spec(4)),
     "rare": (lambda x: tf.cond(tf.reduce_any(tf.abs(x) > 200), lambda: 6 * x, lambda: 2 * x), ROW),
+    "hidden": (lambda x: tf.cond(tf.reduce_any(tf.abs(x) > 50000), lambda: 6 * x, lambda: 2 * x), ROW),
     "position": (lambda x: x + tf.cast(tf.range(tf.size(x)), tf.float32), ROW),
     "pairs": (lambda x: x + tf.roll(x, -1, 0), ROW),
     "noise": (lambda x: x + tf.random.uniform(tf.shape(x)), ROW),

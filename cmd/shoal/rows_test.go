@@ -9,8 +9,18 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
+	apis "github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/savedmodel"
+	"shoal/serving/predictionlog/tfrecord"
 )
 
 // batchingOf reads from GET /v1/models which signatures are batched, by "model/signature", and why.
@@ -264,4 +274,105 @@ func TestTheOperatorDecides(t *testing.T) {
 	if got := s.batchingOf()["flat/serving_default"]; got.Batched || got.Reason != "batching is off" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// What no made-up row shows is found while the version serves: after the first answer out of a batch that is not the request's own, the
+// log has an error, and the signature is not batched any more.
+func TestLiveBatchesAreCompared(t *testing.T) {
+	s := start(t, "--model_name=hidden", "--model_base_path="+made(t, "rows")+"/hidden")
+	if got := s.batchingOf()["hidden/serving_default"]; !got.Batched {
+		t.Fatalf("at first: %+v", got)
+	}
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for c := range 12 {
+		wg.Go(func() {
+			for n := 0; !done.Load() && n < 20000; n++ {
+				body := `{"instances":[1.5]}`
+				if (c+n)%4 == 0 {
+					body = `{"instances":[99999.0]}`
+				}
+				if code, answer, _, err := post(s.url+"/v1/models/hidden:predict", body); err != nil || code != 200 {
+					t.Errorf("%d %s %v", code, answer, err)
+					return
+				}
+				if c == 0 && n%10 == 0 && !s.batchingOf()["hidden/serving_default"].Batched {
+					done.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := s.batchingOf()["hidden/serving_default"]; got.Batched || !strings.Contains(got.Reason, "depend on each other") {
+		t.Fatalf("in the end: %+v", got)
+	}
+	s.says("a signature that was batched must not be")
+	for range 12 {
+		wg.Go(func() {
+			for n := range 20 {
+				if n%4 == 0 {
+					_, _, _, _ = post(s.url+"/v1/models/hidden:predict", `{"instances":[99999.0]}`)
+					continue
+				}
+				if code, answer, _, err := post(s.url+"/v1/models/hidden:predict", `{"instances":[1.5]}`); err != nil || code != 200 || squeeze(string(answer)) != `{"predictions":[3.0]}` {
+					t.Errorf("afterwards: %d %s %v", code, answer, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Recorded warm-up requests prove what made-up rows cannot, before the first client's request.
+func TestRecordedRequestsDecide(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"key", "key_ranker", "hidden"} {
+		dir := filepath.Join(root, name, "1")
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(made(t, "rows"), name, "1"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "assets.extra"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var file []byte
+		for _, n := range []int{3, 14, 15, 92, 99999} {
+			value := &tensor_go_proto.TensorProto{TensorShape: &tensor_shape_go_proto.TensorShapeProto{Dim: []*tensor_shape_go_proto.TensorShapeProto_Dim{{Size: 1}}}}
+			if name == "hidden" {
+				value.Dtype, value.FloatVal = types_go_proto.DataType_DT_FLOAT, []float32{float32(n)}
+			} else {
+				value.Dtype, value.StringVal = types_go_proto.DataType_DT_STRING, [][]byte{fmt.Appendf(nil, "key=%d", n)}
+			}
+			raw, err := proto.Marshal(&apis.PredictionLog{LogType: &apis.PredictionLog_PredictLog{PredictLog: &apis.PredictLog{
+				Request: &apis.PredictRequest{ModelSpec: &apis.ModelSpec{Name: name}, Inputs: map[string]*tensor_go_proto.TensorProto{inputOf(t, dir): value}}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			file = tfrecord.Append(file, raw)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "assets.extra", "tf_serving_warmup_requests"), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := "model_config_list {\n"
+	for _, name := range []string{"key", "key_ranker", "hidden"} {
+		config += fmt.Sprintf("config { name: %q base_path: %q model_platform: \"tensorflow\" }\n", name, filepath.Join(root, name))
+	}
+	s := start(t, "--model_config_file="+writeFile(t, t.TempDir(), "models.config", config+"}\n"))
+	states := s.batchingOf()
+	for name, want := range map[string]bool{"key": true, "key_ranker": false, "hidden": false} {
+		if got := states[name+"/serving_default"]; got.Batched != want || strings.Contains(got.Reason, "refuses") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// inputOf is the name of the default signature's only input.
+func inputOf(t *testing.T, dir string) string {
+	t.Helper()
+	meta, err := savedmodel.ReadMetaGraph(dir, []string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signatures, _ := savedmodel.Signatures(meta)
+	return signatures["serving_default"].Inputs[0].Name
 }
