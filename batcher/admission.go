@@ -7,9 +7,8 @@ import (
 	"shoal/tensor"
 )
 
-// Refuses tells whether an entry that came now would be refused whatever it holds: nil, or the error that Do would return. It is
-// asked before a large request is decoded, which may well cost more than running it. Where it returns an error the observer is
-// told of a rejected entry; sig may be nil.
+// Refuses returns the error that Do would return for any entry at this moment, or nil. It is called before a large request is
+// decoded, which can cost more than running it. The observer is told of each refusal. sig may be nil.
 func (b *Batcher) Refuses(sig *tensor.Signature) error {
 	now := time.Now()
 	b.mu.Lock()
@@ -18,7 +17,7 @@ func (b *Batcher) Refuses(sig *tensor.Signature) error {
 		err = b.backlog.full()
 	}
 	if err == nil {
-		err = b.backlog.hopeless(now, 1, b.free(now))
+		err = b.backlog.wouldBeLate(now, 1, b.free(now))
 	}
 	b.mu.Unlock()
 	if err != nil {
@@ -68,17 +67,17 @@ func (bl *backlog) drain() time.Duration {
 	return bl.speed.drain(bl.rows, bl.cfg.MaxExecutionBatchSize, *bl.instances)
 }
 
-// hopeless refuses rows that could not be answered within the objective, nor half a batch later, even if the instances, the first of
-// which is idle at free, did nothing but run what is before them in the largest batches there can be. The policy would give them
-// up, or others in their place, after they have waited. To refuse without the half batch would cost some in a burst that passes.
-func (bl *backlog) hopeless(now time.Time, rows int, free time.Time) error {
+// wouldBeLate rejects rows on arrival that would miss the objective by more than half a batch, even if all instances, the first of
+// them idle at free, ran nothing but what is queued before, in the largest batches. The policy would shed them later, after they had
+// waited. The half batch is a margin: without it some rows of a short burst would be rejected that could still be in time.
+func (bl *backlog) wouldBeLate(now time.Time, rows int, free time.Time) error {
 	objective := bl.cfg.Objective
 	if objective == 0 || free.IsZero() || bl.closing || bl.latency(rows) > objective {
 		return nil
 	}
 	ahead := bl.rows
 	for _, q := range bl.active {
-		ahead -= bl.doomed(q, free)
+		ahead -= bl.rowsToShed(q, free)
 	}
 	most := max(1, bl.speed.fit(objective, bl.cfg.MaxExecutionBatchSize, likely))
 	start := free.Add(bl.latency(most) * time.Duration(ahead/most) / time.Duration(*bl.instances))
@@ -88,9 +87,9 @@ func (bl *backlog) hopeless(now time.Time, rows int, free time.Time) error {
 	return nil
 }
 
-// doomed is the rows at the head of a queue that will be given up when an instance is idle, as nobody is before.
-func (bl *backlog) doomed(q *queue, free time.Time) (rows int) {
-	if q.alone {
+// rowsToShed counts the rows at the head of a queue that will be shed once an instance is idle, at free.
+func (bl *backlog) rowsToShed(q *queue, free time.Time) (rows int) {
+	if q.unbatched {
 		return 0
 	}
 	for t := q.head; t != nil; t = t.next {

@@ -25,7 +25,7 @@ type backlog struct {
 	closing    bool
 	queues     map[queueKey]*queue
 	active     []*queue // those with entries, in no order
-	alone      queue    // the entries that share no batch
+	single     queue    // the entries that share no batch
 	unbatched  map[*tensor.Signature]struct{}
 	entries    int
 	rows       int
@@ -45,7 +45,7 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 	}
 	bl.queues = make(map[queueKey]*queue)
 	bl.unbatched = make(map[*tensor.Signature]struct{})
-	bl.alone.alone = true
+	bl.single.unbatched = true
 }
 
 // admit puts a task at the end of its queue, or says why there is no room for it. free is when an instance is going to be
@@ -55,14 +55,14 @@ func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opene
 		return nil, false, err
 	}
 	q = bl.find(t, shape)
-	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.alone && t.rows > limit {
+	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.unbatched && t.rows > limit {
 		return nil, false, bl.cfg.tooLarge(t.rows)
 	}
 	if err := bl.room(q, t); err != nil {
 		return nil, false, err
 	}
-	if !q.alone {
-		if err := bl.hopeless(t.arrived, t.rows, free); err != nil {
+	if !q.unbatched {
+		if err := bl.wouldBeLate(t.arrived, t.rows, free); err != nil {
 			return nil, false, err
 		}
 	}
@@ -75,17 +75,17 @@ func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opene
 // find returns the task's queue, making it where there is none.
 func (bl *backlog) find(t *task, shape []byte) *queue {
 	if _, ok := bl.unbatched[t.sig]; ok {
-		t.alone = true
+		t.unbatched = true
 	}
-	if t.alone {
-		return &bl.alone
+	if t.unbatched {
+		return &bl.single
 	}
 	if q := bl.queues[queueKey{t.sig, string(shape)}]; q != nil {
 		return q
 	}
 	if len(bl.queues) >= bl.cfg.MaxQueues && !bl.giveUpQueue() {
-		t.alone = true
-		return &bl.alone
+		t.unbatched = true
+		return &bl.single
 	}
 	q := &queue{key: queueKey{t.sig, string(shape)}}
 	bl.queues[q.key] = q
@@ -108,10 +108,10 @@ func (bl *backlog) room(q *queue, t *task) error {
 	c := bl.cfg
 	size, most, what := c.MaxExecutionBatchSize, c.MaxEnqueuedBatches, "max_enqueued_batches"
 	rows := t.rows
-	if q.alone { // as many as there would be of one row each
+	if q.unbatched { // as many as there would be of one row each
 		size, most, rows, what = 1, size*most, 1, "max_execution_batch_size * max_enqueued_batches"
 	}
-	strict := c.Split && c.MaxTaskRows > 0 && !q.alone
+	strict := c.Split && c.MaxTaskRows > 0 && !q.unbatched
 	fits := func() bool {
 		if strict {
 			return rows <= q.room(c)
@@ -167,7 +167,7 @@ func (bl *backlog) unlink(t *task) {
 // decide asks the policy about one queue that is not empty. Entries that it gives up are ended here, so that the queue
 // may be empty afterwards.
 func (bl *backlog) decide(q *queue, now time.Time) decision {
-	if q.alone {
+	if q.unbatched {
 		return decision{rows: 1, reason: ReasonAlone}
 	}
 	d := bl.policy(q.view(now, bl))
@@ -208,4 +208,28 @@ func (bl *backlog) oldest() *task {
 		}
 	}
 	return t
+}
+
+// expire ends a queued task whose deadline has passed. Where some of it is being run, the last of these runs does.
+func (bl *backlog) expire(t *task) { bl.end(t, errDeadlineQueued) }
+
+// end takes a queued task out and gives it this error, with the last of its runs where some of it is being run.
+func (bl *backlog) end(t *task, err error) {
+	bl.remove(t)
+	if s := t.split; s != nil {
+		s.err = err
+		if s.running > 0 {
+			return
+		}
+		s.drop()
+		t.arena.Free()
+	}
+	t.deliver(nil, err)
+}
+
+// recountAll has the batches of every queue counted again: their size has changed.
+func (bl *backlog) recountAll() {
+	for _, q := range bl.active {
+		q.outdated = true
+	}
 }

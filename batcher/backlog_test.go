@@ -56,7 +56,7 @@ func TestBatchesAreCounted(t *testing.T) {
 			case 0, 1:
 				e := column(make([]int64, 1+rnd.IntN(20))...)
 				tk := &task{sig: e.Signature, inputs: e.Inputs, arrived: now}
-				tk.rows, tk.alone = measure(e, false)
+				tk.rows, tk.unbatched = measure(e, false)
 				if _, _, err := bl.admit(tk, nil, time.Time{}); err != nil {
 					t.Fatal(err)
 				}

@@ -25,7 +25,7 @@ func countRows(items []item) (n int) {
 // does not fit, unless it is the first. Expired tasks are ended on the way and never run. The tasks' arenas are retained:
 // the caller who still waits holds a reference, so they are alive here.
 func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item {
-	rows, whole := 0, limit == bl.cfg.MaxExecutionBatchSize || q.alone
+	rows, whole := 0, limit == bl.cfg.MaxExecutionBatchSize || q.unbatched
 	for q.head != nil && rows < limit {
 		t := q.head
 		if t.expired(now) {
@@ -33,7 +33,7 @@ func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item
 			continue
 		}
 		n := t.rows - t.taken
-		if !q.alone && n > limit-rows {
+		if !q.unbatched && n > limit-rows {
 			if bl.cfg.splittable(t.rows) {
 				n = limit - rows
 			} else if rows > 0 {
@@ -42,7 +42,7 @@ func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item
 		}
 		items = append(items, bl.take(t, n, now))
 		rows += n
-		if q.alone {
+		if q.unbatched {
 			break
 		}
 	}
@@ -74,62 +74,59 @@ func (bl *backlog) take(t *task, n int, now time.Time) item {
 	return it
 }
 
-// expire ends a queued task whose deadline has passed. Where some of it is being run, the last of these runs does.
-func (bl *backlog) expire(t *task) { bl.end(t, errDeadlineQueued) }
-
-// end takes a queued task out and gives it this error, with the last of its runs where some of it is being run.
-func (bl *backlog) end(t *task, err error) {
-	bl.remove(t)
-	if s := t.split; s != nil {
-		s.err = err
-		if s.running > 0 {
-			return
+// build makes the batch of the items, in memory that the next build uses again.
+func (w *worker) build(items []item) *tensor.Batch {
+	t := items[0].task
+	b := &w.batch
+	b.Signature, b.Rows, b.Size, b.Parts = t.sig, 0, 0, b.Parts[:0]
+	w.shapes, w.dims = w.shapes[:0], w.dims[:0]
+	if t.unbatched {
+		b.Parts = append(b.Parts, t.inputs)
+		for i := range t.inputs {
+			w.shapes = append(w.shapes, t.inputs[i].Shape)
 		}
-		s.drop()
-		t.arena.Free()
+		b.Shapes = w.shapes
+		return b
 	}
-	t.deliver(nil, err)
+	for _, it := range items {
+		b.Parts = append(b.Parts, it.inputs())
+		b.Rows += it.rows()
+	}
+	b.Size = w.b.cfg.sizeFor(b.Rows)
+	dims := 0
+	for i := range t.inputs {
+		dims += len(t.inputs[i].Shape)
+	}
+	if cap(w.dims) < dims {
+		w.dims = make(tensor.Shape, 0, dims)
+	}
+	for i := range t.inputs {
+		at := len(w.dims)
+		w.dims = append(w.dims, t.inputs[i].Shape...)
+		shape := w.dims[at:len(w.dims):len(w.dims)]
+		shape[0] = int64(b.Size)
+		if w.b.cfg.PadVariableLength {
+			for _, p := range b.Parts {
+				for d, n := range p[i].Shape[1:] {
+					shape[d+1] = max(shape[d+1], n)
+				}
+			}
+		}
+		w.shapes = append(w.shapes, shape)
+	}
+	b.Shapes = w.shapes
+	return b
 }
 
-// markUnbatched makes all entries of a signature run alone from now on, those that wait included, and reports whether
-// that is news.
-func (bl *backlog) markUnbatched(sig *tensor.Signature) bool {
-	if _, ok := bl.unbatched[sig]; ok {
-		return false
+// inputs are the item's rows of the task's inputs.
+func (it item) inputs() []tensor.Tensor {
+	t := it.task
+	if it.rows() == t.rows {
+		return t.inputs
 	}
-	bl.unbatched[sig] = struct{}{}
-	for key, q := range bl.queues {
-		if key.sig != sig {
-			continue
-		}
-		for q.head != nil {
-			bl.setAlone(q.head)
-		}
-		delete(bl.queues, key)
+	in := make([]tensor.Tensor, len(t.inputs))
+	for i := range in {
+		in[i] = t.inputs[i].Slice(int64(it.from), int64(it.to))
 	}
-	return true
-}
-
-// recountAll has the batches of every queue counted again: their size has changed.
-func (bl *backlog) recountAll() {
-	for _, q := range bl.active {
-		q.outdated = true
-	}
-}
-
-// setAlone moves a queued task to those that run alone. What was already run of it is of no use: it is dropped here, or
-// by the last of the runs that are still going on.
-func (bl *backlog) setAlone(t *task) {
-	bl.remove(t)
-	if s := t.split; s != nil {
-		if s.running > 0 {
-			s.unbatched = true
-			return
-		}
-		s.drop()
-		t.arena.Free()
-		t.split, t.taken = nil, 0
-	}
-	t.alone = true
-	bl.push(&bl.alone, t)
+	return in
 }

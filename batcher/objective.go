@@ -41,9 +41,8 @@ type outlook struct {
 	shed      int
 }
 
-// due is when the head has to be answered, and whether that binds. It does not where the entry could not be in time even
-// if it ran alone at once, be it for its size or because the objective is too short for the model: it is run when its turn
-// comes, rather than never. Nor where a part of it was run.
+// due is the head's deadline under the objective. binds is false if the entry could not meet it even alone, because it is too large
+// or the objective is too short for the model, or if a part of it has run: it is then run in turn.
 func (o *outlook) due() (due time.Time, binds bool) {
 	t := o.head
 	due = t.arrived.Add(o.objective)

@@ -15,7 +15,7 @@ import (
 // that have left are used.
 type queue struct {
 	key        queueKey
-	alone      bool // each task runs by itself
+	unbatched  bool // each task runs by itself
 	head, tail *task
 	entries    int
 	rows       int
@@ -80,7 +80,7 @@ func (q *queue) push(t *task, c *Config) (opened bool) {
 // count adds a task to the count of batches.
 func (q *queue) count(t *task, c *Config) {
 	size, rows := c.MaxExecutionBatchSize, t.rows-t.taken
-	if q.alone {
+	if q.unbatched {
 		size = 1
 		rows = 1
 	}
@@ -91,7 +91,7 @@ func (q *queue) count(t *task, c *Config) {
 	switch {
 	case rows <= free:
 		q.open += rows
-	case c.splittable(t.rows) && !q.alone:
+	case c.splittable(t.rows) && !q.unbatched:
 		rows -= free
 		more := (rows + size - 1) / size
 		q.batches += more

@@ -99,17 +99,17 @@ func (w *worker) try(items []item, reason Reason) error {
 		Start: start, Run: end.Sub(start), Err: err, Traces: traces(items),
 	})
 	if err != nil {
-		return w.surrender(items, err)
+		return w.failOver(items, err)
 	}
 	w.lastOK.rows, w.lastOK.run, w.lastOK.used = max(size, countRows(items)), end.Sub(start), used
 	w.lastOK.batch = rows > 0
 
 	asIs := rows == 0
 	if !asIs && !follows(result, size) {
-		w.unbatch(sig)
+		w.outputsDoNotFollow(sig)
 		if len(items) > 1 || items[0].task.split != nil || size != rows {
 			result.Free()
-			w.alone(items)
+			w.runEachUnbatched(items)
 			return nil
 		}
 		asIs = true
@@ -163,46 +163,19 @@ func (w *worker) beginAgain(size int) (now time.Time) {
 	return now
 }
 
-// RunAlone makes all entries of a signature run alone from now on, those that wait included. It reports whether that is news.
-func (b *Batcher) RunAlone(sig *tensor.Signature) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.backlog.markUnbatched(sig)
-}
-
-// RunsAlone says whether entries of a signature run alone because their outputs were seen not to follow the batch dimension, or by RunAlone.
-func (b *Batcher) RunsAlone(sig *tensor.Signature) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, alone := b.backlog.unbatched[sig]
-	return alone
-}
-
-// unbatch remembers that a signature's outputs do not follow the batch dimension.
-func (w *worker) unbatch(sig *tensor.Signature) {
-	if w.b.RunAlone(sig) {
-		w.b.log.Warn("outputs do not follow the batch dimension; requests of this signature run alone from now on",
-			slog.String("signature", sig.Name))
-		w.b.obs.SignatureUnbatched(sig)
+// finish ends an item: the caller gets the answer or the error, unless it has left.
+func (w *worker) finish(it item, a *Answer, err error) {
+	t := it.task
+	if t.split != nil {
+		w.finishPiece(it, a, err, false)
+		return
 	}
+	t.arena.Free()
+	t.deliver(a, err)
 }
 
-// alone ends items of a batch that should not have been one, each by a run of its own.
-func (w *worker) alone(items []item) {
-	for _, it := range w.living(items) {
-		if it.task.split != nil {
-			w.finishPiece(it, nil, nil, true)
-			continue
-		}
-		w.aloneTask(it.task)
-	}
-}
-
-// aloneTask runs a task that is in no queue exactly as it is.
-func (w *worker) aloneTask(t *task) {
-	t.alone = true
-	only := []item{{t, 0, t.rows}}
-	if err := w.try(only, ReasonRetry); err != nil {
-		w.fail(only, err)
+func (w *worker) fail(items []item, err error) {
+	for _, it := range items {
+		w.finish(it, nil, err)
 	}
 }

@@ -93,3 +93,50 @@ func (s *split) joinStrings(out *tensor.Tensor, k int, arena *tensor.Arena) {
 		}
 	}
 }
+
+// finishPiece takes one piece of a divided task back. An error ends the whole task: what is still queued of it is not
+// run. The last piece to come back ends the task.
+func (w *worker) finishPiece(it item, a *Answer, err error, unbatched bool) {
+	t, s := it.task, it.task.split
+	w.b.mu.Lock()
+	s.running--
+	s.unbatched = s.unbatched || unbatched
+	if s.err == nil {
+		s.err = err
+	}
+	if a != nil {
+		s.pieces = append(s.pieces, piece{it.from, a})
+	}
+	if t.queue != nil && s.err != nil {
+		w.b.backlog.remove(t)
+	}
+	last := s.running == 0 && t.queue == nil
+	w.b.mu.Unlock()
+	if last {
+		w.finishSplit(t)
+	}
+}
+
+// finishSplit ends a divided task of which nothing is queued or running any more.
+func (w *worker) finishSplit(t *task) {
+	s := t.split
+	if s.err == nil && t.state.Load() == abandoned {
+		s.err = errDeadlineRun // nobody will read it
+	}
+	if s.err == nil && !s.unbatched {
+		if a, ok := s.join(); ok {
+			a.Queue, a.Run = s.since.Sub(t.arrived), time.Since(s.since)
+			t.arena.Free()
+			t.deliver(a, nil)
+			return
+		}
+	}
+	s.drop()
+	if s.err == nil {
+		t.split = nil
+		w.runUnbatched(t)
+		return
+	}
+	t.arena.Free()
+	t.deliver(nil, s.err)
+}

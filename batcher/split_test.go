@@ -142,8 +142,8 @@ func TestEndBetweenPieces(t *testing.T) {
 	})
 	t.Run("unbatched", func(t *testing.T) {
 		b, w, tk, freed, check := prepare(t, time.Time{})
-		w.unbatch(sigA)
-		if *freed != 1 || tk.queue != &b.backlog.alone {
+		w.outputsDoNotFollow(sigA)
+		if *freed != 1 || tk.queue != &b.backlog.single {
 			t.Error(*freed, tk.queue)
 		}
 		if w.take(time.Now(), false) != hasRun || len(w.items) != 1 || w.items[0].rows() != 6 {

@@ -15,17 +15,17 @@ import (
 // workers that run its rows, or answered. Whoever comes first, the worker with the answer or the caller who leaves,
 // decides its end by changing state from pending.
 type task struct {
-	sig      *tensor.Signature
-	inputs   []tensor.Tensor
-	arena    *tensor.Arena
-	trace    any
-	arrived  time.Time
-	deadline time.Time // the earlier of the entry's and the context's; zero: none
-	timed    bool      // the deadline is the entry's own: ctx does not end at it
-	rows     int       // 1 for an entry without rows
-	bytes    int64     // of the inputs; 0 where they are not bounded
-	alone    bool      // to be run exactly as it is
-	compares bool      // Entry.Comparison
+	sig       *tensor.Signature
+	inputs    []tensor.Tensor
+	arena     *tensor.Arena
+	trace     any
+	arrived   time.Time
+	deadline  time.Time // the earlier of the entry's and the context's; zero: none
+	timed     bool      // the deadline is the entry's own: ctx does not end at it
+	rows      int       // 1 for an entry without rows
+	bytes     int64     // of the inputs; 0 where they are not bounded
+	unbatched bool      // to be run exactly as it is
+	compares  bool      // Entry.Comparison
 
 	// Guarded by Batcher.mu, as is split.
 	queue      *queue // nil: in none
@@ -56,9 +56,9 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 		t = &task{done: make(chan outcome, 1)}
 	}
 	t.sig, t.inputs, t.arena, t.trace, t.arrived = e.Signature, e.Inputs, e.Arena, e.Trace, now
-	t.rows, t.alone = measure(e, b.cfg.PadVariableLength)
+	t.rows, t.unbatched = measure(e, b.cfg.PadVariableLength)
 	t.compares = e.Comparison
-	t.alone = t.alone || t.compares
+	t.unbatched = t.unbatched || t.compares
 	t.bytes = b.cfg.Memory.measure(e.Inputs)
 	t.deadline, t.timed = e.Deadline, !e.Deadline.IsZero()
 	if d, ok := ctx.Deadline(); ok && (!t.timed || !d.After(t.deadline)) {

@@ -133,7 +133,7 @@ const inlineEntries = 16
 // processor, and being woken by it. The caller cannot be let go at its deadline then. So the run has to be brief for certain: how
 // long it takes depends on nothing but the shapes of its inputs, and as many rows of these shapes have been brief. Called with mu held.
 func (w *worker) runsInline(t *task, q *queue, now time.Time) bool {
-	return t.sig.Steady && !q.alone && q.rows <= q.brief && !w.unlimited && kindOf(w.wants) == briefRun &&
+	return t.sig.Steady && !q.unbatched && q.rows <= q.brief && !w.unlimited && kindOf(w.wants) == briefRun &&
 		(t.deadline.IsZero() || t.deadline.Sub(now) > farOff)
 }
 
@@ -193,7 +193,7 @@ const (
 // next takes the batch that is due and runs it, or puts the worker where it waits. inline says that a caller's goroutine runs it.
 func (w *worker) next(woken, inline bool) step {
 	b := w.b
-	w.gather()
+	w.linger()
 	now := time.Now()
 	var other *worker
 	b.mu.Lock()
@@ -275,7 +275,7 @@ func (w *worker) take(now time.Time, inline bool) step {
 		}
 		rows := min(q.rows, d.rows)
 		cost := b.cost.latency(b.cfg.sizeFor(rows))
-		if !w.place.covers(cost) || inline && (q.alone || rows > q.brief || q.entries > inlineEntries) {
+		if !w.place.covers(cost) || inline && (q.unbatched || rows > q.brief || q.entries > inlineEntries) {
 			w.wants = cost
 			return outgrown
 		}
@@ -292,61 +292,4 @@ func (w *worker) take(now time.Time, inline bool) step {
 			return hasRun
 		}
 	}
-}
-
-// build makes the batch of the items, in memory that the next build uses again.
-func (w *worker) build(items []item) *tensor.Batch {
-	t := items[0].task
-	b := &w.batch
-	b.Signature, b.Rows, b.Size, b.Parts = t.sig, 0, 0, b.Parts[:0]
-	w.shapes, w.dims = w.shapes[:0], w.dims[:0]
-	if t.alone {
-		b.Parts = append(b.Parts, t.inputs)
-		for i := range t.inputs {
-			w.shapes = append(w.shapes, t.inputs[i].Shape)
-		}
-		b.Shapes = w.shapes
-		return b
-	}
-	for _, it := range items {
-		b.Parts = append(b.Parts, it.inputs())
-		b.Rows += it.rows()
-	}
-	b.Size = w.b.cfg.sizeFor(b.Rows)
-	dims := 0
-	for i := range t.inputs {
-		dims += len(t.inputs[i].Shape)
-	}
-	if cap(w.dims) < dims {
-		w.dims = make(tensor.Shape, 0, dims)
-	}
-	for i := range t.inputs {
-		at := len(w.dims)
-		w.dims = append(w.dims, t.inputs[i].Shape...)
-		shape := w.dims[at:len(w.dims):len(w.dims)]
-		shape[0] = int64(b.Size)
-		if w.b.cfg.PadVariableLength {
-			for _, p := range b.Parts {
-				for d, n := range p[i].Shape[1:] {
-					shape[d+1] = max(shape[d+1], n)
-				}
-			}
-		}
-		w.shapes = append(w.shapes, shape)
-	}
-	b.Shapes = w.shapes
-	return b
-}
-
-// inputs are the item's rows of the task's inputs.
-func (it item) inputs() []tensor.Tensor {
-	t := it.task
-	if it.rows() == t.rows {
-		return t.inputs
-	}
-	in := make([]tensor.Tensor, len(t.inputs))
-	for i := range in {
-		in[i] = t.inputs[i].Slice(int64(it.from), int64(it.to))
-	}
-	return in
 }

@@ -182,7 +182,7 @@ func (j *judge) run(ctx context.Context, sig *tensor.Signature, inputs []tensor.
 func (j *judge) refute(p *proof, why string) {
 	was := p.batched.Load()
 	p.decide(false, why)
-	j.b.batcher.RunAlone(p.sig)
+	j.b.batcher.Unbatch(p.sig)
 	if was {
 		j.log.Error("a signature that was batched must not be: its requests run alone from now on", "signature", p.sig.Name, "reason", why)
 		return

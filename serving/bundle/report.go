@@ -23,7 +23,7 @@ func (b *Bundle) Report() *serving.Report {
 	r := b.report
 	for _, p := range b.proofs {
 		s := p.state()
-		if s.Batched && b.batcher.RunsAlone(p.sig) {
+		if s.Batched && b.batcher.IsUnbatched(p.sig) {
 			s.Batched, s.Reason = false, "its outputs do not follow the batch dimension"
 		}
 		r.Batching = append(r.Batching, s)

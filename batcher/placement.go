@@ -221,9 +221,9 @@ func (b *Batcher) Stranded() error {
 	return nil
 }
 
-// surrender is what becomes of items whose run failed. Where the device is to blame they are handed to a worker on another one, or
+// failOver is what becomes of items whose run failed. Where the device is to blame they are handed to a worker on another one, or
 // ended where there is none, and err is nil. A batch that failed two devices is not given a third: it may be what kills them.
-func (w *worker) surrender(items []item, err error) error {
+func (w *worker) failOver(items []item, err error) error {
 	b := w.b
 	if b.cfg.DeviceFault == nil || w.device == "" || !b.cfg.DeviceFault(w.device, err) {
 		return err

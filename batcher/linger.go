@@ -9,16 +9,16 @@ const (
 	turns, quietTurns = 8, 2
 )
 
-// gather lets those go first who can still add to the batch that is about to be formed: the callers who were just answered,
-// and the requests that have arrived but were not read or not decoded. A worker that did not give way would take what
-// little is there, keep its processor through the run, and find as little the next time; on a busy machine most of the
-// time would go into the fixed cost of small batches.
+// linger yields the processor before a batch is formed, so that requests that are already on the machine can still join it:
+// those that have arrived but are not read or decoded yet, and the next ones of callers who were just answered. Without it, a
+// worker on a busy machine takes the few rows that wait, keeps the processor for the run, and finds few rows again: most of the
+// time goes into the fixed cost of small batches.
 //
-// It ends at once when there is a batch worth running, and soon when nothing more comes: no clock is waited for. With few
-// entries about there is nothing to gain, and it costs next to nothing.
-func (w *worker) gather() {
+// It returns at once if there are enough rows for an efficient batch, and soon if no more rows come. It waits for no clock. With
+// few entries per run it does nothing.
+func (w *worker) linger() {
 	for turn, quiet, before := 0, 0, 0; turn < turns && quiet < quietTurns; turn++ {
-		rows, enough, crowded := w.b.gathered()
+		rows, enough, crowded := w.b.lingerMore()
 		switch {
 		case enough:
 			return
@@ -36,9 +36,9 @@ func (w *worker) gather() {
 	}
 }
 
-// gathered is how many rows wait, whether a batch of them needs no more, and whether several entries arrive in the time that so
+// lingerMore is how many rows wait, whether a batch of them needs no more, and whether several entries arrive in the time that so
 // many run.
-func (b *Batcher) gathered() (rows int, enough, crowded bool) {
+func (b *Batcher) lingerMore() (rows int, enough, crowded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.backlog.rows, b.backlog.rows >= b.cfg.EfficientRows, b.crowded()

@@ -1,0 +1,87 @@
+package batcher
+
+import (
+	"log/slog"
+
+	"shoal/tensor"
+)
+
+// Unbatch makes all entries of a signature run alone from now on, those that wait included. It reports whether that is news.
+func (b *Batcher) Unbatch(sig *tensor.Signature) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.backlog.markUnbatched(sig)
+}
+
+// IsUnbatched says whether entries of a signature run alone because their outputs were seen not to follow the batch dimension, or by Unbatch.
+func (b *Batcher) IsUnbatched(sig *tensor.Signature) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, alone := b.backlog.unbatched[sig]
+	return alone
+}
+
+// markUnbatched makes all entries of a signature run alone from now on, those that wait included, and reports whether
+// that is news.
+func (bl *backlog) markUnbatched(sig *tensor.Signature) bool {
+	if _, ok := bl.unbatched[sig]; ok {
+		return false
+	}
+	bl.unbatched[sig] = struct{}{}
+	for key, q := range bl.queues {
+		if key.sig != sig {
+			continue
+		}
+		for q.head != nil {
+			bl.moveToUnbatched(q.head)
+		}
+		delete(bl.queues, key)
+	}
+	return true
+}
+
+// moveToUnbatched moves a queued task to those that run alone. What was already run of it is of no use: it is dropped here, or
+// by the last of the runs that are still going on.
+func (bl *backlog) moveToUnbatched(t *task) {
+	bl.remove(t)
+	if s := t.split; s != nil {
+		if s.running > 0 {
+			s.unbatched = true
+			return
+		}
+		s.drop()
+		t.arena.Free()
+		t.split, t.taken = nil, 0
+	}
+	t.unbatched = true
+	bl.push(&bl.single, t)
+}
+
+// outputsDoNotFollow makes a signature unbatched because its outputs do not follow the batch dimension.
+func (w *worker) outputsDoNotFollow(sig *tensor.Signature) {
+	if w.b.Unbatch(sig) {
+		w.b.log.Warn("outputs do not follow the batch dimension; requests of this signature run alone from now on",
+			slog.String("signature", sig.Name))
+		w.b.obs.SignatureUnbatched(sig)
+	}
+}
+
+// runEachUnbatched ends items of a batch that should not have been one, each by a run of its own.
+func (w *worker) runEachUnbatched(items []item) {
+	for _, it := range w.living(items) {
+		if it.task.split != nil {
+			w.finishPiece(it, nil, nil, true)
+			continue
+		}
+		w.runUnbatched(it.task)
+	}
+}
+
+// runUnbatched runs a task that is in no queue exactly as it is.
+func (w *worker) runUnbatched(t *task) {
+	t.unbatched = true
+	only := []item{{t, 0, t.rows}}
+	if err := w.try(only, ReasonRetry); err != nil {
+		w.fail(only, err)
+	}
+}
