@@ -45,8 +45,8 @@ func (b *Batcher) free(now time.Time) time.Time {
 
 // full says which bound on all that waits is reached.
 func (bl *backlog) full() error {
-	if bl.rows >= bl.cfg.MaxQueuedRows {
-		return bl.noRoom(fmt.Sprintf("currently %d rows are waiting and max_queued_rows is %d", bl.rows, bl.cfg.MaxQueuedRows))
+	if rows := bl.rows - bl.giantRows; rows >= bl.cfg.MaxQueuedRows {
+		return bl.noRoom(fmt.Sprintf("currently %d rows are waiting and max_queued_rows is %d", rows, bl.cfg.MaxQueuedRows))
 	}
 	if reason := bl.cfg.Memory.full(); reason != "" {
 		return bl.noRoom(reason)

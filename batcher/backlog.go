@@ -29,6 +29,7 @@ type backlog struct {
 	unbatched  map[*tensor.Signature]struct{}
 	entries    int
 	rows       int
+	giantRows  int // of rows
 	arrivals   uint64
 }
 
@@ -53,6 +54,9 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opened bool, err error) {
 	if err := bl.full(); err != nil {
 		return nil, false, err
+	}
+	if t.giant = bl.isGiant(t); t.giant {
+		shape = append(shape, giantMark)
 	}
 	q = bl.find(t, shape)
 	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.unbatched && t.rows > limit {
@@ -138,7 +142,7 @@ func (bl *backlog) push(q *queue, t *task) (opened bool) {
 		bl.active = append(bl.active, q)
 	}
 	bl.entries++
-	bl.rows += t.rows - t.taken
+	bl.addRows(t, t.rows-t.taken)
 	bl.cfg.Memory.add(t.bytes)
 	return q.push(t, bl.cfg)
 }
@@ -152,7 +156,7 @@ func (bl *backlog) remove(t *task) {
 func (bl *backlog) unlink(t *task) {
 	q := t.queue
 	bl.entries--
-	bl.rows -= t.rows - t.taken
+	bl.addRows(t, t.taken-t.rows)
 	bl.cfg.Memory.add(-t.bytes)
 	q.unlink(t)
 	if q.entries == 0 {

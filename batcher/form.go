@@ -67,9 +67,12 @@ func (bl *backlog) take(t *task, n int, now time.Time) item {
 	}
 	t.taken += n
 	t.queue.rows -= n
-	bl.rows -= n
+	bl.addRows(t, -n)
 	if t.taken == t.rows {
 		bl.unlink(t)
+	} else if t.giant {
+		bl.arrivals++
+		t.order = bl.arrivals // the next turn is the others'
 	}
 	return it
 }

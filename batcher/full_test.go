@@ -84,7 +84,7 @@ func TestRowsOfAllQueuesAreBounded(t *testing.T) {
 	within(t, Config{MaxQueuedRows: 4}, 1, nil, slow, func(r *rig) {
 		r.send(column(0))
 		r.send(column(1))
-		b := column(numbers(0, 200)...) // accepted: nobody is refused for his size
+		b := column(numbers(0, 100)...) // accepted: nobody is refused for his size
 		b.Signature = sigB
 		r.send(b)
 		c := r.send(column(3))

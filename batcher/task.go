@@ -25,6 +25,7 @@ type task struct {
 	rows      int       // 1 for an entry without rows
 	bytes     int64     // of the inputs; 0 where they are not bounded
 	unbatched bool      // to be run exactly as it is
+	giant     bool      // it waits apart, in turns with the others; see giant.go
 	compares  bool      // Entry.Comparison
 
 	// Guarded by Batcher.mu, as is split.
