@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-
-	"shoal/tensor"
 )
 
 // Handle pins a version: it is not unloaded before Release. Hold it briefly.
@@ -64,12 +62,4 @@ func (h *Handle) Release() {
 	if h != nil && h.released.CompareAndSwap(false, true) && h.release != nil {
 		h.release()
 	}
-}
-
-// Refuses asks the servable, if it is a Refuser.
-func (h *Handle) Refuses(sig *tensor.Signature) error {
-	if r, ok := h.Servable.(Refuser); ok {
-		return r.Refuses(sig)
-	}
-	return nil
 }

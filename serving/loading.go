@@ -117,9 +117,9 @@ func (m *Manager) loaded(ctx context.Context, v *version, s Servable, attempt in
 // sayAvailable is the one line of the log about a load that went well.
 func (m *Manager) sayAvailable(v *version, s Servable, took time.Duration) {
 	line := v.attrs(slog.Duration("load", took.Round(time.Millisecond)))
-	if r, ok := s.(Reporter); ok {
-		line = append(line, r.Report().brief()...)
-		m.log.Debug("load in detail", v.attrs(r.Report().detail()...)...)
+	if r := ReportOf(s); r != nil {
+		line = append(line, r.brief()...)
+		m.log.Debug("load in detail", v.attrs(r.detail()...)...)
 	}
 	m.log.Info("version available", line...)
 }

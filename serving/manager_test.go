@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/batcher"
 )
 
 func TestServesTheLatestAndMovesOn(t *testing.T) {
@@ -318,7 +320,7 @@ func TestCloseWaitsForHandles(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		wantStatus(t, s.Close(ctx), codes.DeadlineExceeded, "not unloaded in time: Specific(m, 1)")
-		if _, err := h.Run(ctx, nil, nil, nil, time.Time{}); err != nil {
+		if _, err := h.Run(ctx, batcher.Entry{}); err != nil {
 			t.Errorf("run on a handle after Close: %v", err)
 		}
 		_, err = s.Handle(Spec{Model: "m"})

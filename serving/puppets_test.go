@@ -35,7 +35,7 @@ var errUsedAfterClose = errors.New("run after close")
 func (s *puppetServable) Signature(string) (*tensor.Signature, bool)        { return nil, false }
 func (s *puppetServable) MetaGraph() *for_core_protos_go_proto.MetaGraphDef { return nil }
 
-func (s *puppetServable) Run(context.Context, *tensor.Signature, []tensor.Tensor, *tensor.Arena, time.Time) (*batcher.Answer, error) {
+func (s *puppetServable) Run(context.Context, batcher.Entry) (*batcher.Answer, error) {
 	if s.closed.Load() {
 		return nil, errUsedAfterClose
 	}

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// Reporter is a servable that can tell what its load made of it.
-type Reporter interface{ Report() *Report }
-
 // SignatureBatching says whether requests of a signature share batches now.
 type SignatureBatching struct {
 	Signature string

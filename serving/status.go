@@ -71,12 +71,10 @@ func (mod *model) status() []VersionStatus {
 
 // report is nil where the version is not available, or its servable tells nothing.
 func (v *version) report() *Report {
-	if v.live != nil {
-		if r, ok := v.live.servable.(Reporter); ok {
-			return r.Report()
-		}
+	if v.live == nil {
+		return nil
 	}
-	return nil
+	return ReportOf(v.live.servable)
 }
 
 func (mod *model) labelsOf(number int64) []string {

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"shoal/batcher"
 )
 
 // While requests come without pause, versions appear and go and a label follows them: no request fails, and none runs on
@@ -49,7 +51,7 @@ func TestVersionsComeAndGoUnderLoad(t *testing.T) {
 					t.Errorf("a request failed: %v", err)
 					return
 				}
-				if _, err := h.Run(context.Background(), nil, nil, nil, time.Time{}); err != nil {
+				if _, err := h.Run(context.Background(), batcher.Entry{}); err != nil {
 					t.Errorf("a run on version %d failed: %v", h.Version, err)
 				}
 				if h.Version < last {

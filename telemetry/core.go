@@ -1,16 +1,12 @@
 package telemetry
 
 import (
-	"shoal/batcher"
 	"shoal/serving"
 	"shoal/tensor"
 )
 
 // WatchBudget lets the gauges read what requests hold. nil: nothing is known of it.
 func (t *Telemetry) WatchBudget(b *tensor.Budget) { t.budget.Store(b) }
-
-// busy is a servable that can say what it is doing.
-type busy interface{ Stats() batcher.Stats }
 
 // budgetSamples reads what requests hold.
 func (t *Telemetry) budgetSamples(e *emitter) {
@@ -55,11 +51,11 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 	}
 	defer h.Release()
 	t.useSamples(e, h, model, versionLabel(version))
-	b, ok := h.Servable.(busy)
+	s, ok := h.Stats()
 	if !ok {
 		return
 	}
-	s, v := b.Stats(), versionLabel(version)
+	v := versionLabel(version)
 	e.number(&queueRequests, t.since, float64(s.Entries), model, v)
 	e.number(&queueRows, t.since, float64(s.Rows), model, v)
 	e.number(&queueOldest, t.since, s.Oldest.Seconds(), model, v)

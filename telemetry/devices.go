@@ -125,11 +125,7 @@ func (t *Telemetry) deviceSamples(e *emitter) {
 
 // useSamples tells on which devices a version is.
 func (t *Telemetry) useSamples(e *emitter, h *serving.Handle, model, version string) {
-	b, ok := h.Servable.(interface{ Devices() []devices.Use })
-	if !ok {
-		return
-	}
-	for _, u := range b.Devices() {
+	for _, u := range h.Devices() {
 		in := u.Instances
 		if !u.InService {
 			in = 0

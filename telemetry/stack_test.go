@@ -73,12 +73,11 @@ func (r runner) Run(b *tensor.Batch) (*tensor.Result, error) {
 	return &tensor.Result{Outputs: []tensor.Tensor{out}}, nil
 }
 
-func (e *echo) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	entry := &batcher.Entry{Signature: sig, Inputs: in, Arena: arena, Deadline: deadline}
+func (e *echo) Run(ctx context.Context, entry batcher.Entry) (*batcher.Answer, error) {
 	if e.traces {
 		entry.Trace = TraceOf(ctx)
 	}
-	return e.batcher.Do(ctx, entry)
+	return e.batcher.Do(ctx, &entry)
 }
 
 type echoCore struct {

@@ -148,8 +148,8 @@ func (h *half) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: all}
 }
 
-func (h *half) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	return h.Do(ctx, &batcher.Entry{Signature: sig, Inputs: in, Arena: arena, Deadline: deadline})
+func (h *half) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	return h.Do(ctx, &e)
 }
 
 // halver is a device: it takes a millisecond or a few, and sometimes many.

@@ -156,10 +156,8 @@ func (p *Page) stats(model string, v serving.VersionStatus) batcher.Stats {
 		return batcher.Stats{} // it went meanwhile
 	}
 	defer h.Release()
-	if b, ok := h.Servable.(interface{ Stats() batcher.Stats }); ok {
-		return b.Stats()
-	}
-	return batcher.Stats{}
+	s, _ := h.Stats()
+	return s
 }
 
 // live says that a version may be counting.

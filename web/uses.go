@@ -42,10 +42,7 @@ func (p *Page) devicesOf(model string, version int64) []devices.Use {
 		return nil // it went meanwhile
 	}
 	defer h.Release()
-	if b, ok := h.Servable.(interface{ Devices() []devices.Use }); ok {
-		return b.Devices()
-	}
-	return nil
+	return h.Devices()
 }
 
 // counted lists names with their counts where these are not one.

@@ -138,5 +138,5 @@ func printReport(w io.Writer, way, dir string, tags []string) error {
 		return plain(err)
 	}
 	defer s.Close()
-	return json.NewEncoder(w).Encode(s.(serving.Reporter).Report())
+	return json.NewEncoder(w).Encode(serving.ReportOf(s))
 }

@@ -73,12 +73,16 @@ type Bundle struct {
 	log       *slog.Logger
 }
 
-var (
-	_ serving.Servable = (*Bundle)(nil)
-	_ serving.Refuser  = (*Bundle)(nil)
-	_ serving.Readier  = (*Bundle)(nil)
-	_ serving.Warner   = (*Bundle)(nil)
-)
+// A bundle has every behaviour that a servable can have.
+var _ interface {
+	serving.Servable
+	serving.Refuser
+	serving.Readier
+	serving.Warner
+	serving.Reporter
+	serving.Queuer
+	serving.Placed
+} = (*Bundle)(nil)
 
 const defaultSignature = "serving_default"
 
@@ -95,8 +99,8 @@ func (b *Bundle) Signature(name string) (*tensor.Signature, bool) {
 func (b *Bundle) MetaGraph() *pb.MetaGraphDef { return b.model.MetaGraph() }
 
 // Run queues the request and waits for its answer.
-func (b *Bundle) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	e := batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena, Deadline: deadline, Unbatched: !b.proofs.batched(sig)}
+func (b *Bundle) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	e.Unbatched = !b.proofs.batched(e.Signature)
 	if b.trace != nil {
 		e.Trace = b.trace(ctx)
 	}
@@ -115,7 +119,7 @@ func (b *Bundle) Warning() string {
 	return fmt.Sprintf("%d of %d instances run a batch that is overdue and may never end", s.Overdue, s.Instances)
 }
 
-// Stats says how busy the version is.
+// Stats implements serving.Queuer.
 func (b *Bundle) Stats() batcher.Stats { return b.batcher.Stats() }
 
 // closePatience is how long Close waits for runs. Whoever asked has been answered or has left by then, so that what still runs is

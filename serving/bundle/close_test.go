@@ -30,7 +30,7 @@ func TestCloseDoesNotWaitForeverForARun(t *testing.T) {
 		log := new(testlog.Log)
 		freed := false
 		v := &Bundle{batcher: b, log: log.Logger(), members: []*member{{release: func() { freed = true }}}}
-		_, _ = v.Run(t.Context(), &tensor.Signature{}, nil, nil, time.Now().Add(time.Second))
+		_, _ = v.Run(t.Context(), batcher.Entry{Signature: &tensor.Signature{}, Deadline: time.Now().Add(time.Second)})
 		start := time.Now()
 		v.Close()
 		if took := time.Since(start); took != closePatience || freed || !strings.Contains(log.String(), "does not end") {

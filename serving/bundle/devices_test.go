@@ -138,7 +138,7 @@ func (h *harbour) tryLoad(model string) (*Bundle, error) {
 func halve(b *Bundle, x float32) error {
 	sig, _ := b.Signature("")
 	in := tensor.Tensor{DType: tensor.Float32, Shape: tensor.Shape{1}, Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(x))}
-	a, err := b.Run(context.Background(), sig, []tensor.Tensor{in}, nil, time.Time{})
+	a, err := b.Run(context.Background(), batcher.Entry{Signature: sig, Inputs: []tensor.Tensor{in}})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/batcher"
 	"shoal/savedmodel"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
@@ -108,7 +108,7 @@ func TestARewrittenGraphThatDoesNotRunIsGivenUp(t *testing.T) {
 	}
 	sig, _ := b.Signature("")
 	x := tensor.Tensor{DType: tensor.Float32, Shape: tensor.Shape{1}, Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(3))}
-	a, err := b.Run(t.Context(), sig, []tensor.Tensor{x}, nil, time.Time{})
+	a, err := b.Run(t.Context(), batcher.Entry{Signature: sig, Inputs: []tensor.Tensor{x}})
 	if err != nil {
 		t.Fatal(err)
 	}

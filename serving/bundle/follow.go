@@ -131,7 +131,7 @@ func (b *Bundle) fault(fleet *devices.Fleet) func(string, error) bool {
 // serving.Readier.
 func (b *Bundle) Ready() error { return b.batcher.Stranded() }
 
-// Devices are those that the version is on.
+// Devices are those that the version is on. It implements serving.Placed.
 func (b *Bundle) Devices() []devices.Use {
 	var list []devices.Use
 	for _, m := range b.members {

@@ -35,8 +35,6 @@ func (b *Bundle) Report() *serving.Report {
 	return &r
 }
 
-var _ serving.Reporter = (*Bundle)(nil)
-
 // What decided the largest batch, beside the flags and files.
 const (
 	fromMeasurement = "measured"

@@ -110,7 +110,7 @@ func run(ctx context.Context, h *serving.Handle, sig *tensor.Signature, examples
 	arena := tensor.NewArena()
 	defer arena.Free()
 	in := tensor.Tensor{DType: tensor.String, Shape: tensor.Shape{int64(len(examples))}, Strings: examples}
-	return h.Run(ctx, sig, []tensor.Tensor{in}, arena, deadline)
+	return h.Run(ctx, batcher.Entry{Signature: sig, Inputs: []tensor.Tensor{in}, Arena: arena, Deadline: deadline})
 }
 
 func invalid(format string, args ...any) error {

@@ -40,13 +40,13 @@ func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 	return m
 }
 
-func (f *fake) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, _ time.Time) (*batcher.Answer, error) {
-	arena.Retain()
-	defer arena.Free()
-	if err := in[0].Check(); err != nil {
+func (f *fake) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	e.Arena.Retain()
+	defer e.Arena.Free()
+	if err := e.Inputs[0].Check(); err != nil {
 		return nil, err
 	}
-	out, err := f.run(ctx, sig, in[0].Strings)
+	out, err := f.run(ctx, e.Signature, e.Inputs[0].Strings)
 	if err != nil {
 		return nil, err
 	}

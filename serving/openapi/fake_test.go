@@ -3,7 +3,6 @@ package openapi
 import (
 	"context"
 	"slices"
-	"time"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
@@ -81,7 +80,7 @@ func (v *fakeVersion) Signature(name string) (*tensor.Signature, bool) {
 	return v.signatures[i], true
 }
 
-func (v *fakeVersion) Run(context.Context, *tensor.Signature, []tensor.Tensor, *tensor.Arena, time.Time) (*batcher.Answer, error) {
+func (v *fakeVersion) Run(context.Context, batcher.Entry) (*batcher.Answer, error) {
 	return nil, status.Error(codes.Unimplemented, "not in this test")
 }
 

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
@@ -62,7 +61,8 @@ func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 	}}
 }
 
-func (f *fake) Run(_ context.Context, sig *tensor.Signature, in []tensor.Tensor, _ *tensor.Arena, _ time.Time) (*batcher.Answer, error) {
+func (f *fake) Run(_ context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	sig, in := e.Signature, e.Inputs
 	text := sig.Name
 	for i, t := range in {
 		if err := t.Check(); err != nil {

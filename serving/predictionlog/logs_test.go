@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/batcher"
 	"shoal/serving/inference"
 	"shoal/tensor"
 	tensorproto "shoal/tensor/proto"
@@ -84,7 +85,7 @@ func TestLogWarmsUp(t *testing.T) {
 	sig := signatures["text"]
 	inputs := []tensor.Tensor{integer(5), {DType: tensor.String, Shape: tensor.Shape{1, 2}, Strings: [][]byte{[]byte("a"), []byte("\xff")}}}
 	arena := tensor.NewArena()
-	answer, err := h.Run(ctx, sig, inputs, arena, none)
+	answer, err := h.Run(ctx, batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"shoal/batcher"
 	"shoal/serving"
 	"shoal/serving/inference"
 	"shoal/tensor"
@@ -42,7 +42,7 @@ func runPredict(ctx context.Context, s serving.Servable, request *apis_go_proto.
 	if err != nil {
 		return err
 	}
-	answer, err := s.Run(ctx, sig, inputs, arena, time.Time{})
+	answer, err := s.Run(ctx, batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type ready struct {
 	answer batcher.Answer
 }
 
-func (r *ready) Run(context.Context, *tensor.Signature, []tensor.Tensor, *tensor.Arena, time.Time) (*batcher.Answer, error) {
+func (r *ready) Run(context.Context, batcher.Entry) (*batcher.Answer, error) {
 	return &r.answer, nil
 }
 

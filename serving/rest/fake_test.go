@@ -125,8 +125,8 @@ func (f *fakeServable) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 	}}
 }
 
-func (f *fakeServable) Run(ctx context.Context, sig *tensor.Signature, inputs []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	f.deadline.Store(&deadline)
+func (f *fakeServable) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	f.deadline.Store(&e.Deadline)
 	if f.entered != nil {
 		f.entered <- struct{}{}
 	}
@@ -143,7 +143,7 @@ func (f *fakeServable) Run(ctx context.Context, sig *tensor.Signature, inputs []
 	if f.err != nil {
 		return nil, f.err
 	}
-	in := inputs[0]
+	in := e.Inputs[0]
 	n := in.Len()
 	if in.DType == tensor.String { // serialised examples: one value each
 		n = len(in.Strings)
@@ -163,7 +163,7 @@ func (f *fakeServable) Run(ctx context.Context, sig *tensor.Signature, inputs []
 	if repeat > 1 {
 		shape = tensor.Shape{int64(n * repeat)}
 	}
-	if sig.Method == "tensorflow/serving/classify" {
+	if e.Signature.Method == "tensorflow/serving/classify" {
 		shape = tensor.Shape{int64(n), 1}
 	}
 	return &batcher.Answer{

@@ -3,6 +3,7 @@ package rest
 import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
+	"shoal/batcher"
 	"shoal/serving/inference"
 	"shoal/serving/predictionlog"
 	"shoal/tensor"
@@ -29,7 +30,7 @@ func (c *call) predict() error {
 		c.rows = int(req.Inputs[0].Rows())
 	}
 
-	answer, err := c.handle.Run(c.ctx, req.Signature, req.Inputs, c.arena, c.deadline)
+	answer, err := c.handle.Run(c.ctx, batcher.Entry{Signature: req.Signature, Inputs: req.Inputs, Arena: c.arena, Deadline: c.deadline})
 	if err != nil {
 		return err
 	}

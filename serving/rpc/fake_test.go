@@ -61,13 +61,13 @@ func (m *model) Signature(name string) (*tensor.Signature, bool) {
 	return s, ok
 }
 
-func (m *model) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, _ *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
-	for i := range in {
-		if err := in[i].Check(); err != nil {
+func (m *model) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	for i := range e.Inputs {
+		if err := e.Inputs[i].Check(); err != nil {
 			return nil, err
 		}
 	}
-	out, err := m.runs[sig.Name](ctx, in, deadline)
+	out, err := m.runs[e.Signature.Name](ctx, e.Inputs, e.Deadline)
 	if err != nil {
 		return nil, err
 	}

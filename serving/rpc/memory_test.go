@@ -6,7 +6,6 @@ import (
 	"math"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -18,7 +17,6 @@ import (
 	"shoal/batcher"
 	"shoal/serving"
 	"shoal/serving/rpc/rpctest"
-	"shoal/tensor"
 )
 
 // lateReader is a servable whose batch reads the inputs after their caller has left, as one under way does.
@@ -37,9 +35,10 @@ func (l *lateReader) Status(string, *int64) ([]serving.VersionStatus, error) { r
 func (l *lateReader) Models() []serving.ModelStatus                          { return nil }
 func (l *lateReader) Ready() (bool, []string)                                { return true, nil }
 
-func (l *lateReader) Run(ctx context.Context, sig *tensor.Signature, in []tensor.Tensor, arena *tensor.Arena, deadline time.Time) (*batcher.Answer, error) {
+func (l *lateReader) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	in, arena := e.Inputs, e.Arena
 	if len(in[0].Data) == 4 {
-		return l.model.Run(ctx, sig, in, arena, deadline)
+		return l.model.Run(ctx, e)
 	}
 	arena.Retain()
 	want, rows := bytes.Clone(in[0].Data), in[0].Rows()

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"shoal/batcher"
 	"shoal/serving"
 	"shoal/serving/inference"
 	"shoal/serving/predictionlog"
@@ -66,7 +67,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if len(inputs) > 0 {
 		call.Rows = int(inputs[0].Rows())
 	}
-	answer, err := h.Run(ctx, sig, inputs, req.arena, s.deadline(ctx))
+	answer, err := h.Run(ctx, batcher.Entry{Signature: sig, Inputs: inputs, Arena: req.arena, Deadline: s.deadline(ctx)})
 	if err != nil {
 		return nil, err
 	}
