@@ -14,7 +14,7 @@ import "time"
 //
 // It has no lock and no clock.
 type fair struct {
-	free    int
+	free    int     // below 0: more are held than there are now
 	now     float64 // virtual time, in seconds
 	waiting []*flow // those with somebody waiting, in no order
 	asked   uint64
@@ -43,7 +43,7 @@ func (f *fair) ask(fl *flow, p *place, expected time.Duration) {
 
 // grant gives a free place to the one whose turn it is; nil: there is no place, or nobody waits.
 func (f *fair) grant() *place {
-	if f.free == 0 || len(f.waiting) == 0 {
+	if f.free <= 0 || len(f.waiting) == 0 {
 		return nil
 	}
 	first := 0

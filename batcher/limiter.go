@@ -10,7 +10,8 @@ const brief = 2 * time.Millisecond
 
 // Limiter has the places of the runs of all batchers that share it (num_batch_threads). Long runs share as many places fairly
 // between models, by the processor time that they use. Brief runs never wait for a long one: as many of them run besides, and
-// the kernel shares the cores between both, which it does better than a queue. A run that is overdue has no place any more.
+// the kernel shares the cores between both, which it does better than a queue; while they are many, long runs leave one core free
+// (reserve). A run that is overdue has no place any more.
 // A nil limiter does not limit. It is safe for concurrent use.
 type Limiter struct {
 	weights map[string]float64
@@ -18,6 +19,7 @@ type Limiter struct {
 	mu     sync.Mutex // taken last, and held for a few instructions
 	kinds  [2]fair
 	models map[string]*claim
+	brief  reserve
 }
 
 // The kinds of runs.
@@ -46,6 +48,7 @@ func NewLimiter(n int, weights map[string]float64) *Limiter {
 	}
 	l := &Limiter{weights: weights, models: make(map[string]*claim)}
 	l.kinds[briefRun].free, l.kinds[longRun].free = n, n
+	l.brief.possible = n > 1
 	return l
 }
 
@@ -203,6 +206,11 @@ func (p *place) giveBack(used time.Duration) {
 	if p.held {
 		p.held = false
 		p.limiter.kinds[p.kind].free++
+	}
+	l := p.limiter
+	if change := l.brief.ended(p.kind, used); change != 0 {
+		l.kinds[longRun].free += change
+		l.grant(longRun, nil)
 	}
 }
 

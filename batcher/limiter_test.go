@@ -54,3 +54,47 @@ func TestPlaceThatWasGivenUp(t *testing.T) {
 		t.Error("a model that is gone is known")
 	}
 }
+
+// While brief runs keep a part of a core busy, long ones have a place less; it is given back when the brief ones become few.
+func TestBusyBriefRunsKeepACoreFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimiter(2, nil)
+		light, heavy := l.join("light"), l.join("heavy")
+		briefRuns := func(n int, every time.Duration) {
+			p := l.newPlace(light)
+			for range n {
+				p.acquire(us)
+				time.Sleep(every)
+				p.release(us)
+			}
+		}
+		long := [2]*place{l.newPlace(heavy), l.newPlace(heavy)}
+		atOnce := func() (n int) {
+			for _, p := range long {
+				if p.tryAcquire(time.Second) {
+					n++
+					defer p.release(time.Millisecond)
+				}
+			}
+			return n
+		}
+		if n := atOnce(); n != 2 {
+			t.Errorf("%d long runs at once at first, want 2", n)
+		}
+		briefRuns(3*reserveWindow, 100*us) // ten thousand a second
+		if n := atOnce(); n != 1 {
+			t.Errorf("%d long runs at once beside busy brief ones, want 1", n)
+		}
+		briefRuns(3, time.Second)
+		if n := atOnce(); n != 1 { // the one that ends finds that there are few
+			t.Errorf("%d long runs at once, want 1 until one has ended", n)
+		}
+		if n := atOnce(); n != 2 {
+			t.Errorf("%d long runs at once when brief ones are few, want 2", n)
+		}
+		briefRuns(3*reserveWindow, 10*time.Millisecond) // a hundred a second
+		if n := atOnce(); n != 2 {
+			t.Errorf("%d long runs at once beside rare brief ones, want 2", n)
+		}
+	})
+}
