@@ -177,8 +177,8 @@ func TestPerModelSettings(t *testing.T) {
 	for _, model := range []string{"large", "none", "overrides"} {
 		s.want("POST", "/v1/models/"+model+":predict", five, 200, answer)
 	}
-	s.says("served unbatched", "model=none")
-	if s.logged("served unbatched", "model=large") {
+	s.says("requests of the signature run alone", "model=none")
+	if s.logged("requests of the signature run alone", "model=large") {
 		t.Error("a model with parameters of its own is not batched")
 	}
 	for model, reason := range map[string]string{"broken": "Last entry in allowed_batch_sizes must match max_batch_size", "nonsense": "saved_model_config.pb"} {

@@ -105,7 +105,7 @@ func prospect(sig *tensor.Signature, n *savedmodel.Nature) string {
 	if why := bundle.Unbatchable(sig, n); why != "" {
 		return "requests run alone: " + why
 	}
-	text := "once its rows are proven to be independent, when it is loaded"
+	text := "if its rows prove to be independent when it is loaded"
 	if len(n.Mixing) > 0 {
 		text += "; ops that may mix rows: " + strings.Join(n.Mixing, " ")
 	}
