@@ -5,9 +5,6 @@ import (
 	"math"
 	"net"
 	"strings"
-
-	"shoal/internal/files"
-	"shoal/serving/access"
 )
 
 // AccessOptions says who may do what.
@@ -75,34 +72,6 @@ func (s *Server) ReloadRefused(admin bool) string {
 	return ""
 }
 
-// ReadKeys is the content of --api_key_file.
-func (s *Server) ReadKeys() ([]byte, error) {
-	return files.Read(s.Access.KeyFile, access.MaxFile)
-}
-
-// loadKeys reads the keys; nil where there is no file.
-func (s *Server) loadKeys(faults *Faults) *access.Keys {
-	if s.Access.KeyFile == "" {
-		return nil
-	}
-	content, err := s.ReadKeys()
-	if err != nil {
-		faults.take(blame("api_key_file", s.Access.KeyFile, err))
-		return nil
-	}
-	keys, err := access.NewKeys(content)
-	if err != nil {
-		for _, fault := range strings.Split(err.Error(), "\n") {
-			faults.addf("--api_key_file: %s: %s", s.Access.KeyFile, fault)
-		}
-		return nil
-	}
-	if !keys.HasAdmin() {
-		s.note(s.Access.KeyFile + " has no admin key: nobody can see the status page and metrics, nor change the models by a call")
-	}
-	return keys
-}
-
 func (s *Server) validateAccess(faults *Faults) {
 	a := &s.Access
 	taken := map[int]string{}
@@ -114,9 +83,9 @@ func (s *Server) validateAccess(faults *Faults) {
 		switch other := taken[p.port]; {
 		case p.port == 0:
 		case admin && (p.port < 0 || p.port > math.MaxUint16):
-			faults.addf("--%s: %d is no port: use 0 (none) to 65535", p.flag, p.port)
+			faults.Addf("--%s: %d is no port: use 0 (none) to 65535", p.flag, p.port)
 		case admin && other != "":
-			faults.addf("--%s: %d is --%s already: give it a port of its own", p.flag, p.port, other)
+			faults.Addf("--%s: %d is --%s already: give it a port of its own", p.flag, p.port, other)
 		default:
 			taken[p.port] = p.flag
 		}

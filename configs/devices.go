@@ -1,11 +1,5 @@
 package configs
 
-import (
-	"errors"
-
-	"shoal/devices"
-)
-
 // DeviceOptions says which devices the models run on.
 type DeviceOptions struct {
 	Use           string // auto, cpu, gpu, or a list of devices
@@ -36,29 +30,9 @@ var deviceFlags = []Flag{
 // validateDevices leaves --devices itself to whoever knows what devices there are.
 func (s *Server) validateDevices(faults *Faults) {
 	if n := s.Devices.VirtualCPUs; n < 0 || n > maxVirtualCPUs {
-		faults.addf("--virtual_cpu_devices: %d must be 0 to %d", n, maxVirtualCPUs)
+		faults.Addf("--virtual_cpu_devices: %d must be 0 to %d", n, maxVirtualCPUs)
 	}
 	if w := s.Devices.CPUScheduling; w != "batch" && w != "normal" {
-		faults.addf("--cpu_scheduling: %q is neither batch nor normal", w)
+		faults.Addf("--cpu_scheduling: %q is neither batch nor normal", w)
 	}
-}
-
-// loadGroups reads the instance groups; nil where there is no file.
-func (s *Server) loadGroups(faults *Faults) *devices.Groups {
-	path := s.Devices.GroupsFile
-	if path == "" {
-		return nil
-	}
-	message := devices.NewGroupsMessage()
-	err := readText(path, message, strictText)
-	if err != nil {
-		faults.take(blame("instance_groups_file", path, err))
-		return nil
-	}
-	groups, err := devices.GroupsFromProto(message)
-	if wrong, ok := errors.AsType[*devices.Error](err); ok {
-		err = Faults(wrong.Faults)
-	}
-	faults.take(blame("instance_groups_file", path, err))
-	return groups
 }

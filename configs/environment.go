@@ -23,10 +23,10 @@ func (s *Server) readEnvironment(environ []string, faults *Faults) {
 		switch {
 		case value == "" || f.Name == "version":
 		case f.Name == "port" && isServiceLink(value):
-			s.note(fmt.Sprintf("%s=%s is Kubernetes' link to a service named shoal, not a port to listen on: ignored", name, value))
+			s.Note(fmt.Sprintf("%s=%s is Kubernetes' link to a service named shoal, not a port to listen on: ignored", name, value))
 		default:
 			if err := f.bind(s).Set(value); err != nil {
-				faults.addf("%s: %v", name, err)
+				faults.Addf("%s: %v", name, err)
 				continue
 			}
 			s.origin[f.Name] = fromEnvironment
@@ -49,7 +49,7 @@ func (s *Server) noteMistaken(variables map[string]string) {
 	slices.Sort(left)
 	for _, name := range left {
 		if near := Nearest(name, variableNames()); near != "" && distance(name, near) <= 3 {
-			s.note(fmt.Sprintf("%s names no flag and is ignored: did you mean %s?", name, near))
+			s.Note(fmt.Sprintf("%s names no flag and is ignored: did you mean %s?", name, near))
 		}
 	}
 }

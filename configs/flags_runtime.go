@@ -129,8 +129,9 @@ var monitoringFlags = []Flag{
 }
 
 const (
-	noTFLite          = "TensorFlow Lite is not supported"
-	savedModelInstead = noTFLite + "; the SavedModel is served"
+	noTFLite = "TensorFlow Lite is not supported"
+	// SavedModelInstead is why asking for TensorFlow Lite has no effect.
+	SavedModelInstead = noTFLite + "; the SavedModel is served"
 )
 
 // notedFlags are taken so that command lines go on working. One that is set gives a line in the log with its reason: a
@@ -152,7 +153,7 @@ var notedFlags = []Flag{
 		Help: "thread pools of TensorFlow Serving", Noted: "runs use the calling thread or the session's own pools",
 		bind: func(s *Server) value { return text(&s.Noted.ThreadPoolFactoryConfigFile, "FILE") }},
 	{Name: "prefer_tflite_model", Group: groupNoted,
-		Help: "serve model.tflite where there is one", Noted: savedModelInstead,
+		Help: "serve model.tflite where there is one", Noted: SavedModelInstead,
 		bind: func(s *Server) value { return boolean(&s.Noted.PreferTFLite) }},
 	{Name: "num_tflite_pools", Group: groupNoted,
 		Help: "pools of TensorFlow Lite interpreters", Noted: noTFLite,

@@ -1,12 +1,9 @@
 package configs
 
 import (
-	"crypto/tls"
 	"net"
 	"strconv"
 	"strings"
-
-	"shoal/internal/files"
 )
 
 // RESTListen is the address REST listens on; "" where it does not: with port 0, and with gRPC's port, which gRPC has
@@ -24,19 +21,6 @@ func (s *Server) GRPCListen() string {
 		return ""
 	}
 	return join(s.GRPC.Address, s.GRPC.Port)
-}
-
-// RESTCertificate is the certificate in --rest_tls_cert_file, with its key.
-func (s *Server) RESTCertificate() (tls.Certificate, error) {
-	cert, err := files.Read(s.REST.TLSCertFile, files.MaxConfig)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := files.Read(s.REST.TLSKeyFile, files.MaxConfig)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(cert, key)
 }
 
 // join takes an IPv6 address with brackets or without.

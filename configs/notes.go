@@ -14,7 +14,7 @@ func (s *Server) Remarks() (remarks []string) {
 }
 
 // Notes are lines for the start of the log: flags that were set and have no effect, with the reason, and whatever else
-// of the configuration is probably not what was meant. After Load they include the files' notes.
+// of the configuration is probably not what was meant. After configfile.Load they include the files' notes.
 func (s *Server) Notes() []string {
 	var notes []string
 	for f := range Flags() {

@@ -26,12 +26,12 @@ func Parse(args, environ []string) (*Server, error) {
 	if errors.Is(err, ErrHelp) {
 		return nil, err
 	}
-	faults.take(err)
+	faults.Take(err)
 	for _, arg := range rest {
-		faults.addf("%q: serve takes flags only, as --name=value", arg)
+		faults.Addf("%q: serve takes flags only, as --name=value", arg)
 	}
 	fs.Visit(func(f *pflag.Flag) { s.origin[f.Name] = fromFlag })
-	return s, faults.err()
+	return s, faults.Err()
 }
 
 // ParseFlags reads a command line the way tensorflow_model_server's users write it: --name=value, --name value, and
@@ -44,35 +44,35 @@ func ParseFlags(fs *pflag.FlagSet, args []string) (rest []string, err error) {
 		args = args[1:]
 		switch {
 		case arg == "--":
-			return append(rest, args...), faults.err()
+			return append(rest, args...), faults.Err()
 		case arg == "--help" || arg == "-h" || arg == "-help":
 			return nil, ErrHelp
 		case !strings.HasPrefix(arg, "-") || arg == "-":
 			rest = append(rest, arg)
 			continue
 		case !strings.HasPrefix(arg, "--"):
-			faults.addf("%s: flags begin with two dashes%s", arg, didYouMean(fs, strings.TrimLeft(arg, "-")))
+			faults.Addf("%s: flags begin with two dashes%s", arg, didYouMean(fs, strings.TrimLeft(arg, "-")))
 			args = skipValue(arg, args)
 			continue
 		}
 		name, value, given := strings.Cut(arg[2:], "=")
 		flag := fs.Lookup(name)
 		if flag == nil {
-			faults.addf("--%s: unknown flag%s", name, didYouMean(fs, name))
+			faults.Addf("--%s: unknown flag%s", name, didYouMean(fs, name))
 			args = skipValue(arg, args)
 			continue
 		}
 		if !given {
 			if value, args, given = follows(flag, args); !given {
-				faults.addf("--%s needs a value: --%s=%s", name, name, flag.Value.Type())
+				faults.Addf("--%s needs a value: --%s=%s", name, name, flag.Value.Type())
 				continue
 			}
 		}
 		if err := fs.Set(name, value); err != nil {
-			faults.addf("--%s: %v", name, cmp.Or(errors.Unwrap(err), err))
+			faults.Addf("--%s: %v", name, cmp.Or(errors.Unwrap(err), err))
 		}
 	}
-	return rest, faults.err()
+	return rest, faults.Err()
 }
 
 // follows finds the value of a flag without "=": the next word; for a boolean "true", unless the next word is one of the

@@ -1,15 +1,13 @@
-// Package configs reads what a server is told: flags, environment variables and configuration files in
-// tensorflow_model_server's own formats. Parse gives a Server, the one struct with the whole configuration; Load reads the
-// files it names. Nothing here serves anything, and a mistake is never reported alone: every fault is listed.
+// Package configs reads what a server is told: flags and environment variables. Parse gives a Server, the one struct with
+// the whole configuration; configs/configfile reads the files it names. A mistake is never reported alone: every fault is
+// listed.
+//
+// It imports no other package of the project, so that small programs such as the health check can read a server's flags.
 package configs
 
 import (
 	"log/slog"
 	"time"
-
-	"shoal/batcher"
-	"shoal/internal/files"
-	"shoal/internal/lines"
 )
 
 // Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
@@ -153,7 +151,8 @@ type NotedOptions struct {
 	SkipInitializeTPU           bool
 }
 
-// Default is the configuration of a server that was told nothing.
+// Default is the configuration of a server that was told nothing. Some defaults are constants of the packages that
+// they configure, too; a test in cmd/shoal compares them.
 func Default() *Server {
 	return &Server{
 		Models: ModelOptions{Name: "default"},
@@ -165,7 +164,7 @@ func Default() *Server {
 		},
 		GRPC:     GRPCOptions{Port: 8500},
 		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
-		Batching: BatchingOptions{Enabled: Auto, MaxQueuedRows: batcher.DefaultMaxQueuedRows, StuckAfter: time.Minute},
+		Batching: BatchingOptions{Enabled: Auto, MaxQueuedRows: 16384, StuckAfter: time.Minute},
 		Devices:  DeviceOptions{Use: "auto", CPUScheduling: "batch"},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto",
 			OpSearchPath: []string{"auto"}},
@@ -176,9 +175,9 @@ func Default() *Server {
 			Warmup:            true,
 			SyntheticWarmup:   true,
 			DrainTimeout:      30 * time.Second,
-			FileTimeout:       files.DefaultTimeout,
+			FileTimeout:       30 * time.Second,
 		},
-		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", LogBuffer: lines.DefaultBytes, SlowBatchFiles: 10},
+		Monitoring: MonitoringOptions{StatusPage: true, LogFormat: "text", LogBuffer: 1 << 20, SlowBatchFiles: 10},
 		Noted: NotedOptions{
 			FlushFilesystemCaches:     true,
 			RemoveUnusedFields:        true,
@@ -192,5 +191,5 @@ func Default() *Server {
 // IsSet says whether the flag was given, on the command line or in the environment.
 func (s *Server) IsSet(flag string) bool { return s.origin[flag] != "" }
 
-// note keeps a line for the start of the log.
-func (s *Server) note(line string) { s.notes = append(s.notes, line) }
+// Note keeps a line for the start of the log.
+func (s *Server) Note(line string) { s.notes = append(s.notes, line) }

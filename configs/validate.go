@@ -6,15 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"shoal/internal/files"
 )
 
 // minInflightBytes is less than anything would work with.
 const minInflightBytes = 1 << 20
 
-// Validate lists every fault of the values themselves, each with its flag and what would be right. Files are read by
-// Load. The error is Faults.
+// Validate lists every fault of the values themselves, each with its flag and what would be right. It opens
+// no file. The error is Faults.
 func (s *Server) Validate() error {
 	var faults Faults
 	s.validateModels(&faults)
@@ -25,7 +23,7 @@ func (s *Server) Validate() error {
 	s.validateTensorFlow(&faults)
 	s.validateLifecycle(&faults)
 	s.validateMonitoring(&faults)
-	return faults.err()
+	return faults.Err()
 }
 
 // validateModels wants something to serve. That the directory exists is not checked: it may be mounted later, and the
@@ -34,15 +32,15 @@ func (s *Server) validateModels(faults *Faults) {
 	m := &s.Models
 	switch {
 	case m.BasePath == "" && m.ConfigFile == "":
-		faults.addf("no model to serve: give --model_base_path (one model) or --model_config_file (several)")
+		faults.Addf("no model to serve: give --model_base_path (one model) or --model_config_file (several)")
 	case m.Name == "" && m.ConfigFile == "":
-		faults.addf("--model_name: must not be empty")
+		faults.Addf("--model_name: must not be empty")
 	}
 	if m.ConfigPoll < 0 {
-		faults.addf("--model_config_file_poll_wait_seconds: must be 0 (read once) or more")
+		faults.Addf("--model_config_file_poll_wait_seconds: must be 0 (read once) or more")
 	}
 	if len(s.TensorFlow.Tags) == 0 {
-		faults.addf("--saved_model_tags: names no tag: use serve")
+		faults.Addf("--saved_model_tags: names no tag: use serve")
 	}
 }
 
@@ -50,18 +48,18 @@ func (s *Server) validateModels(faults *Faults) {
 func (s *Server) validateListeners(faults *Faults) {
 	port := func(flag string, p int) {
 		if p < 0 || p > math.MaxUint16 {
-			faults.addf("--%s: %d is no port: use 0 (none) to 65535", flag, p)
+			faults.Addf("--%s: %d is no port: use 0 (none) to 65535", flag, p)
 		}
 	}
 	port("port", s.GRPC.Port)
 	port("rest_api_port", s.REST.Port)
 	if s.GRPC.Port == 0 && s.GRPC.SocketPath == "" && s.REST.Port == 0 {
-		faults.addf("nothing to listen on: give --port, --grpc_socket_path or --rest_api_port")
+		faults.Addf("nothing to listen on: give --port, --grpc_socket_path or --rest_api_port")
 	}
 	host := func(flag, address string) {
 		address = strings.Trim(address, "[]")
 		if strings.ContainsAny(address, ":/ ") && net.ParseIP(address) == nil {
-			faults.addf("--%s: %q must be an address or a host name alone; the port has a flag of its own", flag, address)
+			faults.Addf("--%s: %q must be an address or a host name alone; the port has a flag of its own", flag, address)
 		}
 	}
 	host("rest_address", s.REST.Address)
@@ -71,23 +69,19 @@ func (s *Server) validateListeners(faults *Faults) {
 	atLeast(faults, "rest_api_num_threads", s.REST.Threads, 0)
 	atLeast(faults, "grpc_max_threads", s.GRPC.MaxThreads, 0)
 	if s.REST.Timeout < 0 {
-		faults.addf("--rest_api_timeout_in_ms: must be 0 (no limit) or more")
+		faults.Addf("--rest_api_timeout_in_ms: must be 0 (no limit) or more")
 	}
 	if s.REST.MaxRequestBytes < 1 || s.REST.MaxRequestBytes > math.MaxInt32 {
-		faults.addf("--max_request_bytes: %d must be 1 to %d (2 GiB)", s.REST.MaxRequestBytes, math.MaxInt32)
+		faults.Addf("--max_request_bytes: %d must be 1 to %d (2 GiB)", s.REST.MaxRequestBytes, math.MaxInt32)
 	}
 	if n := s.REST.MaxInflightBytes; n > 0 && n < minInflightBytes {
-		faults.addf("--max_inflight_bytes: %d must be 0 (chosen) or at least %d (1 MiB)", n, minInflightBytes)
+		faults.Addf("--max_inflight_bytes: %d must be 0 (chosen) or at least %d (1 MiB)", n, minInflightBytes)
 	}
 	if cert, key := s.REST.TLSCertFile, s.REST.TLSKeyFile; (cert == "") != (key == "") {
-		faults.addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")
-	} else if cert != "" {
-		if _, err := s.RESTCertificate(); err != nil {
-			faults.addf("--rest_tls_cert_file, --rest_tls_key_file: %v", err)
-		}
+		faults.Addf("--rest_tls_cert_file, --rest_tls_key_file: give both or neither")
 	}
 	if s.Noted.UseALTS && s.GRPC.SSLConfigFile != "" {
-		faults.addf("--use_alts_credentials, --ssl_config_file: give one of them")
+		faults.Addf("--use_alts_credentials, --ssl_config_file: give one of them")
 	}
 }
 
@@ -95,16 +89,16 @@ func (s *Server) validateListeners(faults *Faults) {
 // beside a clear no.
 func (s *Server) validateBatching(faults *Faults) {
 	if s.Batching.Enabled == Off && s.Batching.ParametersFile != "" {
-		faults.addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
+		faults.Addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
 	}
 	atLeast(faults, "max_batch_size", s.Batching.MaxBatchSize, 0)
 	atLeast(faults, "max_queued_rows", s.Batching.MaxQueuedRows, 1)
 	atLeast(faults, "instances", s.Batching.Instances, 0)
 	if d := s.Batching.Objective; d < 0 {
-		faults.addf("--latency_objective: %v must be 0 (none) or more", d)
+		faults.Addf("--latency_objective: %v must be 0 (none) or more", d)
 	}
 	if d := s.Batching.StuckAfter; d < 0 {
-		faults.addf("--stuck_run_timeout: %v must be 0 (never) or more", d)
+		faults.Addf("--stuck_run_timeout: %v must be 0 (never) or more", d)
 	}
 }
 
@@ -113,24 +107,19 @@ func (s *Server) validateBatching(faults *Faults) {
 func (s *Server) validateTensorFlow(faults *Faults) {
 	t := &s.TensorFlow
 	if !slices.Contains([]string{"auto", "always", "never"}, t.Freeze) {
-		faults.addf("--freeze_variables: %q is none of auto, always, never", t.Freeze)
+		faults.Addf("--freeze_variables: %q is none of auto, always, never", t.Freeze)
 	}
 	if !t.Prune && t.Freeze == "always" {
-		faults.addf("--freeze_variables=always: has no meaning with --prune_graphs=false, which leaves graphs as they are")
+		faults.Addf("--freeze_variables=always: has no meaning with --prune_graphs=false, which leaves graphs as they are")
 	}
 	if t.IntraOp > 0 && t.InterOp > 0 && t.SessionParallelism > 0 {
-		faults.addf("--tensorflow_session_parallelism: give it, or --tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism, not all three")
+		faults.Addf("--tensorflow_session_parallelism: give it, or --tensorflow_intra_op_parallelism and --tensorflow_inter_op_parallelism, not all three")
 	}
 	atLeast(faults, "tensorflow_session_parallelism", t.SessionParallelism, 0)
 	atLeast(faults, "tensorflow_intra_op_parallelism", t.IntraOp, 0)
 	atLeast(faults, "tensorflow_inter_op_parallelism", t.InterOp, 0)
 	if f := t.GPUMemoryFraction; !(f >= 0 && f <= 1) {
-		faults.addf("--per_process_gpu_memory_fraction: %v must be 0 (chosen) to 1", f)
-	}
-	for _, library := range t.CustomOps {
-		if err := files.Regular(library); err != nil {
-			faults.addf("--custom_op_libraries: %v", err)
-		}
+		faults.Addf("--per_process_gpu_memory_fraction: %v must be 0 (chosen) to 1", f)
 	}
 }
 
@@ -141,36 +130,36 @@ func (s *Server) validateLifecycle(faults *Faults) {
 	atLeast(faults, "num_unload_threads", l.UnloadThreads, 0)
 	atLeast(faults, "max_num_load_retries", l.MaxLoadRetries, 0)
 	if l.DrainTimeout < 0 {
-		faults.addf("--drain_timeout: %v must be 0 (do not wait) or more", l.DrainTimeout)
+		faults.Addf("--drain_timeout: %v must be 0 (do not wait) or more", l.DrainTimeout)
 	}
 	if l.ShutdownDelay < 0 {
-		faults.addf("--shutdown_delay: %v must be 0 (none) or more", l.ShutdownDelay)
+		faults.Addf("--shutdown_delay: %v must be 0 (none) or more", l.ShutdownDelay)
 	}
 	if l.FileTimeout <= 0 {
-		faults.addf("--file_timeout: %v must be more than 0", l.FileTimeout)
+		faults.Addf("--file_timeout: %v must be more than 0", l.FileTimeout)
 	}
 }
 
 // atLeast reports a number below its least value.
 func atLeast(faults *Faults, flag string, n, least int) {
 	if n < least {
-		faults.addf("--%s: %d must be %d or more", flag, n, least)
+		faults.Addf("--%s: %d must be %d or more", flag, n, least)
 	}
 }
 
 func (s *Server) validateMonitoring(faults *Faults) {
 	m := &s.Monitoring
 	if f := strings.ToLower(m.LogFormat); f != "text" && f != "json" {
-		faults.addf("--log_format: %q is no format: use text or json", m.LogFormat)
+		faults.Addf("--log_format: %q is no format: use text or json", m.LogFormat)
 	}
 	if m.LogBuffer < 4096 || m.LogBuffer > math.MaxInt32 {
-		faults.addf("--log_buffer_bytes: %d must be 4096 to %d", m.LogBuffer, math.MaxInt32)
+		faults.Addf("--log_buffer_bytes: %d must be 4096 to %d", m.LogBuffer, math.MaxInt32)
 	}
 	if !(m.AccessLogRatio >= 0 && m.AccessLogRatio <= 1) {
-		faults.addf("--access_log_ratio: %v must be 0 (no request) to 1 (all of them)", m.AccessLogRatio)
+		faults.Addf("--access_log_ratio: %v must be 0 (no request) to 1 (all of them)", m.AccessLogRatio)
 	}
 	if m.SlowBatchBudget < 0 {
-		faults.addf("--slow_batch_budget: %v must be 0 (no traces) or more", m.SlowBatchBudget)
+		faults.Addf("--slow_batch_budget: %v must be 0 (no traces) or more", m.SlowBatchBudget)
 	}
 	atLeast(faults, "slow_batch_files", m.SlowBatchFiles, 1)
 	if m.DebugAddress == "" {
@@ -178,8 +167,8 @@ func (s *Server) validateMonitoring(faults *Faults) {
 	}
 	host, digits, err := net.SplitHostPort(m.DebugAddress)
 	if n, bad := strconv.ParseUint(digits, 10, 16); err != nil || bad != nil || n == 0 {
-		faults.addf("--debug_address: %q is no address with a port, such as 127.0.0.1:6060", m.DebugAddress)
+		faults.Addf("--debug_address: %q is no address with a port, such as 127.0.0.1:6060", m.DebugAddress)
 	} else if host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		faults.addf("--debug_address: %q is not a loopback address: profiles are for people on this machine: use 127.0.0.1:%s", m.DebugAddress, digits)
+		faults.Addf("--debug_address: %q is not a loopback address: profiles are for people on this machine: use 127.0.0.1:%s", m.DebugAddress, digits)
 	}
 }

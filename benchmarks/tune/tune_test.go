@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"shoal/batcher"
 	"shoal/configs"
+	"shoal/configs/configfile"
 )
 
 func cell(batch, instances, threads int, throughput float64, p99 time.Duration) Cell {
@@ -52,11 +54,12 @@ func TestFile(t *testing.T) {
 	if err := r.WriteFile(path, "two\nlines"); err != nil {
 		t.Fatal(err)
 	}
-	b, err := configs.ReadBatching(path)
+	b, err := configfile.ReadBatching(path)
 	if err != nil || b.MaxExecutionBatchSize != 64 || b.NumBatchThreads != 2 || b.BatchTimeout != 0 || !b.Split {
 		t.Errorf("%+v, %v", b, err)
 	}
-	c := b.Config()
+	c := batcher.Config{MaxBatchSize: b.MaxBatchSize, MaxExecutionBatchSize: b.MaxExecutionBatchSize, MaxTaskRows: b.MaxBatchSize,
+		BatchTimeout: b.BatchTimeout, MaxEnqueuedBatches: b.MaxEnqueuedBatches, AllowedBatchSizes: b.AllowedBatchSizes, Split: b.Split}
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
 		t.Error(err)

@@ -22,7 +22,7 @@ import (
 // app is the server's parts, wired.
 type app struct {
 	cfg       *configs.Server
-	files     *configs.Files
+	files     *configFiles
 	log       *slog.Logger
 	fleet     *devices.Fleet
 	memory    *memory
@@ -33,9 +33,9 @@ type app struct {
 	rest      *rest.Server // nil: no REST
 	rpc       *rpc.Server  // nil: no gRPC
 	admin     admin
-	left      *underWay                      // what goes on in the background
-	began     time.Time                      // to stop
-	own       atomic.Pointer[configs.Models] // what the operator's own configuration lists
+	left      *underWay                // what goes on in the background
+	began     time.Time                // to stop
+	own       atomic.Pointer[modelSet] // what the operator's own configuration lists
 }
 
 // run loads the models, listens when they have settled (on the administration's ports at once), and serves until ctx ends. Then

@@ -22,7 +22,7 @@ func (a *app) describeAPI() fiber.Handler {
 	if a.page != nil {
 		pages = append(pages, openapi.Page{Path: "/", Summary: "The status page", Types: []string{"text/html"}, Open: true})
 	}
-	return openapi.New(openapi.Options{Core: a.manager, Version: version, Pages: pages, Keys: a.files.Keys != nil}).Handle
+	return openapi.New(openapi.Options{Core: a.manager, Version: version, Pages: pages, Keys: a.files.keys != nil}).Handle
 }
 
 // pageExample is openapi's example as the status page takes it.

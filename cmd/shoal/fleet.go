@@ -22,7 +22,7 @@ const instancesOfGPU = 2
 
 // newFleet finds the devices, selects those of --devices, and prepares the process for them. CUDA reads its environment when
 // TensorFlow first makes a session, and so this comes before all that loads anything.
-func newFleet(cfg *configs.Server, files *configs.Files, manager devices.Manager, log *slog.Logger) (*devices.Fleet, error) {
+func newFleet(cfg *configs.Server, files *configFiles, manager devices.Manager, log *slog.Logger) (*devices.Fleet, error) {
 	inv := devices.Discover(devices.Options{Manager: manager, VirtualCPUs: cfg.Devices.VirtualCPUs})
 	inv.Log(log)
 	selection, err := selectDevices(inv, cfg)
@@ -36,7 +36,7 @@ func newFleet(cfg *configs.Server, files *configs.Files, manager devices.Manager
 		_ = manager.Close() // there is a better error to tell
 		return nil, err
 	}
-	fleet := devices.NewFleet(manager, selection, files.Groups, devices.WatchOptions{Logger: log})
+	fleet := devices.NewFleet(manager, selection, files.groups, devices.WatchOptions{Logger: log})
 	fleet.Log(log)
 	return fleet, nil
 }
@@ -52,7 +52,7 @@ func selectDevices(inv *devices.Inventory, cfg *configs.Server) (*devices.Select
 
 // confirmGPUs asks TensorFlow whether it has the GPUs that were selected: its library may be the CPU build, or not find CUDA's. Where
 // nobody asked for GPUs the CPU takes their place.
-func confirmGPUs(inv *devices.Inventory, s *devices.Selection, cfg *configs.Server, files *configs.Files, log *slog.Logger) (*devices.Selection, error) {
+func confirmGPUs(inv *devices.Inventory, s *devices.Selection, cfg *configs.Server, files *configFiles, log *slog.Logger) (*devices.Selection, error) {
 	// As in all later sessions: how memory is taken, and how many threads there are, the first one decides.
 	names, err := savedmodel.Devices(bundle.SessionConfig(files.Session, cfg.Devices.VirtualCPUs))
 	if err != nil {
@@ -84,14 +84,14 @@ func (a *app) watchDevices(ctx context.Context) {
 }
 
 // checkDevices lists what --devices and --instance_groups_file ask for and this machine does not have.
-func checkDevices(cfg *configs.Server, files *configs.Files, manager devices.Manager) (faults configs.Faults) {
+func checkDevices(cfg *configs.Server, files *configFiles, manager devices.Manager) (faults configs.Faults) {
 	inv := devices.Discover(devices.Options{Manager: manager, VirtualCPUs: cfg.Devices.VirtualCPUs})
 	defer manager.Close()
 	selection, err := selectDevices(inv, cfg)
 	if err != nil {
 		return configs.Faults{err.Error()}
 	}
-	if err := files.Groups.Validate(selection); err != nil {
+	if err := files.groups.Validate(selection); err != nil {
 		for _, fault := range err.(*devices.Error).Faults {
 			faults = append(faults, cfg.Devices.GroupsFile+": "+fault)
 		}

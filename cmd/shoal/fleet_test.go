@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/configs"
+	"shoal/configs/configfile"
 	"shoal/devices"
 	"shoal/devices/fake"
 )
@@ -119,7 +120,7 @@ func TestGPUsThatTensorFlowDoesNotHave(t *testing.T) {
 		os.Unsetenv("CUDA_VISIBLE_DEVICES")
 		cfg := configs.Default()
 		cfg.Devices.Use = use
-		return newFleet(cfg, &configs.Files{}, fake.New(fake.GPUs(2)...), slog.New(slog.NewTextHandler(&log, nil)))
+		return newFleet(cfg, &configFiles{Files: &configfile.Files{}}, fake.New(fake.GPUs(2)...), slog.New(slog.NewTextHandler(&log, nil)))
 	}
 	f, err := fleet("auto")
 	if err != nil {

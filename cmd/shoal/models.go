@@ -10,38 +10,39 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/configs"
+	"shoal/configs/configfile"
 	"shoal/serving"
 )
 
 // loadModels applies the first configuration and starts to poll the configuration file. It fails where the configuration is
 // wrong; a model that cannot be loaded is no such thing.
 func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup) error {
-	if err := a.logs.Set(a.files.Models.Logging); err != nil {
+	if err := a.logs.Set(a.files.models.logging); err != nil {
 		return err
 	}
-	if err := a.firstConfig(ctx, a.files.Models.Configs); err != nil {
+	if err := a.firstConfig(ctx, a.files.models.configs); err != nil {
 		return err
 	}
-	a.own.Store(&a.files.Models)
+	a.own.Store(&a.files.models)
 	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
 		return nil
 	}
 	file := &serving.ConfigFile{
-		Read: a.cfg.ReadModelsFile,
+		Read: func() ([]byte, error) { return configfile.ReadModelsFile(a.cfg) },
 		Set: func(ctx context.Context, content []byte) error {
-			models, err := configs.ParseModels(a.cfg.Models.ConfigFile, content)
+			read, err := configfile.ParseModels(a.cfg.Models.ConfigFile, content)
+			models, err := checkedModels(read, err, a.cfg.Models.ConfigFile)
 			if err != nil {
 				return err
 			}
-			if models.Unset {
+			if models.unset {
 				return a.refuseUnset()
 			}
-			if err := a.manager.SetConfig(ctx, models.Configs); err != nil {
+			if err := a.manager.SetConfig(ctx, models.configs); err != nil {
 				return err
 			}
 			a.own.Store(&models)
-			return a.logs.Set(models.Logging)
+			return a.logs.Set(models.logging)
 		},
 		Every:  a.cfg.Models.ConfigPoll,
 		Logger: a.log.With(slog.String("file", a.cfg.Models.ConfigFile)),
@@ -87,16 +88,17 @@ func (a *app) firstConfig(ctx context.Context, models []serving.ModelConfig) err
 
 // reload is HandleReloadConfigRequest.
 func (a *app) reload(ctx context.Context, config *config_go_proto.ModelServerConfig) error {
-	models, err := configs.ModelsFromProto(config)
+	read, err := configfile.ModelsFromProto(config)
+	models, err := checkedModels(read, err, "")
 	if err != nil {
-		return status.Error(codes.InvalidArgument, err.Error())
+		return err
 	}
 	if err := a.allowed(models); err != nil {
 		return err
 	}
-	a.log.Info("configuration received by gRPC", slog.Int("models", len(models.Configs)))
-	if err := a.manager.Reload(ctx, models.Configs); err != nil {
+	a.log.Info("configuration received by gRPC", slog.Int("models", len(models.configs)))
+	if err := a.manager.Reload(ctx, models.configs); err != nil {
 		return err
 	}
-	return a.logs.Set(models.Logging)
+	return a.logs.Set(models.logging)
 }

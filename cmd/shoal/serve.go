@@ -75,7 +75,7 @@ func serveFlags() *pflag.FlagSet {
 }
 
 // configure reads flags, environment and files. It returns nil where --help or --version was all that was asked for.
-func configure(args []string, stdout io.Writer, help func(io.Writer) error) (*configs.Server, *configs.Files, error) {
+func configure(args []string, stdout io.Writer, help func(io.Writer) error) (*configs.Server, *configFiles, error) {
 	cfg, err := configs.Parse(args, os.Environ())
 	if errors.Is(err, configs.ErrHelp) {
 		return nil, nil, help(stdout)
@@ -87,7 +87,7 @@ func configure(args []string, stdout io.Writer, help func(io.Writer) error) (*co
 		return nil, nil, printVersion(nil, stdout, nil)
 	}
 	files.SetTimeout(cfg.Lifecycle.FileTimeout)
-	loaded, err := cfg.Load()
+	loaded, err := loadFiles(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,11 +117,11 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.Models.Configs, &serving.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &serving.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
 	if len(faults) > 0 {
 		return faults
 	}
-	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(files.Models.Configs))
+	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(files.models.configs))
 	return nil
 }
 

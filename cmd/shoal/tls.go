@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"shoal/configs"
+	"shoal/configs/configfile"
 )
 
 // restTLS is the REST side's TLS, or nil where no certificate is configured.
@@ -12,7 +13,7 @@ func restTLS(cfg *configs.Server) (*tls.Config, error) {
 	if cfg.REST.TLSCertFile == "" {
 		return nil, nil
 	}
-	cert, err := cfg.RESTCertificate()
+	cert, err := configfile.RESTCertificate(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("--rest_tls_cert_file and --rest_tls_key_file: %w", err)
 	}

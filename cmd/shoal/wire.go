@@ -22,7 +22,7 @@ import (
 )
 
 // newApp makes the parts; nothing runs and nothing listens before run.
-func newApp(ctx context.Context, cfg *configs.Server, files *configs.Files, cores int, log *slog.Logger, linesDropped func() int64) (a *app, err error) {
+func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores int, log *slog.Logger, linesDropped func() int64) (a *app, err error) {
 	a = &app{cfg: cfg, files: files, log: log, memory: newMemory(cfg)}
 	if a.fleet, err = newFleet(cfg, files, devices.NewNVML(), log); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		Observe:         observe,
 		MakeRequestIDs:  a.telemetry.ShowsRequests(),
 		Paths:           a.pages(admin),
-		Keys:            a.files.Keys,
+		Keys:            a.files.keys,
 		Open:            web.IsStatic,
 	}
 	if tracer := a.telemetry.Tracer(); tracer != nil {
@@ -158,7 +158,7 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		Logs:                     a.logs,
 		Reload:                   a.reload,
 		ReloadRefused:            a.cfg.ReloadRefused(admin),
-		Keys:                     a.files.Keys,
+		Keys:                     a.files.keys,
 		Budget:                   a.memory.budget,
 		MinTransferRate:          a.cfg.REST.MinTransferRate,
 		Counter:                  a.telemetry.Counter,
@@ -217,7 +217,6 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		Devices:          a.fleet,
 		VirtualCPUs:      a.cfg.Devices.VirtualCPUs,
 		Batch:            batchMode(a.cfg, a.files),
-		PerModelBatching: a.cfg.Batching.PerModel,
 		Warmup:           a.cfg.Lifecycle.Warmup,
 		WarmupIterations: a.cfg.Lifecycle.WarmupIterations,
 		SyntheticWarmup:  a.cfg.Lifecycle.SyntheticWarmup,
@@ -231,12 +230,15 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	o.BatchingFrom = "--max_batch_size"
 	atOnce := cores
 	if b := a.files.Batching; b != nil {
-		o.Batching = b.Config()
+		o.Batching = batcherConfig(b)
 		o.BatchingFrom = "--batching_parameters_file"
 		if b.Given("num_batch_threads") {
 			atOnce = b.NumBatchThreads
 			o.Instances, o.GPUInstances = b.NumBatchThreads, b.NumBatchThreads
 		}
+	}
+	if a.cfg.Batching.PerModel {
+		o.OwnBatching = ownBatching
 	}
 	if n := a.cfg.Batching.Instances; n > 0 {
 		o.Instances, o.GPUInstances = n, n
@@ -255,7 +257,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 }
 
 // batchMode is which signatures are batched: those that are proven to be independent, unless the operator has decided.
-func batchMode(cfg *configs.Server, files *configs.Files) bundle.Mode {
+func batchMode(cfg *configs.Server, files *configFiles) bundle.Mode {
 	switch {
 	case cfg.Batching.Enabled == configs.Off:
 		return bundle.BatchNone

@@ -31,12 +31,14 @@ type Options struct {
 	Devices      *devices.Fleet // nil: the CPU
 	VirtualCPUs  int            // as how many devices TensorFlow shows the CPU; below 2: as one
 
-	Batch            Mode
-	Batching         batcher.Config
-	BatchingFrom     string           // what gave Batching its MaxBatchSize, by the flag's name; for the report
-	PerModelBatching bool             // a version's own batching_params.pbtxt replaces Batching; without one it is not batched
-	Limiter          *batcher.Limiter // runs at once over all models
-	Observer         func(model string, version int64) batcher.Observer
+	Batch        Mode
+	Batching     batcher.Config
+	BatchingFrom string // what gave Batching its MaxBatchSize, by the flag's name; for the report
+	// OwnBatching reads a version's own PerModelFile, which replaces Batching; a version without one is not batched. nil:
+	// such files are left alone.
+	OwnBatching func(file string) (batcher.Config, error)
+	Limiter     *batcher.Limiter // runs at once over all models
+	Observer    func(model string, version int64) batcher.Observer
 	// Trace finds what the observer is to be handed of the request that a context belongs to. nil: nothing.
 	Trace func(context.Context) any
 

@@ -13,9 +13,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
-	"shoal/configs"
 	"shoal/internal/files"
 )
+
+// PerModelFile is the file in a version's directory that OwnBatching reads: BatchingParameters as a text proto.
+const PerModelFile = "batching_params.pbtxt"
 
 // modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
 var modelConfigFile = filepath.Join("assets.extra", "saved_model_config.pb")
@@ -26,15 +28,15 @@ func (l *loader) batching() (c batcher.Config, from string, mode Mode, err error
 	if c.MaxBatchSize > 0 {
 		from = l.BatchingFrom
 	}
-	if l.Batch != BatchNone && l.PerModelBatching {
-		own, err := configs.ReadBatching(filepath.Join(l.dir, configs.PerModelFile))
+	if l.Batch != BatchNone && l.OwnBatching != nil {
+		own, err := l.OwnBatching(filepath.Join(l.dir, PerModelFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			return c, "", BatchNone, nil
 		}
 		if err != nil {
-			return c, "", BatchNone, status.Errorf(codes.InvalidArgument, "%s: %v", configs.PerModelFile, err)
+			return c, "", BatchNone, status.Errorf(codes.InvalidArgument, "%s: %v", PerModelFile, err)
 		}
-		c, from = own.Config(), configs.PerModelFile
+		c, from = own, PerModelFile
 		c.MaxQueuedRows, c.Objective, c.Memory = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory
 		c.StuckAfter, c.Logger = l.Batching.StuckAfter, l.Batching.Logger
 		return c, from, BatchAll, nil

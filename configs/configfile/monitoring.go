@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"crypto/tls"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
+
+	"shoal/configs"
 )
 
 // DefaultMetricsPath is where Prometheus finds the metrics when a MonitoringConfig does not say.
@@ -27,11 +29,11 @@ func ReadMetrics(path string) (Metrics, error) {
 	if m.Path == "" {
 		m.Path = DefaultMetricsPath
 	}
-	var faults Faults
+	var faults configs.Faults
 	if !strings.HasPrefix(m.Path, "/") {
-		faults.addf("prometheus_config.path: %q must begin with /", m.Path)
+		faults.Addf("prometheus_config.path: %q must begin with /", m.Path)
 	}
-	return m, faults.err()
+	return m, faults.Err()
 }
 
 // ReadSSL reads a text proto SSLConfig and checks that its PEM can be used.
@@ -40,13 +42,13 @@ func ReadSSL(path string) (*config_go_proto.SSLConfig, error) {
 	if err := readText(path, config, multilineText); err != nil {
 		return nil, err
 	}
-	var faults Faults
+	var faults configs.Faults
 	pem := func(field, value string) bool {
 		switch {
 		case value == "":
-			faults.addf("%s must not be empty", field)
+			faults.Addf("%s must not be empty", field)
 		case !strings.Contains(value, "-----BEGIN "):
-			faults.addf("%s must hold PEM itself (-----BEGIN …), not a file's name", field)
+			faults.Addf("%s must hold PEM itself (-----BEGIN …), not a file's name", field)
 		default:
 			return true
 		}
@@ -55,13 +57,13 @@ func ReadSSL(path string) (*config_go_proto.SSLConfig, error) {
 	key, cert := pem("server_key", config.GetServerKey()), pem("server_cert", config.GetServerCert())
 	if key && cert {
 		if _, err := tls.X509KeyPair([]byte(config.GetServerCert()), []byte(config.GetServerKey())); err != nil {
-			faults.addf("server_cert and server_key: %v", err)
+			faults.Addf("server_cert and server_key: %v", err)
 		}
 	}
 	if ca := config.GetCustomCa(); ca != "" && pem("custom_ca", ca) && !x509.NewCertPool().AppendCertsFromPEM([]byte(ca)) {
-		faults.addf("custom_ca holds no certificate")
+		faults.Addf("custom_ca holds no certificate")
 	}
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return config, nil

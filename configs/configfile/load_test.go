@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"errors"
@@ -7,21 +7,23 @@ import (
 	"testing"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+
+	"shoal/configs"
 )
 
-func load(t *testing.T, args ...string) (*Server, *Files, error) {
+func load(t *testing.T, args ...string) (*configs.Server, *Files, error) {
 	t.Helper()
-	s, err := Parse(append([]string{"--model_base_path=/models/m"}, args...), nil)
+	s, err := configs.Parse(append([]string{"--model_base_path=/models/m"}, args...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := s.Load()
+	files, err := Load(s)
 	return s, files, err
 }
 
 func TestExamples(t *testing.T) {
-	s, files, err := load(t, "--model_config_file=models.config", "--batching_parameters_file=batching.config",
-		"--monitoring_config_file=monitoring.config")
+	s, files, err := load(t, "--model_config_file=../models.config", "--batching_parameters_file=../batching.config",
+		"--monitoring_config_file=../monitoring.config")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,7 @@ func TestLoadListsAllFaults(t *testing.T) {
 	_, _, err := load(t, "--rest_api_port=-1", "--model_config_file="+models, "--batching_parameters_file="+batching,
 		"--monitoring_config_file=/does/not/exist", "--ssl_config_file="+write(t, "ssl.config", "server_key: 'key.pem'"),
 		"--tensorflow_session_config_file="+write(t, "session.config", "intra_op_paralelism_threads: 1"))
-	got, _ := errors.AsType[Faults](err)
+	got, _ := errors.AsType[configs.Faults](err)
 	want := []string{
 		"--rest_api_port: -1 is no port",
 		"Error parsing text-format tensorflow.serving.ModelServerConfig: 1:30: unknown field: nam (did you mean name?)",
@@ -67,6 +69,20 @@ func TestLoadListsAllFaults(t *testing.T) {
 	for _, want := range []string{"server_key must hold PEM itself (-----BEGIN …), not a file's name", "server_cert must not be empty"} {
 		if !strings.Contains(err.Error(), "ssl.config: "+want) {
 			t.Errorf("no fault %s", want)
+		}
+	}
+}
+
+// Files that are read later are looked at too.
+func TestLoadLooksAtNamedFiles(t *testing.T) {
+	for args, want := range map[string]string{
+		"--rest_tls_cert_file=/does/not/exist --rest_tls_key_file=../models.config": "--rest_tls_cert_file, --rest_tls_key_file: open /does/not/exist",
+		"--custom_op_libraries=/does/not/exist.so":                                  "--custom_op_libraries: stat /does/not/exist.so",
+	} {
+		_, _, err := load(t, strings.Fields(args)...)
+		got, _ := errors.AsType[configs.Faults](err)
+		if len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: %q, want %q", args, []string(got), want)
 		}
 	}
 }
@@ -129,7 +145,7 @@ func TestMetrics(t *testing.T) {
 		err.Error() != `prometheus_config.path: "m" must begin with /` {
 		t.Errorf("%v", err)
 	}
-	s, _, err := load(t, "--rest_api_port=0", "--monitoring_config_file=monitoring.config")
+	s, _, err := load(t, "--rest_api_port=0", "--monitoring_config_file=../monitoring.config")
 	if notes := s.Notes(); err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], "--monitoring_config_file has no effect") {
 		t.Errorf("%q, %v", notes, err)
 	}

@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"math"
@@ -8,11 +8,8 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/servables/tensorflow_go_proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"shoal/batcher"
+	"shoal/configs"
 )
-
-// PerModelFile is the file in a version's directory that --enable_per_model_batching_parameters reads.
-const PerModelFile = "batching_params.pbtxt"
 
 // Batching is what a BatchingParameters file says, with TensorFlow Serving's defaults for the rest.
 type Batching struct {
@@ -32,21 +29,7 @@ type Batching struct {
 // Given says whether the file has the field, by its name there.
 func (b *Batching) Given(field string) bool { return b.given[field] }
 
-// Config is the batcher's part of it: everything but the threads, which all models share.
-func (b *Batching) Config() batcher.Config {
-	return batcher.Config{
-		MaxBatchSize:          b.MaxBatchSize,
-		MaxExecutionBatchSize: b.MaxExecutionBatchSize,
-		MaxTaskRows:           b.MaxBatchSize,
-		BatchTimeout:          b.BatchTimeout,
-		MaxEnqueuedBatches:    b.MaxEnqueuedBatches,
-		AllowedBatchSizes:     b.AllowedBatchSizes,
-		PadVariableLength:     b.PadVariableLength,
-		Split:                 b.Split,
-	}
-}
-
-// ReadBatching reads a text proto BatchingParameters: --batching_parameters_file, or a model's PerModelFile. The error
+// ReadBatching reads a text proto BatchingParameters: --batching_parameters_file, or a version's own file. The error
 // is of the file system, *TextError or Faults.
 func ReadBatching(path string) (*Batching, error) {
 	p := &tensorflow_go_proto.BatchingParameters{}
@@ -72,13 +55,13 @@ func BatchingFromProto(p *tensorflow_go_proto.BatchingParameters) (*Batching, er
 		return true
 	})
 
-	var faults Faults
+	var faults configs.Faults
 	positive := func(field string, to *int, wrapper interface{ GetValue() int64 }) {
 		if !b.given[field] {
 			return
 		}
 		if v := wrapper.GetValue(); v < 1 {
-			faults.addf("%s must be positive; was %d", field, v)
+			faults.Addf("%s must be positive; was %d", field, v)
 		} else {
 			*to = int(min(v, math.MaxInt32))
 		}
@@ -94,16 +77,16 @@ func BatchingFromProto(p *tensorflow_go_proto.BatchingParameters) (*Batching, er
 		b.ThreadPoolName = name
 	}
 	if v := p.GetBatchTimeoutMicros().GetValue(); v < 0 {
-		faults.addf("batch_timeout_micros must be non-negative; was %d", v)
+		faults.Addf("batch_timeout_micros must be non-negative; was %d", v)
 	} else {
 		b.BatchTimeout = time.Duration(min(v, math.MaxInt64/1000)) * time.Microsecond
 	}
 	if b.MaxExecutionBatchSize > b.MaxBatchSize {
-		faults.addf("max_execution_batch_size must be at most max_batch_size; was %d, max_batch_size is %d",
+		faults.Addf("max_execution_batch_size must be at most max_batch_size; was %d, max_batch_size is %d",
 			b.MaxExecutionBatchSize, b.MaxBatchSize)
 	}
 	b.allow(p.GetAllowedBatchSizes(), &faults)
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -111,18 +94,18 @@ func BatchingFromProto(p *tensorflow_go_proto.BatchingParameters) (*Batching, er
 
 // allow takes the allowed sizes. The last one is compared with max_batch_size even where batches of
 // max_execution_batch_size are run: that is TensorFlow Serving's rule.
-func (b *Batching) allow(sizes []int64, faults *Faults) {
+func (b *Batching) allow(sizes []int64, faults *configs.Faults) {
 	for i, size := range sizes {
 		if size < 1 {
-			faults.addf("allowed_batch_sizes entries must be positive; was %d", size)
+			faults.Addf("allowed_batch_sizes entries must be positive; was %d", size)
 		}
 		if i > 0 && size <= sizes[i-1] {
-			faults.addf("allowed_batch_sizes entries must be monotonically increasing; %d follows %d", size, sizes[i-1])
+			faults.Addf("allowed_batch_sizes entries must be monotonically increasing; %d follows %d", size, sizes[i-1])
 		}
 		b.AllowedBatchSizes = append(b.AllowedBatchSizes, int(min(size, math.MaxInt32)))
 	}
 	if n := len(sizes); n > 0 && sizes[n-1] != int64(b.MaxBatchSize) {
-		faults.addf("Last entry in allowed_batch_sizes must match max_batch_size; last entry was %d; expected %d",
+		faults.Addf("Last entry in allowed_batch_sizes must match max_batch_size; last entry was %d; expected %d",
 			sizes[n-1], b.MaxBatchSize)
 	}
 }

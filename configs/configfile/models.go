@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"fmt"
@@ -9,24 +9,39 @@ import (
 
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 
+	"shoal/configs"
 	"shoal/internal/files"
-	"shoal/serving"
-	"shoal/serving/predictionlog"
 )
 
 // Models are the models of a ModelServerConfig.
 type Models struct {
-	Configs []serving.ModelConfig
+	Configs []Model
 	Logging map[string]*config_go_proto.LoggingConfig // by model, of those whose requests are logged
 	Notes   []string                                  // what was accepted, but is probably not what was meant
 	Unset   bool                                      // there is no model_config_list, not even an empty one
+}
+
+// Model is one of them.
+type Model struct {
+	Name     string
+	BasePath string
+	Platform string // "tensorflow"
+	Policy   Policy
+	Labels   map[string]int64
+}
+
+// Policy says which of the versions that exist are served.
+type Policy struct {
+	Latest   int     // the newest n, where nothing else is said
+	All      bool    // every version
+	Specific []int64 // just these, in order
 }
 
 // platform is the only one there is.
 const platform = "tensorflow"
 
 // ReadModels are the models that the flags name: those of --model_config_file, else the one at --model_base_path.
-func (s *Server) ReadModels() (Models, error) {
+func ReadModels(s *configs.Server) (Models, error) {
 	if s.Models.ConfigFile == "" {
 		return ModelsFromProto(&config_go_proto.ModelServerConfig{
 			Config: &config_go_proto.ModelServerConfig_ModelConfigList{
@@ -36,19 +51,20 @@ func (s *Server) ReadModels() (Models, error) {
 			},
 		})
 	}
-	data, err := s.ReadModelsFile()
+	data, err := ReadModelsFile(s)
 	if err != nil {
-		return Models{}, blame("model_config_file", s.Models.ConfigFile, err)
+		return Models{}, Blame("model_config_file", s.Models.ConfigFile, err)
 	}
 	return ParseModels(s.Models.ConfigFile, data)
 }
 
 // ReadModelsFile is the content of --model_config_file.
-func (s *Server) ReadModelsFile() ([]byte, error) {
+func ReadModelsFile(s *configs.Server) ([]byte, error) {
 	return files.Read(s.Models.ConfigFile, files.MaxConfig)
 }
 
-// ParseModels reads a text proto ModelServerConfig; file is its name in errors. The error is *TextError or Faults.
+// ParseModels reads a text proto ModelServerConfig; file is its name in errors. The error is *TextError, or Faults as of
+// ModelsFromProto.
 func ParseModels(file string, data []byte) (Models, error) {
 	config := &config_go_proto.ModelServerConfig{}
 	if err := parseText(file, data, config, strictText); err != nil {
@@ -58,15 +74,16 @@ func ParseModels(file string, data []byte) (Models, error) {
 	if err == nil && len(models.Configs) == 0 {
 		models.Notes = append(models.Notes, file+" lists no models: nothing is served until it does")
 	}
-	return models, blame("model_config_file", file, err)
+	return models, Blame("model_config_file", file, err)
 }
 
-// ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them.
+// ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them, but for those of the
+// request logs. The models come with it, so that whoever makes the logs can add these.
 func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) {
 	models := Models{Logging: map[string]*config_go_proto.LoggingConfig{}, Unset: config.GetConfig() == nil}
-	var faults Faults
+	var faults configs.Faults
 	if config.GetCustomModelConfig() != nil {
-		faults.addf("custom_model_config is not supported: list the models in model_config_list")
+		faults.Addf("custom_model_config is not supported: list the models in model_config_list")
 	}
 	seen := map[string]bool{}
 	for i, c := range config.GetModelConfigList().GetConfig() {
@@ -76,10 +93,10 @@ func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) 
 			m.who = fmt.Sprintf("model_config_list: config number %d", i+1)
 			m.faultf("name must not be empty")
 		case seen[name]:
-			faults.addf("Illegal to list model %s multiple times in config list", name)
+			faults.Addf("Illegal to list model %s multiple times in config list", name)
 		}
 		seen[c.GetName()] = true
-		models.Configs = append(models.Configs, serving.ModelConfig{
+		models.Configs = append(models.Configs, Model{
 			Name:     c.GetName(),
 			BasePath: m.basePath(),
 			Platform: m.platform(),
@@ -93,24 +110,20 @@ func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) 
 			}
 		}
 	}
-	faults = append(faults, predictionlog.Faults(models.Logging)...)
-	if err := faults.err(); err != nil {
-		return Models{}, err
-	}
-	return models, nil
+	return models, faults.Err()
 }
 
 // modelReader translates one ModelConfig, field after field, and collects its faults.
 type modelReader struct {
 	*config_go_proto.ModelConfig
 	who    string
-	faults *Faults
+	faults *configs.Faults
 	models *Models
 }
 
 // faultf adds a fault that begins with the model's name.
 func (m modelReader) faultf(format string, args ...any) {
-	m.faults.addf("%s: "+format, append([]any{m.who}, args...)...)
+	m.faults.Addf("%s: "+format, append([]any{m.who}, args...)...)
 }
 
 // notef adds a note, likewise.
@@ -154,11 +167,11 @@ func (m modelReader) platform() string {
 }
 
 // policy is the newest version where the model says nothing.
-func (m modelReader) policy() serving.Policy {
+func (m modelReader) policy() Policy {
 	p := m.GetModelVersionPolicy()
 	switch {
 	case p.GetAll() != nil:
-		return serving.Policy{All: true}
+		return Policy{All: true}
 	case p.GetSpecific() != nil:
 		versions := slices.Clone(p.GetSpecific().GetVersions())
 		slices.Sort(versions)
@@ -167,9 +180,9 @@ func (m modelReader) policy() serving.Policy {
 		} else if versions[0] < 0 {
 			m.faultf("model_version_policy: version %d must be 0 or more", versions[0])
 		}
-		return serving.Policy{Specific: slices.Compact(versions)}
+		return Policy{Specific: slices.Compact(versions)}
 	}
-	return serving.Policy{Latest: max(1, int(p.GetLatest().GetNumVersions()))}
+	return Policy{Latest: max(1, int(p.GetLatest().GetNumVersions()))}
 }
 
 // labels may name a version that the policy does not serve: the server then answers as for any version that is not
@@ -189,5 +202,3 @@ func (m modelReader) labels() map[string]int64 {
 	}
 	return maps.Clone(m.GetVersionLabels())
 }
-
-// logging knows one type of collector; TensorFlow Serving as it is published has none at all.

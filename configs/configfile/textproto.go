@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"errors"
@@ -7,12 +7,11 @@ import (
 	"regexp"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"shoal/configs"
 	"shoal/internal/files"
 )
 
@@ -30,8 +29,8 @@ func (e *TextError) Error() string {
 	return fmt.Sprintf("Error parsing text-format %s: %d:%d: %s (in %s)", e.Message, e.Line, e.Column, e.Reason, e.File)
 }
 
-// GRPCStatus is INVALID_ARGUMENT.
-func (e *TextError) GRPCStatus() *status.Status { return status.New(codes.InvalidArgument, e.Error()) }
+// ReadText reads a text proto from a file into m. The error is of the file system or *TextError.
+func ReadText(path string, m proto.Message) error { return readText(path, m, strictText) }
 
 // readText reads a file into m.
 func readText(path string, m proto.Message, mode textMode) error {
@@ -92,7 +91,7 @@ var unknownField = regexp.MustCompile(`unknown field: ([A-Za-z0-9_]+)$`)
 // hint adds what was probably meant.
 func hint(reason string, d protoreflect.MessageDescriptor) string {
 	if found := unknownField.FindStringSubmatch(reason); found != nil {
-		if near := Nearest(found[1], fieldNames(d)); near != "" {
+		if near := configs.Nearest(found[1], fieldNames(d)); near != "" {
 			return fmt.Sprintf(" (did you mean %s?)", near)
 		}
 		return ""
@@ -134,14 +133,14 @@ func fieldNames(d protoreflect.MessageDescriptor) iter.Seq[string] {
 	}
 }
 
-// blame says where an error of reading a file belongs: faults found in the file get its name, the file system's errors
+// Blame says where an error of reading a file belongs: faults found in the file get its name, the file system's errors
 // the flag. A TextError names the file itself, and its text must come first in the line.
-func blame(flag, path string, err error) error {
+func Blame(flag, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if faults, ok := errors.AsType[Faults](err); ok {
-		named := make(Faults, len(faults))
+	if faults, ok := errors.AsType[configs.Faults](err); ok {
+		named := make(configs.Faults, len(faults))
 		for i, f := range faults {
 			named[i] = path + ": " + f
 		}
@@ -150,5 +149,5 @@ func blame(flag, path string, err error) error {
 	if _, ok := errors.AsType[*TextError](err); ok {
 		return err
 	}
-	return Faults{fmt.Sprintf("--%s: %v", flag, err)}
+	return configs.Faults{fmt.Sprintf("--%s: %v", flag, err)}
 }

@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/servables/tensorflow_go_proto"
+
+	"shoal/configs"
 )
 
 // adapter is the one source adapter whose settings mean something here.
@@ -23,29 +25,29 @@ func readPlatform(path string) (*tensorflow_go_proto.SessionBundleConfig, error)
 		}
 		return nil, err
 	}
-	var faults Faults
+	var faults configs.Faults
 	for _, name := range slices.Sorted(maps.Keys(config.GetPlatformConfigs())) {
 		if name != platform {
-			faults.addf("platform_configs: platform %q is not supported: only %q is", name, platform)
+			faults.Addf("platform_configs: platform %q is not supported: only %q is", name, platform)
 		}
 	}
 	entry := config.GetPlatformConfigs()[platform]
 	if entry == nil {
-		faults.addf("platform_configs: has no settings for %q", platform)
+		faults.Addf("platform_configs: has no settings for %q", platform)
 		return nil, faults
 	}
 	settings := &tensorflow_go_proto.SavedModelBundleSourceAdapterConfig{}
 	switch source := entry.GetSourceAdapterConfig(); {
 	case source == nil:
-		faults.addf("platform_configs: %q has no source_adapter_config: give a %s", platform, adapter)
+		faults.Addf("platform_configs: %q has no source_adapter_config: give a %s", platform, adapter)
 	case !source.MessageIs(settings):
-		faults.addf("platform_configs: source adapter %s is not supported: give a %s", source.MessageName(), adapter)
+		faults.Addf("platform_configs: source adapter %s is not supported: give a %s", source.MessageName(), adapter)
 	default:
 		if err := source.UnmarshalTo(settings); err != nil {
-			faults.addf("platform_configs: source_adapter_config: %v", err)
+			faults.Addf("platform_configs: source_adapter_config: %v", err)
 		}
 	}
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	if settings.GetLegacyConfig() == nil {
@@ -56,11 +58,11 @@ func readPlatform(path string) (*tensorflow_go_proto.SessionBundleConfig, error)
 
 // takePlatform makes a platform file's settings those of the server, in the place of the flags for sessions and
 // batching; what such a file can say and is not done here is noted.
-func (s *Server) takePlatform(c *tensorflow_go_proto.SessionBundleConfig, files *Files, faults *Faults) {
+func takePlatform(s *configs.Server, c *tensorflow_go_proto.SessionBundleConfig, files *Files, faults *configs.Faults) {
 	s.TensorFlow.SessionParallelism, s.TensorFlow.IntraOp, s.TensorFlow.InterOp = 0, 0, 0
 	s.TensorFlow.GPUMemoryFraction = 0
 	s.TensorFlow.MixedPrecision = c.GetMixedPrecision()
-	files.Session = s.TensorFlow.session(c.GetSessionConfig())
+	files.Session = session(&s.TensorFlow, c.GetSessionConfig())
 	s.TensorFlow.Tags = []string{"serve"}
 	if tags := c.GetSavedModelTags(); len(tags) > 0 {
 		s.TensorFlow.Tags = tags
@@ -69,13 +71,13 @@ func (s *Server) takePlatform(c *tensorflow_go_proto.SessionBundleConfig, files 
 	s.Lifecycle.WarmupIterations = int(c.GetModelWarmupOptions().GetNumRequestIterations().GetValue())
 	s.Batching.PerModel = c.GetEnablePerModelBatchingParams()
 	if p := c.GetBatchingParameters(); p != nil {
-		s.Batching.Enabled = On
+		s.Batching.Enabled = configs.On
 		b, err := BatchingFromProto(p)
-		faults.take(err)
+		faults.Take(err)
 		files.Batching = b
 	}
 	if c.GetPreferTfliteModel() {
-		s.note("--platform_config_file: prefer_tflite_model has no effect: " + savedModelInstead)
+		s.Note("--platform_config_file: prefer_tflite_model has no effect: " + configs.SavedModelInstead)
 	}
 	for _, ignored := range []struct {
 		field string
@@ -86,7 +88,7 @@ func (s *Server) takePlatform(c *tensorflow_go_proto.SessionBundleConfig, files 
 		{"experimental_fixed_input_tensors", len(c.GetExperimentalFixedInputTensors()) > 0},
 	} {
 		if ignored.given {
-			s.note("--platform_config_file: " + ignored.field + " has no effect here")
+			s.Note("--platform_config_file: " + ignored.field + " has no effect here")
 		}
 	}
 }

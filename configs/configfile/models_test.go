@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"shoal/serving"
+	"shoal/configs"
 )
 
 func TestParseModels(t *testing.T) {
@@ -33,12 +33,12 @@ model_config_list {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []serving.ModelConfig{
-		{Name: "newest", BasePath: "/m/a", Platform: "tensorflow", Policy: serving.Policy{Latest: 1}},
-		{Name: "two", BasePath: "relative/b", Platform: "tensorflow", Policy: serving.Policy{Latest: 2}},
-		{Name: "zero", BasePath: "c", Platform: "tensorflow", Policy: serving.Policy{Latest: 1}},
-		{Name: "all", BasePath: "/m/d", Platform: "tensorflow", Policy: serving.Policy{All: true}},
-		{Name: "some", BasePath: "/m/e", Platform: "tensorflow", Policy: serving.Policy{Specific: []int64{2, 16}},
+	want := []Model{
+		{Name: "newest", BasePath: "/m/a", Platform: "tensorflow", Policy: Policy{Latest: 1}},
+		{Name: "two", BasePath: "relative/b", Platform: "tensorflow", Policy: Policy{Latest: 2}},
+		{Name: "zero", BasePath: "c", Platform: "tensorflow", Policy: Policy{Latest: 1}},
+		{Name: "all", BasePath: "/m/d", Platform: "tensorflow", Policy: Policy{All: true}},
+		{Name: "some", BasePath: "/m/e", Platform: "tensorflow", Policy: Policy{Specific: []int64{2, 16}},
 			Labels: map[string]int64{"stable": 2, "canary": 16}},
 	}
 	if !reflect.DeepEqual(models.Configs, want) {
@@ -65,10 +65,8 @@ model_config_list {
   config { name: "none" base_path: "/g" model_version_policy { specific {} } }
   config { name: "minus" base_path: "/h" model_version_policy { specific { versions: -3 } }
            version_labels { key: "" value: 1 } version_labels { key: "x" value: -1 } }
-  config { name: "log" base_path: "/i" logging_config {
-    log_collector_config { type: "kafka" } sampling_config { sampling_rate: 2 } } }
 }`))
-	faults, _ := errors.AsType[Faults](err)
+	faults, _ := errors.AsType[configs.Faults](err)
 	want := []string{
 		"model_config_list: config number 1: name must not be empty",
 		"Illegal to list model twice multiple times in config list",
@@ -81,9 +79,6 @@ model_config_list {
 		`model "minus": model_version_policy: version -3 must be 0 or more`,
 		`model "minus": version_labels: a label must not be empty`,
 		`model "minus": version_labels: "x" names version -1`,
-		`logging_config of model log: log_collector_config.type "kafka" is unknown; supported is "file"`,
-		`logging_config of model log: log_collector_config.filename_prefix is missing`,
-		`logging_config of model log: sampling_config.sampling_rate is to be between 0 and 1`,
 	}
 	for i := range want {
 		want[i] = "models.config: " + want[i]
@@ -126,18 +121,18 @@ func TestReadModels(t *testing.T) {
 		{[]string{"--model_base_path=/a", "--model_name=a"}, "a"},
 		{[]string{"--model_base_path=/a", "--model_config_file=" + file}, "b"},
 	} {
-		s, err := Parse(c.args, nil)
+		s, err := configs.Parse(c.args, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		models, err := s.ReadModels()
+		models, err := ReadModels(s)
 		if err != nil || len(models.Configs) != 1 || models.Configs[0].Name != c.want {
 			t.Errorf("%q: %v, %v", c.args, models, err)
 		}
 	}
-	s := Default()
+	s := configs.Default()
 	s.Models.ConfigFile = "/does/not/exist"
-	if _, err := s.ReadModels(); err == nil || !strings.HasPrefix(err.Error(), "--model_config_file: open /does/not/exist") {
+	if _, err := ReadModels(s); err == nil || !strings.HasPrefix(err.Error(), "--model_config_file: open /does/not/exist") {
 		t.Errorf("%v", err)
 	}
 }

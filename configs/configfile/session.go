@@ -1,8 +1,10 @@
-package configs
+package configfile
 
 import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
+
+	"shoal/configs"
 )
 
 // session is the sessions' ConfigProto: base (a file's, or nil) with the flags over it. A flag that is 0 leaves what the
@@ -10,7 +12,7 @@ import (
 //
 // XLA on the CPU needs nothing here: functions that ask for it (jit_compile) are compiled in any session, and clustering
 // everything else as well (cpu_global_jit) makes most models slower.
-func (t *TensorFlowOptions) session(base *pb.ConfigProto) *pb.ConfigProto {
+func session(t *configs.TensorFlowOptions, base *pb.ConfigProto) *pb.ConfigProto {
 	config := &pb.ConfigProto{}
 	if base != nil {
 		config = proto.Clone(base).(*pb.ConfigProto)

@@ -1,4 +1,4 @@
-package configs
+package configfile
 
 import (
 	"crypto/ecdsa"
