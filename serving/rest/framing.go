@@ -10,6 +10,9 @@ import (
 // bytes; "" where they cannot. It refuses what fasthttp lets pass: RFC 9112 allows a server to be lenient here, and a server that
 // is cannot know that all before it are lenient in the same way.
 func misframed(h *fasthttp.RequestHeader) string {
+	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+		return "its version is neither 1.0 nor 1.1"
+	}
 	coding, length := false, false
 	for raw := h.RawHeaders(); len(raw) > 0; {
 		end := bytes.IndexByte(raw, '\n')

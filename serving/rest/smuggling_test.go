@@ -57,6 +57,7 @@ func TestSmuggling(t *testing.T) {
 		"folded header line":           line + host + "X: a\r\n b\r\nContent-Length: 18\r\n\r\n" + body + next,
 		"first header line is folded":  line + " X: a\r\n" + host + "Content-Length: 18\r\n\r\n" + body + next,
 		"no host":                      line + "Content-Length: 18\r\n\r\n" + body + next,
+		"unknown version":              "POST " + predictURL + " HTTP/9.9\r\n" + host + "Content-Length: 18\r\n\r\n" + body + next,
 		"empty host":                   line + "Host:\r\nContent-Length: 18\r\n\r\n" + body + next,
 		"two hosts":                    line + host + "Host: y\r\nContent-Length: 18\r\n\r\n" + body + next,
 		"the same host twice":          line + host + host + "Content-Length: 18\r\n\r\n" + body + next,
