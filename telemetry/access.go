@@ -1,50 +1,17 @@
 package telemetry
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
 )
-
-// details are what spans and the access log tell of a request beyond what is counted. They are collected only where one of
-// the two is told.
-type details struct {
-	id       string // the request's id, "" where it has none
-	verb     string // of HTTP
-	path     string // of HTTP, as it was sent, without the query
-	status   int    // of HTTP
-	received int    // bytes of the request's body or message
-	sent     int    // and of the answer's
-	rows     int    // or examples
-	together int    // rows that ran with them, their own included; 0: not known
-}
-
-func restDetails(c *rest.Call) (d details) {
-	d.rows, d.together = max(c.Rows, c.Examples), c.BatchRows
-	if c.HTTP == nil {
-		return d
-	}
-	d.id = string(c.HTTP.Response.Header.Peek(serving.RequestIDHeader))
-	path, _, _ := bytes.Cut(c.HTTP.RequestURI(), []byte{'?'})
-	d.verb, d.path, d.status = string(c.HTTP.Method()), clip(string(path)), c.HTTP.Response.StatusCode()
-	d.received, d.sent = max(c.HTTP.Request.Header.ContentLength(), 0), len(c.HTTP.Response.Body())
-	return d
-}
-
-func rpcDetails(c *rpc.Call) (d details) {
-	d.id, d.rows, d.together = c.RequestID, max(c.Rows, c.Examples), c.BatchRows
-	d.received, d.sent = c.Bytes()
-	return d
-}
 
 // accessLog writes a line for a share of the requests. A nil one writes none.
 type accessLog struct {
@@ -63,7 +30,7 @@ func newAccessLog(log *slog.Logger, ratio float64) *accessLog {
 // sampled is to be asked once a request.
 func (a *accessLog) sampled() bool { return a != nil && (a.ratio >= 1 || rand.Float64() < a.ratio) }
 
-func (a *accessLog) write(r *request, d *details) {
+func (a *accessLog) write(c *serving.Call, f *serving.Facts, span trace.SpanContext) {
 	line := make([]slog.Attr, 0, 24)
 	text := func(key, value string) {
 		if value != "" {
@@ -80,30 +47,30 @@ func (a *accessLog) write(r *request, d *details) {
 			line = append(line, slog.Float64(key, float64(took.Microseconds())/1000))
 		}
 	}
-	text("api", r.api)
-	text("method", r.method)
-	text("verb", d.verb)
-	text("path", d.path)
-	text("model", clip(r.model))
-	if r.version >= 0 {
-		line = append(line, slog.Int64("version", r.version))
+	text("api", c.API)
+	text("method", c.Method)
+	text("verb", f.Verb)
+	text("path", f.Path)
+	text("model", clip(c.Model))
+	if c.Version >= 0 {
+		line = append(line, slog.Int64("version", c.Version))
 	}
-	text("signature", r.signature)
-	number("status", d.status)
-	text("code", statusName(codeOf(r.err)))
-	number("rows", d.rows)
-	number("batch_rows", d.together)
-	number("bytes_in", d.received)
-	number("bytes_out", d.sent)
-	millis("ms", r.duration)
-	millis("queue_ms", r.queue)
-	millis("run_ms", r.run)
-	text("request_id", d.id)
-	if r.span.IsValid() {
-		text("trace_id", r.span.TraceID().String())
+	text("signature", c.Signature)
+	number("status", f.Status)
+	text("code", statusName(codeOf(c.Err)))
+	number("rows", max(c.Rows, c.Examples))
+	number("batch_rows", c.BatchRows)
+	number("bytes_in", f.Received)
+	number("bytes_out", f.Sent)
+	millis("ms", c.Duration)
+	millis("queue_ms", c.Queue)
+	millis("run_ms", c.Run)
+	text("request_id", f.RequestID)
+	if span.IsValid() {
+		text("trace_id", span.TraceID().String())
 	}
-	if r.err != nil {
-		text("error", clip(status.Convert(r.err).Message()))
+	if c.Err != nil {
+		text("error", clip(status.Convert(c.Err).Message()))
 	}
 	a.log.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }

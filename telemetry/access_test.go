@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/serving/rpc"
+	"shoal/serving"
 )
 
 // lines reads what a JSON handler wrote.
@@ -87,7 +87,7 @@ func TestAccessLogIsSampled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1000 {
-		tel.RPCCall(rpc.Call{Method: "Predict", Model: strings.Repeat("long", 1000), Version: rpc.NoVersion, Err: status.Error(codes.NotFound, "none")})
+		tel.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: strings.Repeat("long", 1000), Version: serving.NoVersion, Err: status.Error(codes.NotFound, "none")})
 	}
 	if err := tel.Shutdown(t.Context()); err != nil {
 		t.Error(err)

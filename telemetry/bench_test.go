@@ -4,10 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"shoal/batcher"
-	"shoal/serving/rpc"
+	"shoal/serving"
 )
 
 // BenchmarkRequest is what one request costs: the call, and its part as an entry of a batch.
@@ -18,7 +16,7 @@ func BenchmarkRequest(b *testing.B) {
 	entry := batcher.EntryInfo{Signature: sig, Rows: 1, Queue: time.Millisecond, Run: time.Millisecond}
 	b.ReportAllocs()
 	for b.Loop() {
-		tel.RESTCall(call)
+		tel.Done(call)
 		o.EntryDone(entry)
 	}
 }
@@ -33,19 +31,19 @@ func BenchmarkRequestParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		call := predict("m", 1, nil)
 		for pb.Next() {
-			tel.RESTCall(call)
+			tel.Done(call)
 			o.EntryDone(entry)
 		}
 	})
 }
 
-func BenchmarkRPCCall(b *testing.B) {
+func BenchmarkGRPC(b *testing.B) {
 	tel := newTelemetry(b)
 	live(tel, "m", 1)
-	call := rpc.Call{Method: "Predict", Model: "m", Duration: time.Millisecond}
+	call := &serving.Call{API: serving.GRPC, Method: "Predict", Model: "m", Duration: time.Millisecond}
 	b.ReportAllocs()
 	for b.Loop() {
-		tel.RPCCall(call)
+		tel.Done(call)
 	}
 }
 
@@ -60,6 +58,13 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
+// headers are an exchange that has no facts.
+type headers map[string]string
+
+func (h headers) Header(name string) string    { return h[name] }
+func (h headers) SetHeader(name, value string) { h[name] = value }
+func (headers) Facts() serving.Facts           { return serving.Facts{} }
+
 // BenchmarkTraced is what a request costs on top where tracing is on, alone in its batch: a sampled one has seven spans, made and
 // queued to be sent, and one that is not has none.
 func BenchmarkTraced(b *testing.B) {
@@ -72,8 +77,8 @@ func BenchmarkTraced(b *testing.B) {
 			call, o := predict("m", 1, nil), tel.BatchObserver("m", 1)
 			b.ReportAllocs()
 			for b.Loop() {
-				var http fasthttp.RequestCtx
-				call.Context, call.HTTP, call.Start = tel.Tracer().REST(b.Context(), "Predict", &http), &http, time.Now()
+				call.Exchange, call.Start = headers{}, time.Now()
+				call.Context = tel.Begin(b.Context(), call)
 				batch := batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonIdle, Entries: 1, Rows: 1, Size: 1, Start: call.Start}
 				trace := TraceOf(call.Context)
 				if trace != nil {
@@ -81,7 +86,7 @@ func BenchmarkTraced(b *testing.B) {
 				}
 				o.BatchDone(batch)
 				o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 1, Arrived: call.Start, Queue: time.Millisecond, Run: time.Millisecond, Trace: trace})
-				tel.RESTCall(call)
+				tel.Done(call)
 			}
 		})
 	}

@@ -26,8 +26,8 @@ func Example() {
 	tel.Watch(manager)
 	const page = "/monitoring/prometheus/metrics"
 	_ = rest.New(rest.Options{
-		Core: manager, Observe: tel.RESTCall,
+		Core: manager, Observer: tel,
 		Paths: map[string]fiber.Handler{"/metrics": tel.FiberHandler(), page: tel.TFServingHandler(page)},
 	})
-	_, _ = rpc.New(rpc.Options{Core: manager, Observe: tel.RPCCall, Counter: tel.Counter})
+	_, _ = rpc.New(rpc.Options{Core: manager, Observer: tel, Counter: tel.Counter})
 }

@@ -17,8 +17,6 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving"
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
 	"shoal/tensor"
 )
 
@@ -63,8 +61,9 @@ func over(tel *Telemetry, model string, version int64) {
 	h.StateChanged(model, version, serving.Unloading, serving.End, nil)
 }
 
-func predict(model string, version int64, err error) rest.Call {
-	return rest.Call{
+func predict(model string, version int64, err error) *serving.Call {
+	return &serving.Call{
+		API:    serving.REST,
 		Method: "Predict", Model: model, Version: version, Signature: "serving_default", Err: err, Duration: 9 * time.Millisecond,
 		Decode: time.Millisecond, Queue: 2 * time.Millisecond, Run: 5 * time.Millisecond, Encode: time.Millisecond / 2,
 	}
@@ -83,12 +82,12 @@ func exercise(tel *Telemetry) {
 
 	tel.RequestLogged("m", codes.OK)
 	tel.RequestLogged("m", codes.ResourceExhausted)
-	tel.RESTCall(predict("m", 2, nil))
-	tel.RESTCall(predict("m", 2, status.Error(codes.InvalidArgument, "x")))
-	tel.RESTCall(rest.Call{Method: "Classify", Model: "m", Version: 2, Signature: "c", Examples: 3, Duration: time.Millisecond, Run: time.Millisecond})
-	tel.RESTCall(rest.Call{Method: "GetModelStatus", Model: "m", Version: rest.NoVersion, Duration: time.Millisecond})
-	tel.RPCCall(rpc.Call{Method: "Predict", Model: "m", Duration: 3 * time.Millisecond})
-	tel.RPCCall(rpc.Call{Method: "GetModelMetadata", Model: "m", Duration: time.Millisecond})
+	tel.Done(predict("m", 2, nil))
+	tel.Done(predict("m", 2, status.Error(codes.InvalidArgument, "x")))
+	tel.Done(&serving.Call{API: serving.REST, Method: "Classify", Model: "m", Version: 2, Signature: "c", Examples: 3, Duration: time.Millisecond, Run: time.Millisecond})
+	tel.Done(&serving.Call{API: serving.REST, Method: "GetModelStatus", Model: "m", Version: serving.NoVersion, Duration: time.Millisecond})
+	tel.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: "m", Duration: 3 * time.Millisecond})
+	tel.Done(&serving.Call{API: serving.GRPC, Method: "GetModelMetadata", Model: "m", Duration: time.Millisecond})
 
 	o := tel.BatchObserver("m", 2)
 	for _, r := range reasons {

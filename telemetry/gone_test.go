@@ -22,7 +22,7 @@ func TestModelsThatAreGone(t *testing.T) {
 		tel.Watch(core)
 		for _, m := range []string{"kept", "gone", "back"} {
 			live(tel, m, 1)
-			tel.RESTCall(predict(m, 1, nil))
+			tel.Done(predict(m, 1, nil))
 			tel.SavedModelLoaded(m, 1, "/models/"+m, time.Second, nil)
 			tel.WarmedUp(m, 1, "/models/"+m, 3, time.Second, nil)
 			tel.RequestLogged(m, codes.OK)
@@ -57,7 +57,7 @@ func TestModelsThatAreGone(t *testing.T) {
 		// It may come again, and counts from nothing.
 		core.configured["gone"] = true
 		live(tel, "gone", 2)
-		tel.RESTCall(predict("gone", 2, nil))
+		tel.Done(predict("gone", 2, nil))
 		if got := names(); got != "kept gone back" {
 			t.Error(got)
 		}

@@ -3,10 +3,9 @@ package telemetry
 import (
 	"sync"
 	"time"
-)
 
-// noVersion stands for a request that was answered by none; versions are never negative.
-const noVersion = -1
+	"shoal/serving"
+)
 
 // lives knows which models and versions may be labels. A client can name any model, so that only those that the manager
 // has had become series; and versions come and go, so that the series of a version end with it, and those of a model with the model (gone.go).
@@ -30,43 +29,43 @@ func (l *lives) begin(model string, version int64) {
 	}
 	m := l.models[model]
 	if m == nil {
-		m = &modelLife{copies: make(map[int64]int), retired: noVersion}
+		m = &modelLife{copies: make(map[int64]int), retired: serving.NoVersion}
 		l.models[model] = m
 	}
 	m.copies[version]++
 	m.gone = time.Time{}
 }
 
-// end notes a version's end, and returns the version whose series are to be dropped, or noVersion.
+// end notes a version's end, and returns the version whose series are to be dropped, or serving.NoVersion.
 func (l *lives) end(model string, version int64) (gone int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.models[model]
 	if m == nil || m.copies[version] == 0 {
-		return noVersion
+		return serving.NoVersion
 	}
 	if m.copies[version]--; m.copies[version] > 0 {
-		return noVersion
+		return serving.NoVersion
 	}
 	delete(m.copies, version)
 	gone, m.retired = m.retired, version
 	if gone == version || m.copies[gone] > 0 {
-		return noVersion
+		return serving.NoVersion
 	}
 	return gone
 }
 
 // admit returns the labels under which something is counted: the model and the version where they are known, and "" and
-// noVersion where they are not.
+// serving.NoVersion where they are not.
 func (l *lives) admit(model string, version int64) (string, int64) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	m := l.models[model]
 	switch {
 	case m == nil:
-		return "", noVersion
+		return "", serving.NoVersion
 	case m.copies[version] == 0 && m.retired != version:
-		return model, noVersion
+		return model, serving.NoVersion
 	}
 	return model, version
 }

@@ -40,7 +40,7 @@ func (t *Telemetry) stateChanged(model string, version int64, from, to serving.S
 		if from == serving.Unloading {
 			t.model(model).unloads.add(1)
 		}
-		if gone := t.lives.end(model, version); gone != noVersion {
+		if gone := t.lives.end(model, version); gone != serving.NoVersion {
 			t.forget(model, gone)
 		}
 	}

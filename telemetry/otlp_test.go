@@ -60,7 +60,7 @@ func TestOffByDefault(t *testing.T) {
 			t.Setenv("OTEL_METRICS_EXPORTER", "none")
 			t.Setenv(env[0], env[1])
 			tel := newTelemetry(t)
-			if tel.Tracer() != nil || tel.push != nil || tel.ShowsRequests() {
+			if tel.Tracing() || tel.push != nil || tel.ShowsRequests() {
 				t.Error("there is a tracer")
 			}
 		})
@@ -84,7 +84,7 @@ func TestProtocolIsChecked(t *testing.T) {
 
 func TestExporterByNameIsEnough(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "otlp") // to the endpoint that OpenTelemetry has by default
-	if tel := newTelemetry(t); tel.Tracer() == nil {
+	if tel := newTelemetry(t); !tel.Tracing() {
 		t.Error("OTEL_TRACES_EXPORTER=otlp does not set tracing up")
 	}
 }

@@ -8,30 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
+	"shoal/serving"
 )
-
-// The APIs, as the label says.
-const (
-	apiREST = "REST"
-	apiRPC  = "gRPC"
-)
-
-// request is a finished call of either API. Its zero durations were not measured.
-type request struct {
-	key
-	ctx      context.Context // nil: none
-	err      error
-	start    time.Time
-	duration time.Duration
-	decode   time.Duration
-	queue    time.Duration
-	run      time.Duration
-	encode   time.Duration
-	examples int
-	span     trace.SpanContext
-}
 
 // key is the labels of a request's series. Methods and APIs are few; a signature is one that the version has.
 type key struct {
@@ -59,42 +37,30 @@ func newRequestSeries() *requestSeries {
 	return s
 }
 
-// RESTCall counts a finished call of the REST API, ends its span and logs it; it is rest.Options.Observe.
-func (t *Telemetry) RESTCall(c rest.Call) {
-	r := request{
-		key: key{c.Model, c.Version, c.Signature, apiREST, c.Method}, ctx: c.Context, err: c.Err, start: c.Start,
-		duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
-		examples: c.Examples, span: spanOf(c.Context),
+// Begin implements serving.Observer: it begins the call's span, if tracing is on.
+func (t *Telemetry) Begin(ctx context.Context, c *serving.Call) context.Context {
+	if t.tracing == nil {
+		return ctx
 	}
-	if logged := t.access.sampled(); logged || t.traced(&r) {
-		t.tell(r, restDetails(&c), logged)
-	}
-	t.finished(r)
+	return t.tracing.begin(ctx, c)
 }
 
-// RPCCall does the same for the gRPC API; it is rpc.Options.Observe.
-func (t *Telemetry) RPCCall(c rpc.Call) {
-	r := request{
-		key: key{c.Model, c.Version, c.Signature, apiRPC, c.Method}, ctx: c.Context, err: c.Err, start: c.Start,
-		duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
-		examples: c.Examples, span: spanOf(c.Context),
+// Done implements serving.Observer: it counts the call, ends its span and logs it.
+func (t *Telemetry) Done(c *serving.Call) {
+	span := spanOf(c.Context)
+	logged, traced := t.access.sampled(), t.tracing != nil && span.IsSampled()
+	if logged || traced {
+		facts := c.Facts()
+		facts.Path = clip(facts.Path)
+		if traced {
+			t.tracing.end(c, &facts)
+		}
+		if logged {
+			t.access.write(c, &facts, span)
+		}
 	}
-	if logged := t.access.sampled(); logged || t.traced(&r) {
-		t.tell(r, rpcDetails(&c), logged)
-	}
-	t.finished(r)
-}
-
-func (t *Telemetry) traced(r *request) bool { return t.tracing != nil && r.span.IsSampled() }
-
-// tell gives a request to those who are told of single requests.
-func (t *Telemetry) tell(r request, d details, logged bool) {
-	if t.traced(&r) {
-		t.tracing.end(&r, &d)
-	}
-	if logged {
-		t.access.write(&r, &d)
-	}
+	code := codeOf(c.Err)
+	t.tf.finished(t.count(c, code, span), c, code)
 }
 
 func spanOf(ctx context.Context) trace.SpanContext {
@@ -104,27 +70,23 @@ func spanOf(ctx context.Context) trace.SpanContext {
 	return trace.SpanContextFromContext(ctx)
 }
 
-func (t *Telemetry) finished(r request) {
-	code := codeOf(r.err)
-	t.tf.finished(t.series(&r), &r, code)
-}
-
-// series counts the request in Shoal's own metrics and returns the model's name where it may be a label.
-func (t *Telemetry) series(r *request) (model string) {
-	s := t.requests.find(r.key)
+// count counts the call in Shoal's own metrics and returns the model's name if it may be a label.
+func (t *Telemetry) count(c *serving.Call, code codes.Code, span trace.SpanContext) (model string) {
+	k := key{c.Model, c.Version, c.Signature, c.API, c.Method}
+	s := t.requests.find(k)
 	if s == nil {
-		r.model, r.version = t.lives.admit(r.model, r.version)
-		s = t.requests.get(r.key, newRequestSeries)
+		k.model, k.version = t.lives.admit(k.model, k.version)
+		s = t.requests.get(k, newRequestSeries)
 	}
-	s.codes[codeOf(r.err)].add(1)
-	s.duration.recordTraced(int64(r.duration), r.span)
-	if r.decode > 0 {
-		s.decode.recordTraced(int64(r.decode), r.span)
+	s.codes[code].add(1)
+	s.duration.recordTraced(int64(c.Duration), span)
+	if c.Decode > 0 {
+		s.decode.recordTraced(int64(c.Decode), span)
 	}
-	if r.encode > 0 {
-		s.encode.recordTraced(int64(r.encode), r.span)
+	if c.Encode > 0 {
+		s.encode.recordTraced(int64(c.Encode), span)
 	}
-	return r.model
+	return k.model
 }
 
 // codeOf is the canonical code of an error; one that gRPC has no name for is UNKNOWN.

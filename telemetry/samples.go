@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"shoal/serving"
 )
 
 // sample is one series at the moment of the question: a number, or a histogram. Series that counted nothing are left out
@@ -51,7 +53,7 @@ func (e *emitter) histogram(m *Metric, since time.Time, h *histogram, labels ...
 }
 
 func versionLabel(version int64) string {
-	if version == noVersion {
+	if version == serving.NoVersion {
 		return ""
 	}
 	return strconv.FormatInt(version, 10)

@@ -27,7 +27,7 @@ func TestPagesOfAServer(t *testing.T) {
 	tel := newTelemetry(t)
 	live(tel, "m", 1)
 	server := rest.New(rest.Options{
-		Core: &fakeCore{}, Observe: tel.RESTCall,
+		Core: &fakeCore{}, Observer: tel,
 		Paths: map[string]fiber.Handler{"/metrics": tel.FiberHandler(), path: tel.TFServingHandler(path)},
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

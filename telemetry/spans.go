@@ -10,47 +10,48 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"shoal/batcher"
+	"shoal/serving"
 )
 
 // end ends a request's span, with its decoding and encoding as children.
-func (t *Tracer) end(r *request, d *details) {
-	span := trace.SpanFromContext(r.ctx)
+func (t *tracer) end(c *serving.Call, f *serving.Facts) {
+	span := trace.SpanFromContext(c.Context)
 	if !span.IsRecording() {
 		return
 	}
-	end := r.start.Add(r.duration)
-	if r.decode > 0 {
-		t.child(span, "decode", r.start, r.decode)
+	end := c.Start.Add(c.Duration)
+	if c.Decode > 0 {
+		t.child(span, "decode", c.Start, c.Decode)
 	}
-	if r.encode > 0 {
-		t.child(span, "encode", end.Add(-r.encode), r.encode)
+	if c.Encode > 0 {
+		t.child(span, "encode", end.Add(-c.Encode), c.Encode)
 	}
-	code := codeOf(r.err)
+	code := codeOf(c.Err)
 	attributes := []attribute.KeyValue{
-		attribute.String("shoal.api", r.api), attribute.String("shoal.model", r.model), attribute.String("shoal.code", statusName(code)),
-		attribute.Int("shoal.request.bytes", d.received), attribute.Int("shoal.response.bytes", d.sent),
+		attribute.String("shoal.api", c.API), attribute.String("shoal.model", c.Model), attribute.String("shoal.code", statusName(code)),
+		attribute.Int("shoal.request.bytes", f.Received), attribute.Int("shoal.response.bytes", f.Sent),
 	}
-	if r.version >= 0 {
-		attributes = append(attributes, attribute.Int64("shoal.version", r.version))
+	if c.Version >= 0 {
+		attributes = append(attributes, attribute.Int64("shoal.version", c.Version))
 	}
-	if r.signature != "" {
-		attributes = append(attributes, attribute.String("shoal.signature", r.signature))
+	if c.Signature != "" {
+		attributes = append(attributes, attribute.String("shoal.signature", c.Signature))
 	}
-	if d.rows > 0 {
-		attributes = append(attributes, attribute.Int("shoal.rows", d.rows))
+	if rows := max(c.Rows, c.Examples); rows > 0 {
+		attributes = append(attributes, attribute.Int("shoal.rows", rows))
 	}
-	if d.id != "" {
-		attributes = append(attributes, attribute.String("shoal.request.id", d.id))
+	if f.RequestID != "" {
+		attributes = append(attributes, attribute.String("shoal.request.id", f.RequestID))
 	}
-	if r.api == apiREST {
-		attributes = append(attributes, attribute.String("http.request.method", d.verb), attribute.String("url.path", d.path),
-			attribute.Int("http.response.status_code", d.status))
+	if c.API == serving.REST {
+		attributes = append(attributes, attribute.String("http.request.method", f.Verb), attribute.String("url.path", f.Path),
+			attribute.Int("http.response.status_code", f.Status))
 	} else {
-		attributes = append(attributes, attribute.String("rpc.system", "grpc"), attribute.String("rpc.method", r.method))
+		attributes = append(attributes, attribute.String("rpc.system", "grpc"), attribute.String("rpc.method", c.Method))
 	}
 	span.SetAttributes(attributes...)
-	if r.err != nil {
-		span.RecordError(r.err, trace.WithTimestamp(end))
+	if c.Err != nil {
+		span.RecordError(c.Err, trace.WithTimestamp(end))
 	}
 	if serversFault(code) {
 		span.SetStatus(otelcodes.Error, statusName(code))
@@ -59,7 +60,7 @@ func (t *Tracer) end(r *request, d *details) {
 }
 
 // waited gives a request's span its time in the queue and in its batch.
-func (t *Tracer) waited(e *batcher.EntryInfo) {
+func (t *tracer) waited(e *batcher.EntryInfo) {
 	span, ok := e.Trace.(trace.Span)
 	if !ok {
 		return
@@ -72,7 +73,7 @@ func (t *Tracer) waited(e *batcher.EntryInfo) {
 
 // batch makes the span of a batch in which traced requests are, with the run on its device as a child, and links it to them
 // and them to it. It returns nothing valid where there is no such request.
-func (t *Tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.SpanContext {
+func (t *tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.SpanContext {
 	var links []trace.Link
 	for _, traced := range b.Traces {
 		if span := spanContext(traced); span.IsSampled() {
@@ -108,7 +109,7 @@ func (t *Tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.
 }
 
 // child adds a span that is over already.
-func (t *Tracer) child(parent trace.Span, name string, start time.Time, took time.Duration, o ...trace.SpanStartOption) {
+func (t *tracer) child(parent trace.Span, name string, start time.Time, took time.Duration, o ...trace.SpanStartOption) {
 	_, span := t.tracer.Start(trace.ContextWithSpan(context.Background(), parent), name, append(o, trace.WithTimestamp(start))...)
 	span.End(trace.WithTimestamp(start.Add(took)))
 }

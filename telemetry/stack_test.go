@@ -104,11 +104,9 @@ func newStack(t *testing.T, o Options, cfg batcher.Config, model *echo) *stack {
 	if model.batcher, err = batcher.New(cfg, []batcher.Executor{runner{model}}, nil, tel.BatchObserver("m", 1)); err != nil {
 		t.Fatal(err)
 	}
-	overREST := rest.Options{Core: echoCore{model: model}, Observe: tel.RESTCall, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
-	overRPC := rpc.Options{Core: echoCore{model: model}, Observe: tel.RPCCall, MakeRequestIDs: tel.ShowsRequests()}
-	if tracer := tel.Tracer(); tracer != nil {
-		overREST.Trace, overRPC.Trace, model.traces = tracer.REST, tracer.RPC, true
-	}
+	overREST := rest.Options{Core: echoCore{model: model}, Observer: tel, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
+	overRPC := rpc.Options{Core: echoCore{model: model}, Observer: tel, MakeRequestIDs: tel.ShowsRequests()}
+	model.traces = tel.Tracing()
 	s := &stack{t: t, tel: tel, http: &http.Client{Transport: &http.Transport{}}}
 	server := rest.New(overREST)
 	caller, err := rpc.New(overRPC)

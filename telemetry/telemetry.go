@@ -1,8 +1,7 @@
 // Package telemetry counts what the server does, and tells it: to Prometheus on two pages, one of them TensorFlow
 // Serving's, and to an OpenTelemetry collector. Of single requests it makes spans, and lines in the log.
 //
-// The other rooms know nothing of it: they call hooks (serving.Hooks, batcher.Observer, rest.Options.Observe,
-// rpc.Options.Observe), which the methods of Telemetry fit. What is counted lies in series of atomic numbers, made when
+// Other packages know nothing of it: they call hooks (serving.Observer, serving.Hooks, batcher.Observer), which Telemetry implements. What is counted lies in series of atomic numbers, made when
 // first needed and found by one look into a map that is never locked for reading; counting allocates nothing. The SDK of
 // OpenTelemetry reads the series when it is asked (as a metric.Producer), and gives them to its readers. Its own
 // instruments are not used since their series cannot end, and versions come and go for as long as a server lives.
@@ -68,7 +67,7 @@ type Telemetry struct {
 	foreign *prometheus.Registry // TensorFlow Serving's family
 	pages   *sdkmetric.MeterProvider
 	push    *sdkmetric.MeterProvider // nil: off
-	tracing *Tracer                  // nil: off
+	tracing *tracer                  // nil: off
 	endSpan func(context.Context) error
 	access  *accessLog      // nil: off
 	flight  *flightRecorder // nil: off
@@ -116,8 +115,8 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 // Watch lets the gauges read the state of models, queues and instances from core whenever a page is asked for.
 func (t *Telemetry) Watch(core serving.Core) { t.core.Store(&core) }
 
-// Tracer makes spans; it is nil where tracing is off.
-func (t *Telemetry) Tracer() *Tracer { return t.tracing }
+// Tracing says whether spans are made. Then batchers need TraceOf.
+func (t *Telemetry) Tracing() bool { return t.tracing != nil }
 
 // ShowsRequests says whether anybody could see the id of a request: in the access log or in a trace.
 func (t *Telemetry) ShowsRequests() bool { return t.access != nil || t.tracing != nil }

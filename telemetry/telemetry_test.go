@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"shoal/batcher"
-	"shoal/serving/rest"
+	"shoal/serving"
 	"shoal/tensor"
 )
 
@@ -130,7 +130,7 @@ func TestOwnMetrics(t *testing.T) {
 func TestSeriesOfAVersionEndWithIt(t *testing.T) {
 	tel := newTelemetry(t)
 	use := func(v int64) {
-		tel.RESTCall(predict("m", v, nil))
+		tel.Done(predict("m", v, nil))
 		tel.BatchObserver("m", v).EntryDone(batcher.EntryInfo{Signature: sig, Rows: 1})
 		tel.SavedModelLoaded("m", v, "/models/m/"+versionLabel(v), time.Second, nil)
 		tel.WarmedUp("m", v, "/models/m/"+versionLabel(v), 1, time.Second, nil)
@@ -146,8 +146,8 @@ func TestSeriesOfAVersionEndWithIt(t *testing.T) {
 	if r, b, l, w := len(tel.requests.all()), len(tel.batches.all()), len(tel.tf.loads.all()), len(tel.tf.warmups.all()); r != 2 || b != 2 || l != 2 || w != 2 {
 		t.Errorf("%d, %d, %d and %d series are kept; there are one version and the one before it", r, b, l, w)
 	}
-	tel.RESTCall(predict("m", 3, nil)) // long over
-	if tel.requests.find(key{"m", noVersion, "serving_default", apiREST, "Predict"}) == nil {
+	tel.Done(predict("m", 3, nil)) // long over
+	if tel.requests.find(key{"m", serving.NoVersion, "serving_default", serving.REST, "Predict"}) == nil {
 		t.Error("a request of a forgotten version must count for its model")
 	}
 }
@@ -158,10 +158,10 @@ func TestAVersionThatMovesKeepsItsSeries(t *testing.T) {
 	live(tel, "m", 1)
 	live(tel, "m", 1)
 	over(tel, "m", 1)
-	tel.RESTCall(predict("m", 1, nil))
+	tel.Done(predict("m", 1, nil))
 	live(tel, "m", 2)
 	over(tel, "m", 2)
-	if tel.requests.find(key{"m", 1, "serving_default", apiREST, "Predict"}) == nil {
+	if tel.requests.find(key{"m", 1, "serving_default", serving.REST, "Predict"}) == nil {
 		t.Error("the series of a version that is still there are gone")
 	}
 }
@@ -173,7 +173,7 @@ func TestExemplars(t *testing.T) {
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xab}, SpanID: trace.SpanID{0xcd}, TraceFlags: trace.FlagsSampled})
 	call := predict("m", 1, nil)
 	call.Context = trace.ContextWithSpanContext(context.Background(), span)
-	tel.RESTCall(call)
+	tel.Done(call)
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	r.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
 	w := httptest.NewRecorder()
@@ -190,7 +190,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	live(tel, "m", 1)
 	call, o := predict("m", 1, nil), tel.BatchObserver("m", 1)
 	n := testing.AllocsPerRun(100, func() {
-		tel.RESTCall(call)
+		tel.Done(call)
 		o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 1})
 		o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonIdle, Entries: 1, Rows: 1, Size: 1})
 	})
@@ -208,7 +208,7 @@ func TestNothingIsLost(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for range each {
-				tel.RESTCall(rest.Call{Method: "Predict", Model: "m", Version: 1, Duration: time.Millisecond})
+				tel.Done(&serving.Call{API: serving.REST, Method: "Predict", Model: "m", Version: 1, Duration: time.Millisecond})
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"shoal/batcher"
+	"shoal/serving"
 )
 
 // batchThreads is the thread_pool_name that tensorflow_model_server gives its batching.
@@ -141,31 +142,31 @@ func newTFExamples() *tfExamples {
 
 // finished counts a request of a model that may be a label. As there, metadata, states and multi-inference are not
 // counted where they come by gRPC, latencies are those of success, and REST has the method in lower case.
-func (f *tfserving) finished(model string, r *request, code codes.Code) {
+func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 	infers := false
-	switch r.method {
+	switch c.Method {
 	case "Predict", "Classify", "Regress":
 		infers = true
 	}
-	api, entry := r.method, "GRPC"
+	api, entry := c.Method, "GRPC"
 	switch {
-	case r.api == apiREST:
-		api, entry = tfRESTNames[r.method], "REST"
+	case c.API == serving.REST:
+		api, entry = tfRESTNames[c.Method], "REST"
 	case !infers:
 		return
 	}
 	f.requests.get(model, newTFRequests).codes[code].add(1)
-	if r.examples > 0 && code == codes.OK {
+	if c.Examples > 0 && code == codes.OK {
 		e := f.examples.get(model, newTFExamples)
-		e.total.add(r.examples)
-		e.counts.record(int64(r.examples))
+		e.total.add(c.Examples)
+		e.counts.record(int64(c.Examples))
 	}
 	if code != codes.OK {
 		return
 	}
-	f.latency.get(tfCall{model, api, entry}, newTFLatency).record(int64(r.duration))
-	if infers && r.queue+r.run > 0 {
-		f.runtime.get(tfCall{model, r.method, "TF1"}, newTFLatency).record(int64(r.queue + r.run))
+	f.latency.get(tfCall{model, api, entry}, newTFLatency).record(int64(c.Duration))
+	if infers && c.Queue+c.Run > 0 {
+		f.runtime.get(tfCall{model, c.Method, "TF1"}, newTFLatency).record(int64(c.Queue + c.Run))
 	}
 }
 

@@ -11,8 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
+	"shoal/serving"
 )
 
 // TestTFServingPage checks series and values as TensorFlow Serving's dashboards ask for them.
@@ -120,9 +119,9 @@ func TestUnknownModelsMakeNoSeries(t *testing.T) {
 	live(tel, "m", 1)
 	notFound := status.Error(codes.NotFound, "x")
 	for _, name := range []string{"a", "b", "c", "m"} {
-		tel.RESTCall(rest.Call{Method: "Predict", Model: name, Version: rest.NoVersion, Err: notFound, Duration: time.Millisecond})
-		tel.RESTCall(rest.Call{Method: "GetModelStatus", Model: name, Version: rest.NoVersion, Err: notFound, Duration: time.Millisecond})
-		tel.RPCCall(rpc.Call{Method: "Predict", Model: name, Err: notFound, Duration: time.Millisecond})
+		tel.Done(&serving.Call{API: serving.REST, Method: "Predict", Model: name, Version: serving.NoVersion, Err: notFound, Duration: time.Millisecond})
+		tel.Done(&serving.Call{API: serving.REST, Method: "GetModelStatus", Model: name, Version: serving.NoVersion, Err: notFound, Duration: time.Millisecond})
+		tel.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: name, Err: notFound, Duration: time.Millisecond})
 	}
 	page := families(t, tel)
 	for name, want := range map[string]float64{"": 9, "m": 3} {

@@ -7,42 +7,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/status"
 
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
+	"shoal/serving"
 )
 
-// call is a finished request of either API that may be a slow one. Phases of 0 were not measured.
-type call struct {
-	ctx       context.Context // nil: none
-	api       string
-	method    string
-	model     string
-	version   int64 // anyVersion: not known
-	signature string
-	err       error
-	start     time.Time
-	duration  time.Duration
+// Begin implements serving.Observer. The page has no interest in calls that are not finished.
+func (p *Page) Begin(ctx context.Context, _ *serving.Call) context.Context { return ctx }
 
-	decode, queue, run, encode time.Duration
-}
-
-// RESTCall counts a finished request; it fits rest.Options.Observe.
-func (p *Page) RESTCall(c rest.Call) {
-	if p.slow.exceeded(p.count(c.Method, c.Model, c.Version, c.Duration, c.Err)) {
-		p.slow.offer(&call{
-			ctx: c.Context, api: "REST", method: c.Method, model: c.Model, version: c.Version, signature: c.Signature, err: c.Err,
-			start: c.Start, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
-		})
-	}
-}
-
-// RPCCall counts a finished call; it fits rpc.Options.Observe.
-func (p *Page) RPCCall(c rpc.Call) {
-	if p.slow.exceeded(p.count(c.Method, c.Model, c.Version, c.Duration, c.Err)) {
-		p.slow.offer(&call{
-			ctx: c.Context, api: "gRPC", method: c.Method, model: c.Model, version: c.Version, signature: c.Signature, err: c.Err,
-			start: c.Start, duration: c.Duration, decode: c.Decode, queue: c.Queue, run: c.Run, encode: c.Encode,
-		})
+// Done implements serving.Observer: it counts the call.
+func (p *Page) Done(c *serving.Call) {
+	if p.slow.exceeded(p.count(c)) {
+		p.slow.offer(c)
 	}
 }
 
@@ -55,23 +29,23 @@ func inference(method string) bool {
 	return false
 }
 
-// count counts a request and gives its duration, or 0 where it is none that counts. It allocates nothing, but for the first
-// request of a version.
-func (p *Page) count(method, model string, version int64, d time.Duration, err error) time.Duration {
-	if !inference(method) {
+// count counts a call and gives its duration, or 0 for one that does not count. It allocates nothing, but for the first call of a
+// version.
+func (p *Page) count(c *serving.Call) time.Duration {
+	if !inference(c.Method) {
 		return 0
 	}
-	s := p.seriesOf(key{model, version})
-	s.latency.record(d)
-	if err != nil {
+	s := p.seriesOf(key{c.Model, c.Version})
+	s.latency.record(c.Duration)
+	if c.Err != nil {
 		s.errors.Add(1)
 	}
-	return d
+	return c.Duration
 }
 
 // seriesOf makes a series for a version that answered only: a client can name any model, and none of those count alone.
 func (p *Page) seriesOf(k key) *series {
-	if k.version != anyVersion {
+	if k.version != serving.NoVersion {
 		return p.series.get(k)
 	}
 	if s := p.series.all()[k]; s != nil {
@@ -83,21 +57,21 @@ func (p *Page) seriesOf(k key) *series {
 // maxErrorText bounds what is kept of an error's message.
 const maxErrorText = 200
 
-// describe keeps nothing of the call itself, which stays on the caller's stack.
-func (c *call) describe() slowCall {
+// newSlowCall keeps nothing of the call itself, which is used again.
+func newSlowCall(c *serving.Call) slowCall {
 	s := slowCall{
-		At: c.start.Add(c.duration).UnixMilli(), API: c.api, Method: c.method, Model: c.model, Signature: c.signature,
-		Total: millis(c.duration), Decode: millis(c.decode), Queue: millis(c.queue), Run: millis(c.run), Encode: millis(c.encode),
+		At: c.Start.Add(c.Duration).UnixMilli(), API: c.API, Method: c.Method, Model: c.Model, Signature: c.Signature,
+		Total: millis(c.Duration), Decode: millis(c.Decode), Queue: millis(c.Queue), Run: millis(c.Run), Encode: millis(c.Encode),
 	}
-	if version := c.version; version != anyVersion {
+	if version := c.Version; version != serving.NoVersion {
 		s.Version = &version
 	}
-	if c.err != nil {
-		st := status.Convert(c.err)
+	if c.Err != nil {
+		st := status.Convert(c.Err)
 		s.Code, s.Error = st.Code().String(), clip(st.Message(), maxErrorText)
 	}
-	if c.ctx != nil {
-		if span := trace.SpanContextFromContext(c.ctx); span.IsSampled() {
+	if c.Context != nil {
+		if span := trace.SpanContextFromContext(c.Context); span.IsSampled() {
 			s.Trace = span.TraceID().String()
 		}
 	}

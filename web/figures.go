@@ -114,11 +114,11 @@ func (p *Page) tick(now time.Time, models []serving.ModelStatus) tick {
 		}
 		var model tally
 		mf := modelFigures{Versions: make(map[string]figures)}
-		k := key{m.Name, anyVersion}
+		k := key{m.Name, serving.NoVersion}
 		wanted[k] = true
 		model.count(p.series.get(k))
 		if f := model.figures(seconds); !f.idle() {
-			mf.Versions[strconv.FormatInt(anyVersion, 10)] = f
+			mf.Versions[strconv.FormatInt(serving.NoVersion, 10)] = f
 		}
 		for _, v := range m.Versions {
 			if !live(v.State) {

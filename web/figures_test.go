@@ -11,15 +11,15 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/serving/rest"
-	"shoal/serving/rpc"
+	"shoal/serving"
 	"shoal/tensor"
 )
 
 var sig = &tensor.Signature{Name: "serving_default"}
 
-func predict(model string, version int64, took time.Duration, err error) rest.Call {
-	return rest.Call{
+func predict(model string, version int64, took time.Duration, err error) *serving.Call {
+	return &serving.Call{
+		API:    serving.REST,
 		Method: "Predict", Model: model, Version: version, Signature: "serving_default", Err: err, Start: time.Unix(1700000000, 0), Duration: took,
 		Decode: took / 8, Queue: took / 4, Run: took / 2, Encode: took / 8,
 	}
@@ -47,14 +47,14 @@ func TestTick(t *testing.T) {
 	p.tick(p.read.Add(time.Second), core.Models())
 
 	for range 30 {
-		p.RESTCall(predict("m", 1, 2*time.Millisecond, nil))
+		p.Done(predict("m", 1, 2*time.Millisecond, nil))
 	}
 	for range 10 {
-		p.RESTCall(predict("m", 2, 8*time.Millisecond, status.Error(codes.Internal, "no")))
+		p.Done(predict("m", 2, 8*time.Millisecond, status.Error(codes.Internal, "no")))
 	}
-	p.RPCCall(rpc.Call{Method: "Predict", Model: "m", Version: rpc.NoVersion, Duration: time.Millisecond})
-	p.RESTCall(predict("stranger", rest.NoVersion, time.Millisecond, status.Error(codes.NotFound, "no such model")))
-	p.RESTCall(rest.Call{Method: "GetModelStatus", Model: "m", Version: rest.NoVersion, Duration: time.Hour})
+	p.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: "m", Version: serving.NoVersion, Duration: time.Millisecond})
+	p.Done(predict("stranger", serving.NoVersion, time.Millisecond, status.Error(codes.NotFound, "no such model")))
+	p.Done(&serving.Call{API: serving.REST, Method: "GetModelStatus", Model: "m", Version: serving.NoVersion, Duration: time.Hour})
 	o := p.BatchObserver(nil)("m", 1)
 	o.BatchDone(batcher.BatchInfo{Signature: sig, Entries: 3, Rows: 3, Size: 4, Run: 5 * time.Millisecond})
 	o.BatchDone(batcher.BatchInfo{Signature: sig, Entries: 1, Rows: 1, Size: 1, Run: 5 * time.Millisecond})
@@ -97,10 +97,10 @@ func TestSeriesEnd(t *testing.T) {
 	core.load(t, "m", 1, nil)
 	p := newPage(core, Options{})
 	for i := range 1000 {
-		p.RESTCall(predict(string(rune('a'+i)), rest.NoVersion, time.Millisecond, nil))
-		p.RPCCall(rpc.Call{Method: "Predict", Model: string(rune('a' + i)), Version: rpc.NoVersion, Duration: time.Millisecond})
+		p.Done(predict(string(rune('a'+i)), serving.NoVersion, time.Millisecond, nil))
+		p.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: string(rune('a' + i)), Version: serving.NoVersion, Duration: time.Millisecond})
 	}
-	p.RESTCall(predict("m", 1, time.Millisecond, nil))
+	p.Done(predict("m", 1, time.Millisecond, nil))
 	readTick(t, p)
 	if n := len(p.series.all()); n != 2 {
 		t.Errorf("%d series for a version and its model, want 2", n)
@@ -147,18 +147,18 @@ func TestSlowBoard(t *testing.T) {
 	p := newPage(newFakeCore(), Options{})
 	ms := time.Millisecond
 	for _, d := range []time.Duration{3 * ms, 9 * ms, 5 * ms} {
-		p.RESTCall(predict("m", 1, d, nil))
+		p.Done(predict("m", 1, d, nil))
 	}
 	list, changed := p.slow.collect(10 * ms)
 	if !changed || len(list) != 1 || list[0].Total != 9 || list[0].Queue != 2.25 || *list[0].Version != 1 {
 		t.Fatalf("the first second left %+v, want its slowest request", list)
 	}
-	p.RESTCall(predict("m", 1, 10*ms, nil))
+	p.Done(predict("m", 1, 10*ms, nil))
 	if list, changed := p.slow.collect(10 * ms); changed {
 		t.Errorf("a usual request is on the board: %+v", list)
 	}
 	for i := range 3 * slowKept {
-		p.RESTCall(predict("m", 1, time.Duration(11+i)*ms, status.Error(codes.Internal, "broken")))
+		p.Done(predict("m", 1, time.Duration(11+i)*ms, status.Error(codes.Internal, "broken")))
 		list, _ = p.slow.collect(10 * ms)
 	}
 	if len(list) != slowKept || list[0].Total != 10+3*slowKept || list[0].Code != "Internal" || list[0].Error != "broken" {
@@ -171,22 +171,22 @@ func TestOrdinaryCallsAllocateNothing(t *testing.T) {
 	core := newFakeCore()
 	core.load(t, "m", 1, nil)
 	p := newPage(core, Options{})
-	p.RESTCall(predict("m", 1, time.Second, nil))
+	p.Done(predict("m", 1, time.Second, nil))
 	call, batch := predict("m", 1, time.Millisecond, nil), batcher.BatchInfo{Signature: sig, Rows: 3, Size: 4, Run: time.Millisecond}
 	o := p.BatchObserver(nil)("m", 1)
-	if n := testing.AllocsPerRun(100, func() { p.RESTCall(call); o.BatchDone(batch) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.Done(call); o.BatchDone(batch) }); n != 0 {
 		t.Errorf("%v allocations for an ordinary request", n)
 	}
 }
 
-func BenchmarkRESTCall(b *testing.B) {
+func BenchmarkDone(b *testing.B) {
 	p := newPage(newFakeCore(), Options{})
-	p.RESTCall(predict("m", 1, time.Second, nil))
+	p.Done(predict("m", 1, time.Second, nil))
 	call := predict("m", 1, time.Millisecond, nil)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			p.RESTCall(call)
+			p.Done(call)
 		}
 	})
 }
@@ -201,7 +201,7 @@ func BenchmarkLook(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 10 {
-			p.RESTCall(predict(string(rune('a'+i)), 1, time.Millisecond, nil))
+			p.Done(predict(string(rune('a'+i)), 1, time.Millisecond, nil))
 		}
 		p.look(p.read.Add(time.Second))
 	}

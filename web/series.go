@@ -6,14 +6,11 @@ import (
 	"sync/atomic"
 
 	"shoal/batcher"
-	"shoal/serving/rest"
 	"shoal/tensor"
 )
 
-// anyVersion counts a model's requests whose version is not known: failed ones, and those whose API does not tell.
-const anyVersion = rest.NoVersion
-
-// key names a series. There is one for each version that is there, and one besides for each model.
+// key names a series. There is one for each version that is there, and one for each model with serving.NoVersion, which counts the
+// calls that no version answered.
 type key struct {
 	model   string
 	version int64

@@ -68,7 +68,7 @@ func newSiteWith(t *testing.T, keys *access.Keys) *site {
 		t.Fatal(err)
 	}
 	s.url = "http://" + ln.Addr().String()
-	server := rest.New(rest.Options{Core: core, Observe: s.RESTCall, Paths: s.Paths(), Version: "1.2.3", Keys: keys, Open: IsStatic})
+	server := rest.New(rest.Options{Core: core, Observer: s.Page, Paths: s.Paths(), Version: "1.2.3", Keys: keys, Open: IsStatic})
 	var parts sync.WaitGroup
 	parts.Go(func() { s.Run(context.Background()) })
 	parts.Go(func() {

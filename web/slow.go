@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"shoal/serving"
 )
 
 // slowKept is how many requests are on the board: with steady traffic, of at least a minute.
@@ -43,14 +45,14 @@ type slowBoard struct {
 func (b *slowBoard) exceeded(d time.Duration) bool { return int64(d) > b.threshold.Load() }
 
 // offer takes the call where it is the slowest of its second.
-func (b *slowBoard) offer(c *call) {
+func (b *slowBoard) offer(c *serving.Call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.exceeded(c.duration) {
+	if !b.exceeded(c.Duration) {
 		return // another one has raised it meanwhile
 	}
-	b.slowest, b.any = c.describe(), true
-	b.threshold.Store(int64(c.duration))
+	b.slowest, b.any = newSlowCall(c), true
+	b.threshold.Store(int64(c.Duration))
 }
 
 // collect ends a second: its slowest request goes on the board, and usual is what the next ones have to exceed. The list is

@@ -84,7 +84,7 @@ func TestStream(t *testing.T) {
 		core.models[0].Versions[0] = serving.VersionStatus{Version: 1, State: serving.End, Err: status.Error(codes.NotFound, "no saved_model.pb")}
 		core.reasons = []string{"model m: no version"}
 		core.mu.Unlock()
-		p.RESTCall(predict("m", 1, time.Second, nil))
+		p.Done(predict("m", 1, time.Second, nil))
 		time.Sleep(2 * interval)
 		next := drain(t, w)
 		if len(next["tick"]) != 2 || len(next["slow"]) != 1 || len(next["history"]) != 0 {

@@ -101,18 +101,19 @@ func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger, li
 	})
 }
 
+// observer is shown the calls of both protocols.
+func (a *app) observer() serving.Observer {
+	if a.page == nil {
+		return a.telemetry
+	}
+	return serving.Join(a.telemetry, a.page)
+}
+
 // newREST makes the REST API's server, or the administration's.
 func (a *app) newREST(admin bool) (*rest.Server, error) {
 	tls, err := restTLS(a.cfg)
 	if err != nil {
 		return nil, err
-	}
-	observe := a.telemetry.RESTCall
-	if a.page != nil {
-		observe = func(c rest.Call) {
-			a.telemetry.RESTCall(c)
-			a.page.RESTCall(c)
-		}
 	}
 	o := rest.Options{
 		Core:            a.manager,
@@ -127,14 +128,11 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		CheckMethodName: a.cfg.TensorFlow.CheckMethodNames,
 		TLS:             tls,
 		Logs:            a.logs,
-		Observe:         observe,
+		Observer:        a.observer(),
 		MakeRequestIDs:  a.telemetry.ShowsRequests(),
 		Paths:           a.pages(admin),
 		Keys:            a.files.keys,
 		Open:            web.IsStatic,
-	}
-	if tracer := a.telemetry.Tracer(); tracer != nil {
-		o.Trace = tracer.REST
 	}
 	return rest.New(o), nil
 }
@@ -144,13 +142,6 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 	args, err := rpc.ParseChannelArguments(a.cfg.GRPC.ChannelArguments)
 	if err != nil {
 		return nil, err
-	}
-	observe := a.telemetry.RPCCall
-	if a.page != nil {
-		observe = func(c rpc.Call) {
-			a.telemetry.RPCCall(c)
-			a.page.RPCCall(c)
-		}
 	}
 	o := rpc.Options{
 		Core:                     a.manager,
@@ -162,7 +153,7 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		Budget:                   a.memory.budget,
 		MinTransferRate:          a.cfg.REST.MinTransferRate,
 		Counter:                  a.telemetry.Counter,
-		Observe:                  observe,
+		Observer:                 a.observer(),
 		TLS:                      a.files.SSL,
 		MaxRequestBytes:          a.cfg.REST.MaxRequestBytes,
 		MaxMessageBytes:          a.maxMessageBytes(),
@@ -171,9 +162,6 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		SerializeAsTensorContent: a.cfg.GRPC.SerializeAsTensorContent,
 		CheckMethodName:          a.cfg.TensorFlow.CheckMethodNames,
 		MakeRequestIDs:           a.telemetry.ShowsRequests(),
-	}
-	if tracer := a.telemetry.Tracer(); tracer != nil {
-		o.Trace = tracer.RPC
 	}
 	return rpc.New(o)
 }
@@ -247,7 +235,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 	if a.page != nil {
 		o.Observer = a.page.BatchObserver(a.telemetry.BatchObserver)
 	}
-	if a.telemetry.Tracer() != nil {
+	if a.telemetry.Tracing() {
 		o.Trace = telemetry.TraceOf
 	}
 	o.Batching.Logger, o.Batching.Objective, o.Batching.StuckAfter = a.log, a.cfg.Batching.Objective, a.cfg.Batching.StuckAfter

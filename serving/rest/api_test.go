@@ -62,16 +62,6 @@ func TestPredictionHeaders(t *testing.T) {
 	}
 }
 
-func TestAppendMillis(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0.000", -time.Second: "0.000", 999: "0.000", 1500 * time.Microsecond: "1.500", 61 * time.Second: "61000.000", 7*time.Millisecond + 42*time.Microsecond: "7.042",
-	} {
-		if got := string(appendMillis(nil, d)); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
-	}
-}
-
 func TestClassifyRegress(t *testing.T) {
 	s := start(t, Options{})
 	examples := func(signature string) string {

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"sync"
@@ -16,25 +15,19 @@ import (
 	tensorjson "shoal/tensor/json"
 )
 
-// call is one prediction on its way: what it holds and must give back. Calls are reused.
+// call is one request under /v1/: its record, what it holds and must give back. Calls are reused.
 type call struct {
+	serving.Call
 	server   *Server
 	http     *fasthttp.RequestCtx
 	conn     *conn
-	ctx      context.Context // of the run
 	target   target
 	version  int64 // what the spec's Version points at
 	deadline time.Time
 	handle   *serving.Handle
 	arena    *tensor.Arena
 	resolve  tensorjson.Resolve // c.signature, bound once
-	times    timings
-	sig      *tensor.Signature // nil before it is known
-	examples int
-	rows     int // of a prediction, and
-	batch    int // of all that ran together
-	outcome  error
-	header   []byte // scratch
+	header   []byte             // scratch
 }
 
 var calls = sync.Pool{New: func() any {
@@ -45,9 +38,12 @@ var calls = sync.Pool{New: func() any {
 
 func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 	c := calls.Get().(*call)
-	c.server, c.http, c.conn, c.target, c.ctx = s, http, connOf(http), *t, s.traced(http, t)
-	c.times = timings{last: http.Time()}
-	c.outcome = errUnfinished
+	c.server, c.http, c.conn, c.target = s, http, connOf(http), *t
+	c.Call = serving.Call{
+		Context: s.base, API: serving.REST, Method: methods[t.action], Version: serving.NoVersion,
+		Start: http.Time(), Err: errUnfinished, Exchange: c,
+	}
+	c.Context = s.opt.Observer.Begin(s.base, &c.Call)
 	c.deadline = time.Time{}
 	if s.opt.Timeout > 0 {
 		c.deadline = http.Time().Add(s.opt.Timeout)
@@ -59,8 +55,8 @@ func (s *Server) newCall(http *fasthttp.RequestCtx, t *target) *call {
 func (s *Server) run(http *fasthttp.RequestCtx, t *target, do func(*call) error) {
 	c := s.newCall(http, t)
 	defer c.close()
-	if c.outcome = do(c); c.outcome != nil {
-		s.fail(http, c.outcome)
+	if c.Err = do(c); c.Err != nil {
+		s.fail(http, c.Err)
 	}
 }
 
@@ -69,8 +65,8 @@ func (c *call) close() {
 	c.report()
 	c.handle.Release()
 	c.arena.Free()
-	c.server, c.http, c.conn, c.ctx, c.handle, c.arena, c.target = nil, nil, nil, nil, nil, nil, target{}
-	c.sig, c.examples, c.rows, c.batch = nil, 0, 0, 0
+	c.Call, c.target = serving.Call{}, target{}
+	c.server, c.http, c.conn, c.handle, c.arena = nil, nil, nil, nil, nil
 	calls.Put(c)
 }
 
@@ -103,7 +99,7 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 		}
 		return nil, status.Errorf(codes.InvalidArgument, "Failed to get input map for signature: %s", name)
 	}
-	c.sig = sig
+	c.Signature = sig.Name
 	return sig, nil
 }
 
@@ -122,7 +118,7 @@ func (c *call) withBody(decode func(body []byte) error) error {
 				return err
 			}
 		}
-		if err := c.server.decoding.acquire(c.ctx, c.deadline); err != nil {
+		if err := c.server.decoding.acquire(c.Context, c.deadline); err != nil {
 			return err
 		}
 		defer c.server.decoding.release()
@@ -141,56 +137,22 @@ func (c *call) withBody(decode func(body []byte) error) error {
 	return decode(plain.Bytes())
 }
 
-// timings collects the phases of a call in the form of the Server-Timing header.
-type timings struct {
-	last   time.Time
-	decode time.Duration
-	queue  time.Duration
-	run    time.Duration
-	encode time.Duration
-}
-
-// lap is the time since the last one.
-func (t *timings) lap() time.Duration {
-	now := time.Now()
-	d := now.Sub(t.last)
-	t.last = now
-	return d
-}
-
 var (
 	headerServerTiming = []byte("Server-Timing")
 	headerModelVersion = []byte("Shoal-Model-Version")
 	headerBatchSize    = []byte("Shoal-Batch-Size")
 )
 
-// describe sets the headers that tell what happened to a prediction. rows is 0 where they are not known.
-func (c *call) describe(rows int) {
+// describe sets the headers that tell what happened to a prediction.
+func (c *call) describe() {
 	h := &c.http.Response.Header
-	b := append(c.header[:0], "decode;dur="...)
-	b = appendMillis(b, c.times.decode)
-	if rows > 0 {
-		b = append(b, ", queue;dur="...)
-		b = appendMillis(b, c.times.queue)
-	}
-	b = append(b, ", run;dur="...)
-	b = appendMillis(b, c.times.run)
-	b = append(b, ", encode;dur="...)
-	b = appendMillis(b, c.times.encode)
+	b := c.AppendTiming(c.header[:0])
 	h.SetCanonical(headerServerTiming, b)
 	b = strconv.AppendInt(b[:0], c.handle.Version, 10)
 	h.SetCanonical(headerModelVersion, b)
-	if rows > 0 {
-		b = strconv.AppendInt(b[:0], int64(rows), 10)
+	if c.BatchRows > 0 {
+		b = strconv.AppendInt(b[:0], int64(c.BatchRows), 10)
 		h.SetCanonical(headerBatchSize, b)
 	}
 	c.header = b
-}
-
-// appendMillis prints d in milliseconds with the microseconds as decimals.
-func appendMillis(b []byte, d time.Duration) []byte {
-	us := max(0, d.Microseconds())
-	b = strconv.AppendInt(b, us/1000, 10)
-	us %= 1000
-	return append(b, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
 }

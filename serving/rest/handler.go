@@ -109,8 +109,9 @@ func (s *Server) api(c *fasthttp.RequestCtx, path []byte) {
 
 // answer answers a request that needs no run of a model with do, which writes its errors itself, and reports it.
 func (s *Server) answer(c *fasthttp.RequestCtx, t *target, do func(*fasthttp.RequestCtx) error) {
-	ctx := s.traced(c, t)
-	s.observe(ctx, c, t, do(c))
+	call := s.newCall(c, t)
+	defer call.close()
+	call.Err = do(c)
 }
 
 // describe answers what needs no run of a model.

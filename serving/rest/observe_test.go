@@ -1,47 +1,56 @@
 package rest
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/serving"
 )
+
+// done is an observer of calls that are over.
+type done func(*serving.Call)
+
+func (done) Begin(ctx context.Context, _ *serving.Call) context.Context { return ctx }
+func (f done) Done(c *serving.Call)                                     { f(c) }
 
 // TestObserve: every request under /v1/ is reported once, with what became of it.
 func TestObserve(t *testing.T) {
 	var mu sync.Mutex
-	var seen []Call
+	var seen []serving.Call
 	core := newFakeCore()
 	core.models["panics"] = map[int64]*fakeServable{1: halfPlusTwo(0)}
 	core.models["panics"][1].panics = true
-	s := start(t, Options{Core: core, MaxRequestBytes: 1 << 10, Observe: func(c Call) {
+	s := start(t, Options{Core: core, MaxRequestBytes: 1 << 10, Observer: done(func(c *serving.Call) {
 		mu.Lock()
 		defer mu.Unlock()
-		seen = append(seen, c)
-	}})
+		seen = append(seen, *c)
+	})})
 	const x = `{"instances": [1]}`
 	const examples = `{"signature_name": "classify", "examples": [{"f": 1}, {"f": 2}]}`
 	for _, c := range []struct {
 		method, target, body string
-		want                 Call
+		want                 serving.Call
 		code                 codes.Code
 	}{
-		{"POST", "/v1/models/half_plus_two:predict", x, Call{Method: "Predict", Model: "half_plus_two", Version: 2, Signature: "serving_default"}, codes.OK},
-		{"POST", "/v1/models/half_plus_two/labels/stable:predict", x, Call{Method: "Predict", Model: "half_plus_two", Version: 1, Signature: "serving_default"}, codes.OK},
-		{"POST", "/v1/models/half_plus_two:classify", examples, Call{Method: "Classify", Model: "half_plus_two", Version: 2, Signature: "classify", Examples: 2}, codes.OK},
-		{"POST", "/v1/models/half_plus_two:predict", `{"signature_name": "none", "instances": [1]}`, Call{Method: "Predict", Model: "half_plus_two", Version: 2}, codes.InvalidArgument},
-		{"POST", "/v1/models/half_plus_two:regress", `{"signature_name": "none", "examples": [{"f": 1}]}`, Call{Method: "Regress", Model: "half_plus_two", Version: 2, Examples: 1}, codes.InvalidArgument},
-		{"POST", "/v1/models/unknown:predict", x, Call{Method: "Predict", Model: "unknown", Version: NoVersion}, codes.NotFound},
-		{"POST", "/v1/models/half_plus_two:predict", `{`, Call{Method: "Predict", Model: "half_plus_two", Version: NoVersion}, codes.InvalidArgument},
-		{"POST", "/v1/models/panics:predict", x, Call{Method: "Predict", Model: "panics", Version: 1, Signature: "serving_default"}, codes.Internal},
-		{"GET", "/v1/models/half_plus_two", "", Call{Method: "GetModelStatus", Model: "half_plus_two", Version: NoVersion}, codes.OK},
-		{"GET", "/v1/models/half_plus_two/metadata", "", Call{Method: "GetModelMetadata", Model: "half_plus_two", Version: NoVersion}, codes.OK},
-		{"GET", "/v1/models", "", Call{Method: "ListModels", Version: NoVersion}, codes.OK},
-		{"GET", "/v1/models/half_plus_two/versions/99999999999999999999", "", Call{Method: "GetModelStatus", Model: "half_plus_two", Version: NoVersion}, codes.InvalidArgument},
-		{"PUT", "/v1/models/half_plus_two", "", Call{Version: NoVersion}, codes.InvalidArgument},
-		{"OPTIONS", "/v1/models/half_plus_two", "", Call{Version: NoVersion}, codes.FailedPrecondition},
+		{"POST", "/v1/models/half_plus_two:predict", x, serving.Call{Method: "Predict", Model: "half_plus_two", Version: 2, Signature: "serving_default"}, codes.OK},
+		{"POST", "/v1/models/half_plus_two/labels/stable:predict", x, serving.Call{Method: "Predict", Model: "half_plus_two", Version: 1, Signature: "serving_default"}, codes.OK},
+		{"POST", "/v1/models/half_plus_two:classify", examples, serving.Call{Method: "Classify", Model: "half_plus_two", Version: 2, Signature: "classify", Examples: 2}, codes.OK},
+		{"POST", "/v1/models/half_plus_two:predict", `{"signature_name": "none", "instances": [1]}`, serving.Call{Method: "Predict", Model: "half_plus_two", Version: 2}, codes.InvalidArgument},
+		{"POST", "/v1/models/half_plus_two:regress", `{"signature_name": "none", "examples": [{"f": 1}]}`, serving.Call{Method: "Regress", Model: "half_plus_two", Version: 2, Examples: 1}, codes.InvalidArgument},
+		{"POST", "/v1/models/unknown:predict", x, serving.Call{Method: "Predict", Model: "unknown", Version: serving.NoVersion}, codes.NotFound},
+		{"POST", "/v1/models/half_plus_two:predict", `{`, serving.Call{Method: "Predict", Model: "half_plus_two", Version: serving.NoVersion}, codes.InvalidArgument},
+		{"POST", "/v1/models/panics:predict", x, serving.Call{Method: "Predict", Model: "panics", Version: 1, Signature: "serving_default"}, codes.Internal},
+		{"GET", "/v1/models/half_plus_two", "", serving.Call{Method: "GetModelStatus", Model: "half_plus_two", Version: serving.NoVersion}, codes.OK},
+		{"GET", "/v1/models/half_plus_two/metadata", "", serving.Call{Method: "GetModelMetadata", Model: "half_plus_two", Version: serving.NoVersion}, codes.OK},
+		{"GET", "/v1/models", "", serving.Call{Method: "ListModels", Version: serving.NoVersion}, codes.OK},
+		{"GET", "/v1/models/half_plus_two/versions/99999999999999999999", "", serving.Call{Method: "GetModelStatus", Model: "half_plus_two", Version: serving.NoVersion}, codes.InvalidArgument},
+		{"PUT", "/v1/models/half_plus_two", "", serving.Call{Version: serving.NoVersion}, codes.InvalidArgument},
+		{"OPTIONS", "/v1/models/half_plus_two", "", serving.Call{Version: serving.NoVersion}, codes.FailedPrecondition},
 	} {
 		s.do(c.method, c.target, c.body)
 		mu.Lock()
@@ -62,7 +71,7 @@ func TestObserve(t *testing.T) {
 		if c.code == codes.OK && c.want.Signature != "" && (call.Decode <= 0 || call.Run <= 0 || call.Encode <= 0) {
 			t.Errorf("%s %s: phases %v, %v, %v, %v", c.method, c.target, call.Decode, call.Queue, call.Run, call.Encode)
 		}
-		plain := Call{Method: call.Method, Model: call.Model, Version: call.Version, Signature: call.Signature, Examples: call.Examples}
+		plain := serving.Call{Method: call.Method, Model: call.Model, Version: call.Version, Signature: call.Signature, Examples: call.Examples}
 		if plain != c.want {
 			t.Errorf("%s %s: reported as %+v, want %+v", c.method, c.target, plain, c.want)
 		}

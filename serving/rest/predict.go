@@ -25,18 +25,18 @@ func (c *call) predict() error {
 	if err != nil {
 		return err
 	}
-	c.times.decode = c.times.lap()
+	c.Decode = c.Lap()
 	if len(req.Inputs) > 0 {
-		c.rows = int(req.Inputs[0].Rows())
+		c.Rows = int(req.Inputs[0].Rows())
 	}
 
-	answer, err := c.handle.Run(c.ctx, batcher.Entry{Signature: req.Signature, Inputs: req.Inputs, Arena: c.arena, Deadline: c.deadline})
+	answer, err := c.handle.Run(c.Context, batcher.Entry{Signature: req.Signature, Inputs: req.Inputs, Arena: c.arena, Deadline: c.deadline})
 	if err != nil {
 		return err
 	}
 	defer answer.Free()
-	c.times.queue, c.times.run, c.batch = answer.Queue, answer.Run, answer.BatchRows
-	c.times.lap()
+	c.Queue, c.Run, c.BatchRows = answer.Queue, answer.Run, max(1, answer.BatchRows)
+	c.Lap()
 
 	err = c.respond(textSize(answer.Outputs), func(dst []byte) ([]byte, error) {
 		return tensorjson.AppendPredict(dst, req.Format, req.Signature, answer.Outputs)
@@ -44,7 +44,7 @@ func (c *call) predict() error {
 	if err != nil {
 		return err
 	}
-	c.describe(max(1, answer.BatchRows))
+	c.describe()
 	c.record(req.Signature.Name, func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
 		return predictionlog.Predict(c.handle, asked, req.Signature, req.Inputs, answer.Outputs, nil)
 	})
@@ -76,15 +76,17 @@ func (c *call) infer() error {
 	if err := c.pin(); err != nil {
 		return err
 	}
-	c.sig, _ = c.handle.Signature(req.SignatureName)
-	c.examples = len(req.Examples)
-	c.times.decode = c.times.lap()
+	if sig, ok := c.handle.Signature(req.SignatureName); ok {
+		c.Signature = sig.Name
+	}
+	c.Examples = len(req.Examples)
+	c.Decode = c.Lap()
 
 	var encode func(dst []byte) ([]byte, error)
 	var entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog
 	checks := inference.CheckMethodName(s.opt.CheckMethodName)
 	if c.target.action == doRegress {
-		result, err := inference.Regress(c.ctx, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Regress(c.Context, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,7 @@ func (c *call) infer() error {
 			return predictionlog.Regress(c.handle, asked, req.Examples, result)
 		}
 	} else {
-		result, err := inference.Classify(c.ctx, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Classify(c.Context, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
@@ -102,11 +104,11 @@ func (c *call) infer() error {
 			return predictionlog.Classify(c.handle, asked, req.Examples, result)
 		}
 	}
-	c.times.run = c.times.lap()
+	c.Run = c.Lap()
 	if err := c.respond(0, encode); err != nil {
 		return err
 	}
-	c.describe(0)
+	c.describe()
 	c.record(req.SignatureName, entry)
 	return nil
 }

@@ -38,7 +38,7 @@ func (c *call) respond(size int, encode func(dst []byte) ([]byte, error)) error 
 	}
 	resp.Header.SetContentType(contentJSON)
 	deflateAnswer(c.http)
-	c.times.encode = c.times.lap()
+	c.Encode = c.Lap()
 	return nil
 }
 

@@ -54,11 +54,8 @@ type Options struct {
 	TLS             *tls.Config    // nil: plain HTTP
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
-	// Trace begins the trace of a request under /v1/ and returns a context that carries it, which the run of the model and
-	// Observe get. It may set headers of the answer. nil: requests are not traced.
-	Trace func(ctx context.Context, method string, http *fasthttp.RequestCtx) context.Context
-	// Observe is told of every finished request under /v1/. nil: nobody is.
-	Observe func(Call)
+	// Observer is shown every request under /v1/. nil: nobody is.
+	Observer serving.Observer
 	// MakeRequestIDs gives an X-Request-Id to requests that come without; a client's own is echoed in any case.
 	MakeRequestIDs bool
 	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
@@ -95,6 +92,7 @@ func New(o Options) *Server {
 	if o.MaxRequestBytes <= 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
+	o.Observer = serving.Join(o.Observer)
 	s := &Server{opt: o, log: o.Logger, decoding: newLimiter(o.DecodeLimit), quiet: quietTime}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{

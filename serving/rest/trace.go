@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"context"
-
 	"github.com/valyala/fasthttp"
 
 	"shoal/serving"
@@ -20,12 +18,4 @@ func (s *Server) identify(c *fasthttp.RequestCtx) {
 	case len(sent) > 0 || s.opt.MakeRequestIDs:
 		c.Response.Header.Set(serving.RequestIDHeader, serving.NewRequestID())
 	}
-}
-
-// traced is the context of a request under /v1/: the server's own, or one that carries the request's trace.
-func (s *Server) traced(c *fasthttp.RequestCtx, t *target) context.Context {
-	if s.opt.Trace == nil {
-		return s.base
-	}
-	return s.opt.Trace(s.base, methods[t.action], c)
 }

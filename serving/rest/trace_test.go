@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/valyala/fasthttp"
+	"shoal/serving"
 )
 
 func TestRequestIDs(t *testing.T) {
@@ -30,35 +30,41 @@ func TestRequestIDs(t *testing.T) {
 
 type traceKey struct{}
 
-// TestTrace: what Trace makes of a request's context is with Observe at the end, when the
-// answer is complete, an error too.
+// seen is what a tracer learns of a call.
+type seen struct {
+	trace, api, method string
+	serving.Facts
+}
+
+type tracer chan seen
+
+func (tracer) Begin(ctx context.Context, c *serving.Call) context.Context {
+	c.Exchange.SetHeader("X-Trace", "yes")
+	return context.WithValue(ctx, traceKey{}, c.Exchange.Header("X-Name")+" "+c.Method)
+}
+
+func (t tracer) Done(c *serving.Call) {
+	trace, _ := c.Context.Value(traceKey{}).(string)
+	t <- seen{trace, c.API, c.Method, c.Facts()}
+}
+
+// TestTrace: an observer makes the context of a request, and has it at the end, when the answer is complete, an error too.
 func TestTrace(t *testing.T) {
-	type seen struct {
-		trace, method, id string
-		status, sent      int
-	}
-	all := make(chan seen, 9)
-	s := start(t, Options{
-		Trace: func(ctx context.Context, method string, http *fasthttp.RequestCtx) context.Context {
-			http.Response.Header.Set("X-Trace", "yes")
-			return context.WithValue(ctx, traceKey{}, string(http.Request.Header.Peek("X-Name"))+" "+method)
-		},
-		Observe: func(c Call) {
-			trace, _ := c.Context.Value(traceKey{}).(string)
-			all <- seen{trace, c.Method, string(c.HTTP.Response.Header.Peek("X-Request-Id")), c.HTTP.Response.StatusCode(), len(c.HTTP.Response.Body())}
-		},
-	})
+	all := make(tracer, 9)
+	s := start(t, Options{Observer: all})
 	for _, c := range []struct{ method, target, body, called string }{
 		{"POST", "/v1/models/half_plus_two:predict", `{"instances": [1]}`, "Predict"},
 		{"POST", "/v1/models/unknown:predict", `{"instances": [1]}`, "Predict"},
 		{"GET", "/v1/models/unknown", "", "GetModelStatus"},
 		{"PUT", "/v1/models/unknown", "", ""},
 	} {
-		a := s.do(c.method, c.target, c.body, "X-Name", "n", "X-Request-Id", "id")
+		a := s.do(c.method, c.target+"?x=y", c.body, "X-Name", "n", "X-Request-Id", "id")
 		if a.header.Get("X-Trace") != "yes" {
 			t.Errorf("%s %s: a header is missing in %v", c.method, c.target, a.header)
 		}
-		want := seen{"n " + c.called, c.called, "id", a.status, len(a.body)}
+		want := seen{"n " + c.called, serving.REST, c.called, serving.Facts{
+			RequestID: "id", Received: len(c.body), Sent: len(a.body), Verb: c.method, Path: c.target, Status: a.status,
+		}}
 		if got := <-all; got != want {
 			t.Errorf("%s %s: %+v, want %+v", c.method, c.target, got, want)
 		}

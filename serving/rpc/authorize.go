@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -40,7 +39,7 @@ func role(method string) access.Role {
 func (s *Server) admit(ctx context.Context, info *tap.Info) (context.Context, error) {
 	err := s.permit(info)
 	if name, own := s.methods[info.FullMethodName]; own && err != nil {
-		s.opts.Observe(Call{Context: ctx, Method: name, Version: NoVersion, Err: err, Start: time.Now()})
+		s.refused(ctx, name, err)
 	}
 	return ctx, err
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/serving"
 )
 
 var errMissingModelSpec = status.Error(codes.InvalidArgument, "Missing ModelSpec")
@@ -42,29 +44,27 @@ func (s *Server) toStatus(method, id string, err error) error {
 // unary wraps every call: a panic becomes INTERNAL, errors become statuses, and the finished call is reported.
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	now := time.Now()
-	var call *Call
+	var call *exchange
 	if r, ok := req.(recorded); ok {
 		call = r.record()
 		call.Model = r.model()
 	} else {
-		call = new(Call)
+		call = new(exchange)
 	}
-	call.Method, call.Version = info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:], NoVersion
-	call.Start, call.last = now, now
-	call.RequestID = s.identify(ctx)
-	if s.opts.Trace != nil {
-		ctx = s.opts.Trace(ctx, info.FullMethod)
-	}
+	call.API, call.Method = serving.GRPC, info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:]
+	call.Version, call.Start, call.Context, call.Exchange = serving.NoVersion, now, ctx, call
+	call.id = s.identify(ctx)
+	ctx = s.opts.Observer.Begin(ctx, &call.Call)
 	call.Context = ctx
 	defer func() {
 		if v := recover(); v != nil {
-			resp, err = nil, s.panicked(info.FullMethod, call.RequestID, v)
+			resp, err = nil, s.panicked(info.FullMethod, call.id, v)
 		}
-		err = s.toStatus(info.FullMethod, call.RequestID, err)
+		err = s.toStatus(info.FullMethod, call.id, err)
 		call.Err, call.Duration, call.response = err, time.Since(call.Start), resp
-		s.opts.Observe(*call)
+		s.opts.Observer.Done(&call.Call)
 		if err == nil {
-			call.tell(ctx)
+			sendTiming(ctx, &call.Call)
 		} else {
 			s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", info.FullMethod),
 				slog.String("model", call.Model), slog.Any("error", err))

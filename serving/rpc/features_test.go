@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"shoal/serving"
 	"shoal/serving/rpc/rpctest"
 )
 
@@ -148,10 +149,10 @@ func TestReflection(t *testing.T) {
 }
 
 func TestObserve(t *testing.T) {
-	calls := make(chan Call, 10)
-	conn := start(t, Options{Core: newCore(), Observe: func(c Call) { calls <- c }})
+	calls := make(chan serving.Call, 10)
+	conn := start(t, Options{Core: newCore(), Observer: done(func(c *serving.Call) { calls <- *c })})
 	call(t, conn, halfOfTwo)
-	if c := <-calls; c.Method != "Predict" || c.Model != "half_plus_two" || c.Err != nil || c.Start.IsZero() {
+	if c := <-calls; c.API != serving.GRPC || c.Method != "Predict" || c.Model != "half_plus_two" || c.Err != nil || c.Start.IsZero() {
 		t.Errorf("got %+v", c)
 	}
 	rpctest.Call(t.Context(), conn, "Classify", &apis_go_proto.ClassificationRequest{ModelSpec: &apis_go_proto.ModelSpec{Name: "nope"}}, new(apis_go_proto.ClassificationResponse))

@@ -124,8 +124,8 @@ func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExam
 	}
 	call := &req.call
 	call.Version, call.Signature, call.Examples = h.Version, signatureOf(h, req.spec.GetSignatureName()), len(examples)
-	call.Decode = call.lap()
-	defer func() { call.Run = call.lap() }()
+	call.Decode = call.Lap()
+	defer func() { call.Run = call.Lap() }()
 	result, err := run(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
 	if err != nil {
 		return nil, nil, err
@@ -153,8 +153,8 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 	}
 	call := &req.call
 	call.Version, call.Examples = h.Version, len(examples)
-	call.Decode = call.lap()
-	defer func() { call.Run = call.lap() }()
+	call.Decode = call.Lap()
+	defer func() { call.Run = call.Lap() }()
 	response, err := inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
 	if err != nil {
 		return nil, err

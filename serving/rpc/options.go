@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/protobuf/proto"
 
 	"shoal/serving"
 	"shoal/serving/access"
@@ -36,11 +35,8 @@ type Options struct {
 	Counter func(name string) int64
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
-	// Trace begins the trace of a call, by its full method, and returns a context that carries it. It may set headers of
-	// the answer. nil: calls are not traced.
-	Trace func(ctx context.Context, method string) context.Context
-	// Observe is told of every finished call. nil: nobody is.
-	Observe func(Call)
+	// Observer is shown every unary call. nil: nobody is.
+	Observer serving.Observer
 	// MakeRequestIDs gives an x-request-id to calls that come without; a client's own is echoed in any case.
 	MakeRequestIDs bool
 
@@ -61,51 +57,6 @@ type Options struct {
 
 	// ServerOptions are added to the server's own: tracing and metrics handlers.
 	ServerOptions []grpc.ServerOption
-}
-
-// NoVersion is the Version of a Call that none answered.
-const NoVersion = -1
-
-// Call is a finished call, for metrics, traces and logs.
-type Call struct {
-	Context   context.Context
-	Method    string // the RPC's own name: Predict, Classify, …
-	Model     string // as the request names it: there may be no such model; "" where it names none
-	Version   int64  // that was pinned, or NoVersion
-	Signature string // of that version, once it is known
-	Examples  int    // of Classify, Regress and MultiInference
-	Rows      int    // of Predict
-	BatchRows int    // that ran together with Predict's, its own included
-	RequestID string // "": none
-	Err       error  // nil, or a gRPC status
-	Start     time.Time
-	Duration  time.Duration
-
-	// The phases that were completed; 0: not measured. Those with examples have their wait in Run.
-	Decode, Queue, Run, Encode time.Duration
-
-	last     time.Time // when the phase under way began
-	sent     int       // bytes of the request
-	response any
-}
-
-// Bytes are the sizes of the messages, without compression; 0: none, or not measured. It may be asked by Observe only.
-func (c *Call) Bytes() (request, response int) {
-	switch r := c.response.(type) {
-	case *wireResponse:
-		response = r.size()
-	case proto.Message:
-		response = proto.Size(r)
-	}
-	return c.sent, response
-}
-
-// lap is the time since the last one.
-func (c *Call) lap() time.Duration {
-	now := time.Now()
-	d := now.Sub(c.last)
-	c.last = now
-	return d
 }
 
 // Validate lists every fault.
@@ -133,9 +84,7 @@ func (o *Options) ensureDefaults() {
 	if o.HealthInterval == 0 {
 		o.HealthInterval = time.Second
 	}
-	if o.Observe == nil {
-		o.Observe = func(Call) {}
-	}
+	o.Observer = serving.Join(o.Observer)
 	if o.Counter == nil {
 		o.Counter = func(string) int64 { return 0 }
 	}

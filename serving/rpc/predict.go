@@ -63,7 +63,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if err := req.selectOutputs(sig); err != nil {
 		return nil, err
 	}
-	call.Decode = call.lap()
+	call.Decode = call.Lap()
 	if len(inputs) > 0 {
 		call.Rows = int(inputs[0].Rows())
 	}
@@ -73,7 +73,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	}
 	defer answer.Free()
 	call.Queue, call.Run, call.BatchRows = answer.Queue, answer.Run, answer.BatchRows
-	call.lap()
+	call.Lap()
 	if log := s.opts.Logs.For(h.Model); log.Sampled() {
 		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, req.selected()))
 	}
@@ -82,7 +82,7 @@ func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	call.Encode = call.lap()
+	call.Encode = call.Lap()
 	return response, nil
 }
 

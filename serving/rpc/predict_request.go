@@ -202,6 +202,6 @@ func (r *predictRequest) reset() {
 	clear(r.inputs)
 	clear(r.outputs)
 	r.ownSpec.Reset()
-	r.call, r.spec, r.filter = Call{}, nil, nil
+	r.call, r.spec, r.filter = exchange{}, nil, nil
 	r.inputs, r.outputs = r.inputs[:0], r.outputs[:0]
 }

@@ -10,7 +10,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
+
+	"shoal/serving"
 )
+
+// done is an observer of calls that are over.
+type done func(*serving.Call)
+
+func (done) Begin(ctx context.Context, _ *serving.Call) context.Context { return ctx }
+func (f done) Done(c *serving.Call)                                     { f(c) }
 
 // TestRequestIDs: a client's id comes back, with an error too, one that is not fit for logs is replaced, and where ids are
 // made every call has one.
@@ -19,11 +27,11 @@ func TestRequestIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
 			var seen string
-			conn := start(t, Options{Core: newCore(), MakeRequestIDs: makes, Observe: func(c Call) {
+			conn := start(t, Options{Core: newCore(), MakeRequestIDs: makes, Observer: done(func(c *serving.Call) {
 				mu.Lock()
 				defer mu.Unlock()
-				seen = c.RequestID
-			}})
+				seen = c.Facts().RequestID
+			})})
 			for sent, kept := range map[string]bool{"": false, "7f0e-4a1b": true, strings.Repeat("long", 100): false} {
 				for _, model := range []string{"identity", "unknown"} {
 					ctx, header := t.Context(), metadata.MD{}
@@ -53,33 +61,37 @@ func TestRequestIDs(t *testing.T) {
 
 type traceKey struct{}
 
-// TestTrace: what Trace makes of a call's context is with Observe at the end, which learns
-// the sizes of both messages too.
+// seen is what a tracer learns of a call.
+type seen struct {
+	trace any
+	facts serving.Facts
+}
+
+type tracer chan seen
+
+func (tracer) Begin(ctx context.Context, c *serving.Call) context.Context {
+	c.Exchange.SetHeader("X-Trace", "yes")
+	return context.WithValue(ctx, traceKey{}, c.Exchange.Header("X-Name")+" "+c.Method)
+}
+
+func (t tracer) Done(c *serving.Call) { t <- seen{c.Context.Value(traceKey{}), c.Facts()} }
+
+// TestTrace: an observer makes the context of a call, and has it at the end, when it learns the sizes of both messages too.
 func TestTrace(t *testing.T) {
-	all := make(chan Call, 9)
-	conn := start(t, Options{
-		Core: newCore(),
-		Trace: func(ctx context.Context, method string) context.Context {
-			_ = grpc.SetHeader(ctx, metadata.Pairs("x-trace", "yes"))
-			return context.WithValue(ctx, traceKey{}, method)
-		},
-		Observe: func(c Call) {
-			sent, received := c.Bytes()
-			c.Rows, c.Examples = sent, received // what is kept of them
-			all <- c
-		},
-	})
+	all := make(tracer, 9)
+	conn := start(t, Options{Core: newCore(), Observer: all})
 	req := predictRequestOf("identity", "float32", protos{"x": floatProto([]int64{1, 2}, 1, 2)})
 	resp := new(apis_go_proto.PredictResponse)
 	var header metadata.MD
-	if err := conn.Invoke(t.Context(), "/tensorflow.serving.PredictionService/Predict", req, resp, grpc.Header(&header)); err != nil {
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-name", "n", "x-request-id", "id")
+	if err := conn.Invoke(ctx, "/tensorflow.serving.PredictionService/Predict", req, resp, grpc.Header(&header)); err != nil {
 		t.Fatal(err)
 	}
 	c := <-all
-	if c.Context.Value(traceKey{}) != "/tensorflow.serving.PredictionService/Predict" || header.Get("x-trace") == nil {
-		t.Errorf("the call is not traced: %v, %v", c.Context, header)
+	if c.trace != "n Predict" || header.Get("x-trace") == nil {
+		t.Errorf("the call is not traced: %v, %v", c.trace, header)
 	}
-	if c.Rows != proto.Size(req) || c.Examples != proto.Size(resp) {
-		t.Errorf("%d and %d bytes are reported, want %d and %d", c.Rows, c.Examples, proto.Size(req), proto.Size(resp))
+	if want := (serving.Facts{RequestID: "id", Received: proto.Size(req), Sent: proto.Size(resp)}); c.facts != want {
+		t.Errorf("%+v is reported, want %+v", c.facts, want)
 	}
 }

@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc"
@@ -83,7 +82,7 @@ func method[Request any](s *Server, service, name string, f func(context.Context
 		}()
 		if err := s.receive(ctx, &c.in, req, decode); err != nil {
 			err = s.toStatus(info.FullMethod, "", err)
-			s.opts.Observe(Call{Context: ctx, Method: name, Version: NoVersion, Err: err, Start: time.Now()})
+			s.refused(ctx, name, err)
 			return nil, err
 		}
 		return interceptor(ctx, req, info, handler)
@@ -92,19 +91,19 @@ func method[Request any](s *Server, service, name string, f func(context.Context
 
 // recorded is a request that carries the record of its call, for its handler to complete.
 type recorded interface {
-	record() *Call
+	record() *exchange
 	model() string // as the request names it
 }
 
 // carrier is the part that all of these have.
 type carrier struct {
-	call   Call
+	call   exchange
 	budget *tensor.Budget
 }
 
 func (c *carrier) within(b *tensor.Budget) { c.budget = b }
 
-func (c *carrier) record() *Call { return &c.call }
+func (c *carrier) record() *exchange { return &c.call }
 
 // handle resolves the version that a model_spec asks for and pins it.
 func (s *Server) handle(spec *apis_go_proto.ModelSpec) (*serving.Handle, error) {

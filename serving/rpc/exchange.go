@@ -1,0 +1,52 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"shoal/serving"
+)
+
+// exchange is the record of a call, and its serving.Exchange.
+type exchange struct {
+	serving.Call
+	id       string // "": none
+	sent     int    // bytes of the request, inflated
+	response any
+}
+
+// Header implements serving.Exchange.
+func (e *exchange) Header(name string) string {
+	if values := metadata.ValueFromIncomingContext(e.Context, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// SetHeader implements serving.Exchange. Only a call that has been answered already can refuse a header.
+func (e *exchange) SetHeader(name, value string) {
+	_ = grpc.SetHeader(e.Context, metadata.Pairs(name, value))
+}
+
+// Facts implements serving.Exchange. The sizes are those without compression.
+func (e *exchange) Facts() serving.Facts {
+	f := serving.Facts{RequestID: e.id, Received: e.sent}
+	switch r := e.response.(type) {
+	case *wireResponse:
+		f.Sent = r.size()
+	case proto.Message:
+		f.Sent = proto.Size(r)
+	}
+	return f
+}
+
+// refused shows a call to the observer that was refused before it was read.
+func (s *Server) refused(ctx context.Context, method string, err error) {
+	s.opts.Observer.Done(&serving.Call{
+		Context: ctx, API: serving.GRPC, Method: method, Version: serving.NoVersion, Err: err, Start: time.Now(),
+	})
+}
