@@ -39,7 +39,7 @@ func (fakeServable) Devices() []devices.Use {
 
 func TestDeviceMetrics(t *testing.T) {
 	tel := newTelemetry(t)
-	tel.Watch(&fakeCore{})
+	tel.Watch(newCore())
 	exercise(tel)
 	page := families(t, tel)
 	list := fake.GPUs(2)

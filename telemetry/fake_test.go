@@ -17,6 +17,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -112,24 +113,15 @@ var loaded = &serving.Report{
 	Phases: []serving.Phase{{Name: serving.PhaseSession, Took: 1500 * time.Millisecond}},
 }
 
-// fakeCore has one model with one version, which is busy.
-type fakeCore struct {
-	serving.Core
-	pinned int
-}
-
-func (c *fakeCore) Ready() (bool, []string) { return true, nil }
-
-func (c *fakeCore) Models() []serving.ModelStatus {
-	return []serving.ModelStatus{
-		{Name: "m", Configured: true, Versions: []serving.VersionStatus{{Version: 2, State: serving.Available, Report: loaded}, {Version: 1, State: serving.End}}},
-		{Name: "gone", Versions: []serving.VersionStatus{{Version: 1, State: serving.End}}},
+// newCore has one model with one version, which is busy.
+func newCore() *servingtest.Core[fakeServable] {
+	return &servingtest.Core[fakeServable]{
+		Loaded: map[string]map[int64]fakeServable{"m": {2: {}}},
+		Statuses: []serving.ModelStatus{
+			{Name: "m", Configured: true, Versions: []serving.VersionStatus{{Version: 2, State: serving.Available, Report: loaded}, {Version: 1, State: serving.End}}},
+			{Name: "gone", Versions: []serving.VersionStatus{{Version: 1, State: serving.End}}},
+		},
 	}
-}
-
-func (c *fakeCore) Handle(s serving.Spec) (*serving.Handle, error) {
-	c.pinned++
-	return serving.NewHandle(fakeServable{}, s.Model, *s.Version, func() { c.pinned-- }), nil
 }
 
 type fakeServable struct{ serving.Servable }

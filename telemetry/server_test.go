@@ -9,17 +9,10 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
-	"shoal/serving"
 	"shoal/serving/rest"
+	"shoal/serving/servingtest"
 )
-
-// Status implements serving.Core; there is no version.
-func (c *fakeCore) Status(model string, _ *int64) ([]serving.VersionStatus, error) {
-	return nil, status.Errorf(codes.NotFound, "Could not find any versions of model %s", model)
-}
 
 // TestPagesOfAServer reads both pages from the REST port, after a request that they must show.
 func TestPagesOfAServer(t *testing.T) {
@@ -27,8 +20,9 @@ func TestPagesOfAServer(t *testing.T) {
 	tel := newTelemetry(t)
 	live(tel, "m", 1)
 	server := rest.New(rest.Options{
-		Core: &fakeCore{}, Observer: tel,
-		Paths: map[string]fiber.Handler{"/metrics": tel.FiberHandler(), path: tel.TFServingHandler(path)},
+		Core:     new(servingtest.Core[fakeServable]), // without a version
+		Observer: tel,
+		Paths:    map[string]fiber.Handler{"/metrics": tel.FiberHandler(), path: tel.TFServingHandler(path)},
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,7 +76,7 @@ func TestPagesOfAServer(t *testing.T) {
 // TestNamesPleasePrometheus runs Prometheus' own linter over Shoal's metrics.
 func TestNamesPleasePrometheus(t *testing.T) {
 	tel := newTelemetry(t)
-	tel.Watch(&fakeCore{})
+	tel.Watch(newCore())
 	exercise(tel)
 	families, err := tel.own.Gather()
 	if err != nil {

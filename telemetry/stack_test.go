@@ -18,6 +18,7 @@ import (
 	"shoal/serving"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -80,15 +81,6 @@ func (e *echo) Run(ctx context.Context, entry batcher.Entry) (*batcher.Answer, e
 	return e.batcher.Do(ctx, &entry)
 }
 
-type echoCore struct {
-	serving.Core
-	model *echo
-}
-
-func (c echoCore) Handle(serving.Spec) (*serving.Handle, error) {
-	return serving.NewHandle(c.model, "m", 1, nil), nil
-}
-
 // newStack serves model, which may be the zero value.
 func newStack(t *testing.T, o Options, cfg batcher.Config, model *echo) *stack {
 	t.Helper()
@@ -104,8 +96,9 @@ func newStack(t *testing.T, o Options, cfg batcher.Config, model *echo) *stack {
 	if model.batcher, err = batcher.New(cfg, []batcher.Executor{runner{model}}, nil, tel.BatchObserver("m", 1)); err != nil {
 		t.Fatal(err)
 	}
-	overREST := rest.Options{Core: echoCore{model: model}, Observer: tel, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
-	overRPC := rpc.Options{Core: echoCore{model: model}, Observer: tel, MakeRequestIDs: tel.ShowsRequests()}
+	core := &servingtest.Core[*echo]{Loaded: map[string]map[int64]*echo{"m": {1: model}}}
+	overREST := rest.Options{Core: core, Observer: tel, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
+	overRPC := rpc.Options{Core: core, Observer: tel, MakeRequestIDs: tel.ShowsRequests()}
 	model.traces = tel.Tracing()
 	s := &stack{t: t, tel: tel, http: &http.Client{Transport: &http.Transport{}}}
 	server := rest.New(overREST)

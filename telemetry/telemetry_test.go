@@ -37,7 +37,7 @@ func produced(t *testing.T, tel *Telemetry) map[string]metricdata.Metrics {
 // TestEveryMetricIsAsListed: what is on the pages and what is documented are the same, names, kinds and labels.
 func TestEveryMetricIsAsListed(t *testing.T) {
 	tel := newTelemetry(t)
-	core := &fakeCore{}
+	core := newCore()
 	tel.Watch(core)
 	tel.WatchBudget(tensor.NewBudget(1))
 	exercise(tel)
@@ -71,14 +71,14 @@ func TestEveryMetricIsAsListed(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(listed)) {
 		t.Errorf("%s is listed, but is not on the page", name)
 	}
-	if core.pinned != 0 {
-		t.Errorf("%d handles were not released", core.pinned)
+	if core.Pinned() != 0 {
+		t.Errorf("%d handles were not released", core.Pinned())
 	}
 }
 
 func TestOwnMetrics(t *testing.T) {
 	tel := newTelemetry(t)
-	tel.Watch(&fakeCore{})
+	tel.Watch(newCore())
 	exercise(tel)
 	page := families(t, tel)
 	version, batch := []string{"model", "m", "version", "2"}, []string{"model", "m", "version", "2", "signature", "serving_default"}

@@ -2,58 +2,25 @@ package inference
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
 	"shoal/serving"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a servable whose outputs a test decides.
-type fake struct {
-	sigs map[string]*tensor.Signature
-	run  func(ctx context.Context, sig *tensor.Signature, examples [][]byte) ([]tensor.Tensor, error)
-}
-
-func (f *fake) Signature(name string) (*tensor.Signature, bool) { s, ok := f.sigs[name]; return s, ok }
-func (f *fake) Close()                                          {}
-
-func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
-	m := &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{}}
-	for name, s := range f.sigs {
-		//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
-		m.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: s.Method}
-	}
-	return m
-}
-
-func (f *fake) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
-	e.Arena.Retain()
-	defer e.Arena.Free()
-	if err := e.Inputs[0].Check(); err != nil {
-		return nil, err
-	}
-	out, err := f.run(ctx, e.Signature, e.Inputs[0].Strings)
-	if err != nil {
-		return nil, err
-	}
-	return &batcher.Answer{Outputs: out}, nil
-}
-
-func (f *fake) handle() *serving.Handle { return serving.NewHandle(f, "m", 7, nil) }
+func handle(m *servingtest.Model) *serving.Handle { return serving.NewHandle(m, "m", 7, nil) }
 
 func sig(name, method, input string, outputs ...string) *tensor.Signature {
 	s := &tensor.Signature{Name: name, Method: method}
@@ -66,14 +33,6 @@ func sig(name, method, input string, outputs ...string) *tensor.Signature {
 	return s
 }
 
-func floats(shape tensor.Shape, values ...float32) tensor.Tensor {
-	t := tensor.Tensor{DType: tensor.Float32, Shape: shape}
-	for _, v := range values {
-		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-	}
-	return t
-}
-
 func texts(shape tensor.Shape, values ...string) tensor.Tensor {
 	t := tensor.Tensor{DType: tensor.String, Shape: shape}
 	for _, v := range values {
@@ -82,8 +41,9 @@ func texts(shape tensor.Shape, values ...string) tensor.Tensor {
 	return t
 }
 
-func outputs(ts ...tensor.Tensor) *fake {
-	return &fake{run: func(context.Context, *tensor.Signature, [][]byte) ([]tensor.Tensor, error) { return ts, nil }}
+// outputs is a model with these outputs, whatever it is given.
+func outputs(ts ...tensor.Tensor) *servingtest.Model {
+	return &servingtest.Model{Compute: func(context.Context, batcher.Entry) ([]tensor.Tensor, error) { return ts, nil }}
 }
 
 func wantStatus(t *testing.T, err error, code codes.Code, text string) {
@@ -102,15 +62,15 @@ func TestClassify(t *testing.T) {
 		want string
 	}{
 		"both": {[]string{"classes", "scores"},
-			[]tensor.Tensor{texts(tensor.Shape{2, 2}, "x", "y", "z", ""), floats(tensor.Shape{2, 2}, 1, 2, 3, 4)}, "x:1,y:2,;z:3,:4,;"},
+			[]tensor.Tensor{texts(tensor.Shape{2, 2}, "x", "y", "z", ""), servingtest.Floats(tensor.Shape{2, 2}, 1, 2, 3, 4)}, "x:1,y:2,;z:3,:4,;"},
 		"classes":          {[]string{"classes"}, []tensor.Tensor{texts(tensor.Shape{2, 1}, "x", "y")}, "x:0,;y:0,;"},
-		"scores":           {[]string{"scores"}, []tensor.Tensor{floats(tensor.Shape{2, 1}, 1.5, 2)}, ":1.5,;:2,;"},
-		"no classes":       {[]string{"scores"}, []tensor.Tensor{floats(tensor.Shape{2, 0})}, ";;"},
-		"an output beside": {[]string{"other", "scores"}, []tensor.Tensor{floats(tensor.Shape{}, 1), floats(tensor.Shape{2, 1}, 3, 4)}, ":3,;:4,;"},
+		"scores":           {[]string{"scores"}, []tensor.Tensor{servingtest.Floats(tensor.Shape{2, 1}, 1.5, 2)}, ":1.5,;:2,;"},
+		"no classes":       {[]string{"scores"}, []tensor.Tensor{servingtest.Floats(tensor.Shape{2, 0})}, ";;"},
+		"an output beside": {[]string{"other", "scores"}, []tensor.Tensor{servingtest.Floats(tensor.Shape{}, 1), servingtest.Floats(tensor.Shape{2, 1}, 3, 4)}, ":3,;:4,;"},
 	} {
 		f := outputs(c.ts...)
-		f.sigs = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, PredictMethod, "inputs", c.outs...)}
-		r, err := Classify(t.Context(), f.handle(), "", two, time.Time{})
+		f.Signatures = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, PredictMethod, "inputs", c.outs...)}
+		r, err := Classify(t.Context(), handle(f), "", two, time.Time{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -130,15 +90,15 @@ func TestClassify(t *testing.T) {
 
 func TestSignatureErrors(t *testing.T) {
 	f := outputs()
-	f.sigs = map[string]*tensor.Signature{}
+	f.Signatures = map[string]*tensor.Signature{}
 	for _, s := range []*tensor.Signature{
 		sig("predict", PredictMethod, "x", "y"), sig("none", PredictMethod, "", "y"), sig("three", PredictMethod, "inputs", "a", "b", "c"),
 		sig("strange", PredictMethod, "inputs", "y"), sig("classify", ClassifyMethod, "inputs", "scores"), sig("regress", RegressMethod, "inputs", "outputs"),
 	} {
-		f.sigs[s.Name] = s
+		f.Signatures[s.Name] = s
 	}
-	f.sigs["dense"] = sig("dense", PredictMethod, "inputs", "outputs")
-	f.sigs["dense"].Inputs[0].DType = tensor.Float32
+	f.Signatures["dense"] = sig("dense", PredictMethod, "inputs", "outputs")
+	f.Signatures["dense"].Inputs[0].DType = tensor.Float32
 
 	for _, c := range []struct {
 		method, sig, text string
@@ -164,9 +124,9 @@ func TestSignatureErrors(t *testing.T) {
 	} {
 		var err error
 		if c.method == "c" {
-			_, err = Classify(t.Context(), f.handle(), c.sig, c.examples, time.Time{}, c.opts...)
+			_, err = Classify(t.Context(), handle(f), c.sig, c.examples, time.Time{}, c.opts...)
 		} else {
-			_, err = Regress(t.Context(), f.handle(), c.sig, c.examples, time.Time{}, c.opts...)
+			_, err = Regress(t.Context(), handle(f), c.sig, c.examples, time.Time{}, c.opts...)
 		}
 		wantStatus(t, err, codes.InvalidArgument, c.text)
 	}
@@ -179,37 +139,37 @@ func TestOutputErrors(t *testing.T) {
 		t    tensor.Tensor
 		text string
 	}{
-		{"scores", floats(tensor.Shape{2}, 1, 2), "Expected Tensor shape: [batch_size num_classes] but got [2]"},
+		{"scores", servingtest.Floats(tensor.Shape{2}, 1, 2), "Expected Tensor shape: [batch_size num_classes] but got [2]"},
 		{"scores", ints, "Expected scores Tensor of DT_FLOAT. Got: DT_INT32"},
-		{"scores", floats(tensor.Shape{1, 2}, 1, 2), "Expected scores output batch size of 2. Got: 1"},
+		{"scores", servingtest.Floats(tensor.Shape{1, 2}, 1, 2), "Expected scores output batch size of 2. Got: 1"},
 		{"classes", texts(tensor.Shape{}, "x"), "Expected Tensor shape: [batch_size num_classes] but got []"},
 		{"classes", ints, "Expected classes Tensor of DT_STRING. Got: DT_INT32"},
 		{"classes", texts(tensor.Shape{1, 1}, "x"), "Expected classes output batch size of 2. Got: 1"},
-		{"outputs", floats(tensor.Shape{2, 2}, 1, 2, 3, 4), "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [2,2]"},
-		{"outputs", floats(tensor.Shape{1, 1}, 1), "Input batch size did not match output batch size: 2 vs. 1"},
+		{"outputs", servingtest.Floats(tensor.Shape{2, 2}, 1, 2, 3, 4), "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [2,2]"},
+		{"outputs", servingtest.Floats(tensor.Shape{1, 1}, 1), "Input batch size did not match output batch size: 2 vs. 1"},
 		{"outputs", ints, "Expected output Tensor of DT_FLOAT.  Got: DT_INT32"},
 	} {
 		f := outputs(c.t)
-		f.sigs = map[string]*tensor.Signature{"s": sig("s", "", "inputs", c.out)}
+		f.Signatures = map[string]*tensor.Signature{"s": sig("s", "", "inputs", c.out)}
 		var err error
 		if c.out == "outputs" {
-			_, err = Regress(t.Context(), f.handle(), "s", two, time.Time{})
+			_, err = Regress(t.Context(), handle(f), "s", two, time.Time{})
 		} else {
-			_, err = Classify(t.Context(), f.handle(), "s", two, time.Time{})
+			_, err = Classify(t.Context(), handle(f), "s", two, time.Time{})
 		}
 		wantStatus(t, err, codes.InvalidArgument, c.text)
 	}
-	f := outputs(texts(tensor.Shape{2, 1}, "x", "y"), floats(tensor.Shape{2, 2}, 1, 2, 3, 4))
-	f.sigs = map[string]*tensor.Signature{"s": sig("s", "", "inputs", "classes", "scores")}
-	_, err := Classify(t.Context(), f.handle(), "s", two, time.Time{})
+	f := outputs(texts(tensor.Shape{2, 1}, "x", "y"), servingtest.Floats(tensor.Shape{2, 2}, 1, 2, 3, 4))
+	f.Signatures = map[string]*tensor.Signature{"s": sig("s", "", "inputs", "classes", "scores")}
+	_, err := Classify(t.Context(), handle(f), "s", two, time.Time{})
 	wantStatus(t, err, codes.InvalidArgument, "Tensors class and score should match in dim_size(1). Got 1 vs. 2")
 }
 
 func TestRegress(t *testing.T) {
 	for _, shape := range []tensor.Shape{{2}, {2, 1}} {
-		f := outputs(floats(shape, 1.5, -2))
-		f.sigs = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, "", "inputs", "outputs")}
-		r, err := Regress(t.Context(), f.handle(), "", two, time.Time{})
+		f := outputs(servingtest.Floats(shape, 1.5, -2))
+		f.Signatures = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, "", "inputs", "outputs")}
+		r, err := Regress(t.Context(), handle(f), "", two, time.Time{})
 		if err != nil || len(r.Regressions) != 2 || r.Regressions[0].Value != 1.5 || r.Regressions[1].Value != -2 {
 			t.Errorf("%v: %v, %v", shape, r, err)
 		}
@@ -220,11 +180,11 @@ func TestRegress(t *testing.T) {
 func TestErrorsPassThrough(t *testing.T) {
 	boom := errors.New("boom")
 	f := multiModel()
-	f.run = func(context.Context, *tensor.Signature, [][]byte) ([]tensor.Tensor, error) { return nil, boom }
-	if _, err := Classify(t.Context(), f.handle(), "c", two, time.Time{}); !errors.Is(err, boom) {
+	f.Compute = func(context.Context, batcher.Entry) ([]tensor.Tensor, error) { return nil, boom }
+	if _, err := Classify(t.Context(), handle(f), "c", two, time.Time{}); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Regress(t.Context(), f.handle(), "r", two, time.Time{}); !errors.Is(err, boom) {
+	if _, err := Regress(t.Context(), handle(f), "r", two, time.Time{}); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/batcher"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -18,17 +20,18 @@ func task(model, sig, method string) *apis_go_proto.InferenceTask {
 	return &apis_go_proto.InferenceTask{ModelSpec: &apis_go_proto.ModelSpec{Name: model, SignatureName: sig}, MethodName: method}
 }
 
-func multiModel() *fake {
-	return &fake{
-		sigs: map[string]*tensor.Signature{"c": sig("c", ClassifyMethod, "inputs", "scores"), "r": sig("r", RegressMethod, "inputs", "outputs")},
-		run: func(_ context.Context, s *tensor.Signature, ex [][]byte) ([]tensor.Tensor, error) {
-			return []tensor.Tensor{floats(tensor.Shape{int64(len(ex)), 1}, make([]float32, len(ex))...)}, nil
+func multiModel() *servingtest.Model {
+	return &servingtest.Model{
+		Signatures: map[string]*tensor.Signature{"c": sig("c", ClassifyMethod, "inputs", "scores"), "r": sig("r", RegressMethod, "inputs", "outputs")},
+		Compute: func(_ context.Context, e batcher.Entry) ([]tensor.Tensor, error) {
+			n := len(e.Inputs[0].Strings)
+			return []tensor.Tensor{servingtest.Floats(tensor.Shape{int64(n), 1}, make([]float32, n)...)}, nil
 		},
 	}
 }
 
 func TestMultiInference(t *testing.T) {
-	r, err := MultiInference(t.Context(), multiModel().handle(), []*apis_go_proto.InferenceTask{task("m", "r", RegressMethod), task("m", "c", ClassifyMethod)}, two, time.Time{})
+	r, err := MultiInference(t.Context(), handle(multiModel()), []*apis_go_proto.InferenceTask{task("m", "r", RegressMethod), task("m", "c", ClassifyMethod)}, two, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,23 +56,23 @@ func TestMultiInferenceErrors(t *testing.T) {
 		{[]*apis_go_proto.InferenceTask{task("m", "r", ClassifyMethod)}, codes.InvalidArgument, "Expected classification signature outputs"},
 		{[]*apis_go_proto.InferenceTask{task("m", "c", PredictMethod)}, codes.Unimplemented, "Unsupported signature method_name: tensorflow/serving/predict"},
 	} {
-		_, err := MultiInference(t.Context(), multiModel().handle(), c.tasks, two, time.Time{})
+		_, err := MultiInference(t.Context(), handle(multiModel()), c.tasks, two, time.Time{})
 		wantStatus(t, err, c.code, c.text)
 	}
-	_, err := MultiInference(t.Context(), multiModel().handle(), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod)}, nil, time.Time{})
+	_, err := MultiInference(t.Context(), handle(multiModel()), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod)}, nil, time.Time{})
 	wantStatus(t, err, codes.InvalidArgument, "Input is empty.")
 }
 
 func TestMultiInferenceCancelsTheRest(t *testing.T) {
 	f := multiModel()
-	f.run = func(ctx context.Context, s *tensor.Signature, _ [][]byte) ([]tensor.Tensor, error) {
-		if s.Name == "c" {
+	f.Compute = func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error) {
+		if e.Signature.Name == "c" {
 			<-ctx.Done()
 			return nil, status.FromContextError(ctx.Err()).Err()
 		}
 		return nil, status.Error(codes.DataLoss, "broken example")
 	}
-	_, err := MultiInference(t.Context(), f.handle(), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "r", RegressMethod)}, two, time.Time{})
+	_, err := MultiInference(t.Context(), handle(f), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "r", RegressMethod)}, two, time.Time{})
 	wantStatus(t, err, codes.DataLoss, "broken example")
 }
 

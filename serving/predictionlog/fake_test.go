@@ -21,6 +21,7 @@ import (
 	"shoal/batcher"
 	"shoal/serving"
 	"shoal/serving/predictionlog/tfrecord"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -110,11 +111,7 @@ func show(t tensor.Tensor) string {
 }
 
 func floats(values ...float32) tensor.Tensor {
-	t := tensor.Tensor{DType: tensor.Float32, Shape: tensor.Shape{int64(len(values))}}
-	for _, v := range values {
-		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-	}
-	return t
+	return servingtest.Floats(tensor.Shape{int64(len(values))}, values...)
 }
 
 func integer(v int64) tensor.Tensor {

@@ -42,7 +42,7 @@ func TestPredict(t *testing.T) {
 
 func TestPredictionHeaders(t *testing.T) {
 	core := newFakeCore()
-	core.models["half_plus_two"][2].rows = 17
+	core.Loaded["half_plus_two"][2].rows = 17
 	s := start(t, Options{Core: core})
 	a := s.post(predictURL, one)
 	if got := a.header.Get("Shoal-Model-Version"); got != "2" {
@@ -140,7 +140,7 @@ func TestErrors(t *testing.T) {
 
 func TestErrorsOfTheModel(t *testing.T) {
 	core := newFakeCore()
-	model := core.models["half_plus_two"][2]
+	model := core.Loaded["half_plus_two"][2]
 	s := start(t, Options{Core: core})
 	for _, c := range []struct {
 		err    error
@@ -190,13 +190,13 @@ func TestDeadline(t *testing.T) {
 	s := start(t, Options{Core: core, Timeout: time.Hour})
 	before := time.Now()
 	s.post(predictURL, one)
-	deadline := *core.models["half_plus_two"][2].deadline.Load()
+	deadline := *core.Loaded["half_plus_two"][2].deadline.Load()
 	if deadline.Before(before.Add(time.Hour)) || deadline.After(time.Now().Add(time.Hour)) {
 		t.Errorf("deadline %v, sent after %v", deadline, before)
 	}
 	s = start(t, Options{Core: core})
 	s.post(predictURL, one)
-	if deadline := core.models["half_plus_two"][2].deadline.Load(); !deadline.IsZero() {
+	if deadline := core.Loaded["half_plus_two"][2].deadline.Load(); !deadline.IsZero() {
 		t.Errorf("deadline %v without a timeout", deadline)
 	}
 }

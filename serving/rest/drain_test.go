@@ -39,7 +39,7 @@ func post(conn net.Conn, body string) error {
 // TestDrainAnswersWhatRuns stops the server while a request is in the model and another connection is idle.
 func TestDrainAnswersWhatRuns(t *testing.T) {
 	core := newFakeCore()
-	model := core.models["half_plus_two"][2]
+	model := core.Loaded["half_plus_two"][2]
 	model.entered, model.gate = make(chan struct{}), make(chan struct{})
 	s, addr, served := run(t, Options{Core: core})
 
@@ -105,7 +105,7 @@ func TestDrainAnswersWhatRuns(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if core.pinned.Load() != 0 {
+	if core.Pinned() != 0 {
 		t.Error("a handle was not released")
 	}
 }
@@ -164,7 +164,7 @@ func TestDrainUnderLoad(t *testing.T) {
 // TestShutdownGivesUp cancels a request that does not end in time.
 func TestShutdownGivesUp(t *testing.T) {
 	core := newFakeCore()
-	model := core.models["half_plus_two"][2]
+	model := core.Loaded["half_plus_two"][2]
 	model.entered, model.gate = make(chan struct{}), make(chan struct{})
 	s, addr, served := run(t, Options{Core: core})
 	c, err := net.Dial("tcp", addr)
@@ -188,7 +188,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	if err != nil || resp.StatusCode != statusClientClosed {
 		t.Errorf("%v %v", resp, err)
 	}
-	if core.pinned.Load() != 0 {
+	if core.Pinned() != 0 {
 		t.Error("a handle was not released")
 	}
 }

@@ -16,75 +16,12 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
-// fakeCore serves fakes: models[name][version], newest last.
-type fakeCore struct {
-	models   map[string]map[int64]*fakeServable
-	labels   map[string]int64
-	reasons  []string
-	warnings []string
-	pinned   atomic.Int64
-	failed   []serving.VersionStatus // of the model "broken"
-}
-
-func (f *fakeCore) Handle(spec serving.Spec) (*serving.Handle, error) {
-	if spec.Label != "" {
-		v, ok := f.labels[spec.Label]
-		if !ok {
-			return nil, status.Errorf(codes.InvalidArgument, "Unrecognized servable version label: %s", spec.Label)
-		}
-		spec.Version = &v
-	}
-	versions := f.models[spec.Model]
-	var number int64
-	if spec.Version != nil {
-		number = *spec.Version
-	} else {
-		for v := range versions {
-			number = max(number, v)
-		}
-	}
-	servable := versions[number]
-	if servable == nil {
-		return nil, status.Errorf(codes.NotFound, "Servable not found for request: %s", spec)
-	}
-	f.pinned.Add(1)
-	return serving.NewHandle(servable, spec.Model, number, func() { f.pinned.Add(-1) }), nil
-}
-
-func (f *fakeCore) Status(model string, version *int64) ([]serving.VersionStatus, error) {
-	var out []serving.VersionStatus
-	for _, m := range f.Models() {
-		for _, v := range m.Versions {
-			if m.Name == model && (version == nil || *version == v.Version) {
-				out = append(out, v)
-			}
-		}
-	}
-	switch {
-	case len(out) > 0:
-		return out, nil
-	case version != nil:
-		return nil, status.Errorf(codes.NotFound, "Could not find version %d of model %s", *version, model)
-	}
-	return nil, status.Errorf(codes.NotFound, "Could not find any versions of model %s", model)
-}
-
-func (f *fakeCore) Models() []serving.ModelStatus {
-	return []serving.ModelStatus{
-		{Name: "broken", Versions: f.failed},
-		{Name: "half_plus_two", Versions: []serving.VersionStatus{
-			{Version: 2, State: serving.Available, Labels: []string{"canary"}},
-			{Version: 1, State: serving.Available, Labels: []string{"stable"}},
-		}},
-	}
-}
-
-func (f *fakeCore) Ready() (bool, []string) {
-	return len(f.reasons) == 0, append(f.reasons[:len(f.reasons):len(f.reasons)], f.warnings...)
-}
+// fakeCore serves fakes by hand.
+type fakeCore = servingtest.Core[*fakeServable]
 
 // fakeServable computes y = x/2 + plus for every signature that has an input.
 type fakeServable struct {
@@ -194,12 +131,18 @@ func halfPlusTwo(plus float32) *fakeServable {
 
 func newFakeCore() *fakeCore {
 	return &fakeCore{
-		models: map[string]map[int64]*fakeServable{
+		Loaded: map[string]map[int64]*fakeServable{
 			"half_plus_two": {1: halfPlusTwo(2), 2: halfPlusTwo(3)},
 			"a/b:c d":       {7: halfPlusTwo(0)},
 		},
-		labels: map[string]int64{"stable": 1, "canary": 2, "a:b": 1},
-		failed: []serving.VersionStatus{{Version: 3, State: serving.End, Err: status.Error(codes.NotFound, `no "saved_model.pb"`)}},
+		Labels: map[string]int64{"stable": 1, "canary": 2, "a:b": 1},
+		Statuses: []serving.ModelStatus{
+			{Name: "broken", Versions: []serving.VersionStatus{{Version: 3, State: serving.End, Err: status.Error(codes.NotFound, `no "saved_model.pb"`)}}},
+			{Name: "half_plus_two", Versions: []serving.VersionStatus{
+				{Version: 2, State: serving.Available, Labels: []string{"canary"}},
+				{Version: 1, State: serving.Available, Labels: []string{"stable"}},
+			}},
+		},
 	}
 }
 

@@ -82,7 +82,7 @@ func TestGzipAnswer(t *testing.T) {
 		}
 		return string(b)
 	}
-	core.models["half_plus_two"][2].repeat = 500
+	core.Loaded["half_plus_two"][2].repeat = 500
 	want := s.post(predictURL, one)
 	if want.header.Get("Content-Encoding") != "" || want.header.Get("Vary") != "Accept-Encoding" || len(want.body) < minDeflate {
 		t.Fatalf("unasked: %v, %d bytes", want.header, len(want.body))
@@ -94,7 +94,7 @@ func TestGzipAnswer(t *testing.T) {
 		}
 		a.wantJSON(t)
 	}
-	core.models["half_plus_two"][2].repeat = 1
+	core.Loaded["half_plus_two"][2].repeat = 1
 	if a := s.do("POST", predictURL, one, "Accept-Encoding", "gzip"); a.header.Get("Content-Encoding") != "" {
 		t.Error("a small answer is compressed")
 	}

@@ -44,8 +44,8 @@ func start(t *testing.T, o Options) *testServer {
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		if f, ok := o.Core.(*fakeCore); ok && f.pinned.Load() != 0 {
-			t.Errorf("%d handles were not released", f.pinned.Load())
+		if f, ok := o.Core.(*fakeCore); ok && f.Pinned() != 0 {
+			t.Errorf("%d handles were not released", f.Pinned())
 		}
 	})
 	return s

@@ -64,7 +64,7 @@ func TestDecodingIsBounded(t *testing.T) {
 // TestRefusedUndecoded: a large body that would be refused anyway is not looked at, unless there is no such model.
 func TestRefusedUndecoded(t *testing.T) {
 	core := newFakeCore()
-	core.models["half_plus_two"][2].refuses = status.Error(codes.Unavailable, "the queue is full")
+	core.Loaded["half_plus_two"][2].refuses = status.Error(codes.Unavailable, "the queue is full")
 	s := start(t, Options{Core: core})
 	large := strings.Repeat(" ", smallBody) + `{"instances": `
 	for _, c := range []struct {

@@ -48,13 +48,13 @@ func TestHealth(t *testing.T) {
 	s := start(t, Options{Core: core, Version: "1.2.3"})
 	s.get("/healthz").wantValue(t, 200, `{"status": "ok", "version": "1.2.3"}`)
 	s.get("/readyz").wantValue(t, 200, `{"ready": true}`)
-	core.warnings = []string{"model a: a run is overdue"}
+	core.SetWarnings("model a: a run is overdue")
 	s.get("/readyz").wantValue(t, 200, `{"ready": true, "warnings": ["model a: a run is overdue"]}`)
-	core.warnings = nil
+	core.SetWarnings()
 	if a := s.do("HEAD", "/readyz", ""); a.status != 200 || a.body != "" {
 		t.Errorf("HEAD /readyz: %d %q", a.status, a.body)
 	}
-	core.reasons = []string{"model a: loading", `model "b": no versions`}
+	core.SetReasons("model a: loading", `model "b": no versions`)
 	a := s.get("/readyz")
 	a.wantValue(t, 503, `{"ready": false, "reasons": ["model a: loading", "model \"b\": no versions"]}`)
 	if a.header.Get("Retry-After") != "1" {

@@ -23,8 +23,8 @@ func TestObserve(t *testing.T) {
 	var mu sync.Mutex
 	var seen []serving.Call
 	core := newFakeCore()
-	core.models["panics"] = map[int64]*fakeServable{1: halfPlusTwo(0)}
-	core.models["panics"][1].panics = true
+	core.Loaded["panics"] = map[int64]*fakeServable{1: halfPlusTwo(0)}
+	core.Loaded["panics"][1].panics = true
 	s := start(t, Options{Core: core, MaxRequestBytes: 1 << 10, Observer: done(func(c *serving.Call) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -14,12 +14,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving/rpc/rpctest"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
 func TestInternalErrors(t *testing.T) {
 	c := newCore()
-	c.versions["scalar"][1].
+	c.Loaded["scalar"][1].
 		add("panic", predictMethod, floatX, floatY, func(context.Context, []tensor.Tensor, time.Time) ([]tensor.Tensor, error) { panic("secret") }).
 		add("error", predictMethod, floatX, floatY, func(context.Context, []tensor.Tensor, time.Time) ([]tensor.Tensor, error) {
 			return nil, errors.New("secret")
@@ -33,16 +34,16 @@ func TestInternalErrors(t *testing.T) {
 	in := protos{"x": floatProto(nil, 1)}
 	for _, sig := range []string{"panic", "error"} {
 		_, err := call(t, conn, predictRequestOf("scalar", sig, in))
-		wantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
+		servingtest.WantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
 	}
 	_, err := call(t, conn, predictRequestOf("scalar", "long", in))
-	wantStatus(t, err, codes.Aborted, strings.Repeat("é", 512)+"...TRUNCATED")
+	servingtest.WantStatus(t, err, codes.Aborted, strings.Repeat("é", 512)+"...TRUNCATED")
 	err = rpctest.Call(t.Context(), conn, "MultiInference", &apis_go_proto.MultiInferenceRequest{
 		Tasks: []*apis_go_proto.InferenceTask{{ModelSpec: &apis_go_proto.ModelSpec{Name: "scalar", SignatureName: "multi"}, MethodName: regressMethod}},
 		Input: &apis_go_proto.Input{Kind: &apis_go_proto.Input_ExampleList{ExampleList: &apis_go_proto.ExampleList{Examples: append(
 			(&apis_go_proto.ExampleList{}).GetExamples(), floatExample("x", 1))}}},
 	}, new(apis_go_proto.MultiInferenceResponse))
-	wantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
+	servingtest.WantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"math"
 	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/example/example_protos_go_proto"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -45,7 +45,7 @@ func halfPlus(offset float32) *model {
 			}
 			y = append(y, line(x[0]))
 		}
-		return []tensor.Tensor{floats(tensor.Shape{int64(len(y)), 1}, y...)}, nil
+		return []tensor.Tensor{servingtest.Floats(tensor.Shape{int64(len(y)), 1}, y...)}, nil
 	}
 	return newModel().
 		add("serving_default", predictMethod, floatX, floatY, func(_ context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
@@ -75,7 +75,7 @@ func multi() *model {
 	in := map[string]tensor.DType{"a": tensor.Float32, "b": tensor.Int64, "s": tensor.String}
 	out := map[string]tensor.DType{"b2": tensor.Int64, "sum": tensor.Float32, "tag_bytes": tensor.String, "text": tensor.String}
 	return newModel().add("serving_default", predictMethod, in, out, func(_ context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
-		a, b, s := values(in[0]), in[1], in[2]
+		a, b, s := servingtest.Values(in[0]), in[1], in[2]
 		b2 := tensor.Tensor{DType: tensor.Int64, Shape: b.Shape, Data: make([]byte, len(b.Data))}
 		tag, text := tensor.Tensor{DType: tensor.String, Shape: s.Shape}, tensor.Tensor{DType: tensor.String, Shape: s.Shape}
 		var sum []float32
@@ -85,7 +85,7 @@ func multi() *model {
 			tag.Strings = append(tag.Strings, append(bytes.Clone(s.Strings[i]), '!'))
 			text.Strings = append(text.Strings, bytes.ToUpper(s.Strings[i]))
 		}
-		return []tensor.Tensor{b2, floats(tensor.Shape{int64(len(sum))}, sum...), tag, text}, nil
+		return []tensor.Tensor{b2, servingtest.Floats(tensor.Shape{int64(len(sum))}, sum...), tag, text}, nil
 	})
 }
 
@@ -96,10 +96,10 @@ func fixed() *model {
 			return nil, status.Errorf(codes.InvalidArgument, "Matrix size-incompatible: In[0]: %v, In[1]: [3,2]", x.Shape)
 		}
 		var y []float32
-		for v := values(x); len(v) > 0; v = v[3:] {
+		for v := servingtest.Values(x); len(v) > 0; v = v[3:] {
 			y = append(y, v[0]+3*v[1]+5*v[2], 2*v[0]+4*v[1]+6*v[2])
 		}
-		return []tensor.Tensor{floats(tensor.Shape{x.Shape[0], 2}, y...)}, nil
+		return []tensor.Tensor{servingtest.Floats(tensor.Shape{x.Shape[0], 2}, y...)}, nil
 	})
 }
 
@@ -107,10 +107,10 @@ func nonBatch() *model {
 	out := map[string]tensor.DType{"total": tensor.Float32, "y": tensor.Float32}
 	return newModel().add("serving_default", predictMethod, floatX, out, func(_ context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
 		var total float32
-		for _, v := range values(in[0]) {
+		for _, v := range servingtest.Values(in[0]) {
 			total += v
 		}
-		return []tensor.Tensor{floats(tensor.Shape{}, total), mapFloats(in[0], func(x float32) float32 { return x + 1 })}, nil
+		return []tensor.Tensor{servingtest.Floats(tensor.Shape{}, total), mapFloats(in[0], func(x float32) float32 { return x + 1 })}, nil
 	})
 }
 
@@ -120,28 +120,12 @@ func scalar() *model {
 	})
 }
 
-func floats(shape tensor.Shape, values ...float32) tensor.Tensor {
-	t := tensor.Tensor{DType: tensor.Float32, Shape: shape}
-	for _, v := range values {
-		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-	}
-	return t
-}
-
-func values(t tensor.Tensor) []float32 {
-	out := make([]float32, t.Len())
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
-	}
-	return out
-}
-
 func mapFloats(t tensor.Tensor, f func(float32) float32) tensor.Tensor {
-	v := values(t)
+	v := servingtest.Values(t)
 	for i := range v {
 		v[i] = f(v[i])
 	}
-	return floats(t.Shape, v...)
+	return servingtest.Floats(t.Shape, v...)
 }
 
 func tensorProto(d tensor.DType, shape ...int64) *tensor_go_proto.TensorProto {

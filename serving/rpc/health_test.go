@@ -7,6 +7,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"shoal/serving/servingtest"
 )
 
 const (
@@ -29,10 +31,10 @@ func TestHealthCheck(t *testing.T) {
 		check(name, isServing)
 	}
 	_, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "nope"})
-	wantStatus(t, err, codes.NotFound, "unknown service")
-	c.setReasons("m: loading")
+	servingtest.WantStatus(t, err, codes.NotFound, "unknown service")
+	c.SetReasons("m: loading")
 	check("", notServing)
-	c.setReasons()
+	c.SetReasons()
 	check("", isServing)
 	s.Drain()
 	check("", notServing)
@@ -44,7 +46,7 @@ func TestHealthCheck(t *testing.T) {
 
 func TestHealthWatch(t *testing.T) {
 	c := newCore()
-	c.setReasons("m: loading")
+	c.SetReasons("m: loading")
 	conn, s := startServer(t, Options{Core: c, HealthInterval: time.Millisecond})
 	stream, err := grpc_health_v1.NewHealthClient(conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 	if err != nil {
@@ -57,7 +59,7 @@ func TestHealthWatch(t *testing.T) {
 		}
 	}
 	next(notServing)
-	c.setReasons()
+	c.SetReasons()
 	next(isServing)
 	unknown, err := grpc_health_v1.NewHealthClient(conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "nope"})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/rpc/rpctest"
+	"shoal/serving/servingtest"
 )
 
 func TestMetadata(t *testing.T) {
@@ -29,26 +30,26 @@ func TestMetadata(t *testing.T) {
 	if err := resp.Metadata["signature_def"].UnmarshalTo(&sigs); err != nil {
 		t.Fatal(err)
 	}
-	if want := (&apis_go_proto.SignatureDefMap{SignatureDef: c.versions["half_plus_two"][2].meta.SignatureDef}); !proto.Equal(&sigs, want) {
+	if want := (&apis_go_proto.SignatureDefMap{SignatureDef: c.Loaded["half_plus_two"][2].Meta.SignatureDef}); !proto.Equal(&sigs, want) {
 		t.Errorf("got %v, want %v", &sigs, want)
 	}
 	if s := resp.ModelSpec; s.Name != "half_plus_two" || s.GetVersion().GetValue() != 2 || s.SignatureName != "" {
 		t.Errorf("model spec %v", s)
 	}
 	err := rpctest.Call(t.Context(), conn, "GetModelMetadata", &apis_go_proto.GetModelMetadataRequest{}, resp)
-	wantStatus(t, err, codes.InvalidArgument, "Missing ModelSpec")
+	servingtest.WantStatus(t, err, codes.InvalidArgument, "Missing ModelSpec")
 	req.ModelSpec.Name = ""
 	err = rpctest.Call(t.Context(), conn, "GetModelMetadata", req, resp)
-	wantStatus(t, err, codes.InvalidArgument, "ModelSpec has no name specified.")
+	servingtest.WantStatus(t, err, codes.InvalidArgument, "ModelSpec has no name specified.")
 }
 
 func TestStatus(t *testing.T) {
 	c := newCore()
-	c.statuses["m"] = []serving.VersionStatus{
+	c.Statuses = append(c.Statuses, serving.ModelStatus{Name: "m", Versions: []serving.VersionStatus{
 		{Version: 3, State: serving.Loading},
 		{Version: 2, State: serving.Available},
 		{Version: 1, State: serving.End, Err: status.Error(codes.DataLoss, "bad file")},
-	}
+	}})
 	conn := start(t, Options{Core: c})
 	ask := func(spec *apis_go_proto.ModelSpec) (*apis_go_proto.GetModelStatusResponse, error) {
 		resp := new(apis_go_proto.GetModelStatusResponse)
@@ -74,7 +75,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("got %v, %v", resp, err)
 	}
 	_, err = ask(&apis_go_proto.ModelSpec{Name: "nope"})
-	wantStatus(t, err, codes.NotFound, "Could not find any versions of model nope")
+	servingtest.WantStatus(t, err, codes.NotFound, "Could not find any versions of model nope")
 }
 
 func TestReload(t *testing.T) {
@@ -102,17 +103,17 @@ func TestReload(t *testing.T) {
 	}
 	answer = status.Error(codes.FailedPrecondition, "no such version")
 	_, err = reload(&apis_go_proto.ReloadConfigRequest{Config: config})
-	wantStatus(t, err, codes.FailedPrecondition, "no such version")
+	servingtest.WantStatus(t, err, codes.FailedPrecondition, "no such version")
 	answer = errors.New("open /secret: denied")
 	_, err = reload(&apis_go_proto.ReloadConfigRequest{Config: config})
-	wantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
+	servingtest.WantStatus(t, err, codes.Internal, "internal error: the server's log has the reason")
 	for _, other := range []*config_go_proto.ModelServerConfig{nil, {}, {Config: &config_go_proto.ModelServerConfig_CustomModelConfig{}}} {
 		_, err = reload(&apis_go_proto.ReloadConfigRequest{Config: other})
-		wantStatus(t, err, codes.InvalidArgument, "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported")
+		servingtest.WantStatus(t, err, codes.InvalidArgument, "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported")
 	}
 	conn = start(t, Options{Core: newCore()})
 	_, err = reload(&apis_go_proto.ReloadConfigRequest{Config: config})
-	wantStatus(t, err, codes.Unimplemented, "this server's configuration cannot be changed by a call")
+	servingtest.WantStatus(t, err, codes.Unimplemented, "this server's configuration cannot be changed by a call")
 }
 
 func floatExample(name string, v float32) *example_protos_go_proto.Example {
@@ -137,7 +138,7 @@ func TestContext(t *testing.T) {
 	}
 	for _, method := range []string{"Classify", "Regress"} {
 		err := rpctest.Call(t.Context(), conn, method, &apis_go_proto.RegressionRequest{}, resp)
-		wantStatus(t, err, codes.InvalidArgument, "Missing ModelSpec")
+		servingtest.WantStatus(t, err, codes.InvalidArgument, "Missing ModelSpec")
 	}
 }
 
@@ -161,5 +162,5 @@ func TestMultiInference(t *testing.T) {
 		t.Errorf("got %v", resp)
 	}
 	err := rpctest.Call(t.Context(), conn, "MultiInference", &apis_go_proto.MultiInferenceRequest{}, resp)
-	wantStatus(t, err, codes.InvalidArgument, "ModelSpec has no name specified.")
+	servingtest.WantStatus(t, err, codes.InvalidArgument, "ModelSpec has no name specified.")
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"shoal/serving/rpc/rpctest"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -76,7 +77,7 @@ func TestPredictErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := call(t, conn, c.req)
-			wantStatus(t, err, c.code, c.text)
+			servingtest.WantStatus(t, err, c.code, c.text)
 		})
 	}
 }
@@ -107,7 +108,7 @@ func TestPredictVersions(t *testing.T) {
 
 // Every element type goes in by its typed field and by tensor_content, and comes out in the form the server is set to.
 func TestPredictTypes(t *testing.T) {
-	bits := func(v ...float32) []byte { return floats(nil, v...).Data }
+	bits := func(v ...float32) []byte { return servingtest.Floats(nil, v...).Data }
 	for name, c := range map[string]struct {
 		typed   *tensor_go_proto.TensorProto
 		content []byte
@@ -161,11 +162,11 @@ func TestPredictFilterSelects(t *testing.T) {
 // An input that the model has a default for need not be sent; a name that stands for none of the inputs is refused.
 func TestPredictDefaults(t *testing.T) {
 	c := newCore()
-	c.versions["nonbatch"][1].add("sum", predictMethod, map[string]tensor.DType{"a": tensor.Float32, "b": tensor.Float32}, floatY,
+	c.Loaded["nonbatch"][1].add("sum", predictMethod, map[string]tensor.DType{"a": tensor.Float32, "b": tensor.Float32}, floatY,
 		func(_ context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
-			return []tensor.Tensor{floats(tensor.Shape{}, values(in[0])[0]+values(in[1])[0])}, nil
+			return []tensor.Tensor{servingtest.Floats(tensor.Shape{}, servingtest.Values(in[0])[0]+servingtest.Values(in[1])[0])}, nil
 		})
-	c.versions["nonbatch"][1].meta.SignatureDef["sum"].Defaults = protos{"b": floatProto(nil, 40)}
+	c.Loaded["nonbatch"][1].Meta.SignatureDef["sum"].Defaults = protos{"b": floatProto(nil, 40)}
 	conn := start(t, Options{Core: c})
 	two := floatProto(nil, 2)
 	for name, in := range map[string]struct {
@@ -180,7 +181,7 @@ func TestPredictDefaults(t *testing.T) {
 	} {
 		resp, err := call(t, conn, predictRequestOf("nonbatch", "sum", in.inputs))
 		if in.text != "" {
-			wantStatus(t, err, codes.InvalidArgument, in.text)
+			servingtest.WantStatus(t, err, codes.InvalidArgument, in.text)
 		} else if err != nil || resp.Outputs["y"].FloatVal[0] != in.want {
 			t.Errorf("%s: got %v, %v", name, resp, err)
 		}
@@ -189,10 +190,10 @@ func TestPredictDefaults(t *testing.T) {
 
 func TestMethodNameCheck(t *testing.T) {
 	c := newCore()
-	c.versions["scalar"][1].add("odd", "my/method", floatX, floatY, nil)
+	c.Loaded["scalar"][1].add("odd", "my/method", floatX, floatY, nil)
 	conn := start(t, Options{Core: c, CheckMethodName: true})
 	_, err := call(t, conn, predictRequestOf("scalar", "odd", nil))
-	wantStatus(t, err, codes.Internal, "Expected prediction signature method_name to be one of {tensorflow/serving/predict, tensorflow/serving/classify, tensorflow/serving/regress}. Was: my/method")
+	servingtest.WantStatus(t, err, codes.Internal, "Expected prediction signature method_name to be one of {tensorflow/serving/predict, tensorflow/serving/classify, tensorflow/serving/regress}. Was: my/method")
 	if _, err := call(t, conn, predictRequestOf("scalar", "", protos{"x": floatProto(nil, 2)})); err != nil {
 		t.Error(err)
 	}

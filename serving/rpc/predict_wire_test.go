@@ -78,7 +78,7 @@ func TestPredictWireForms(t *testing.T) {
 func TestPredictDeadline(t *testing.T) {
 	c := newCore()
 	var got time.Time
-	c.versions["scalar"][1].add("when", predictMethod, floatX, floatY, func(_ context.Context, in []tensor.Tensor, deadline time.Time) ([]tensor.Tensor, error) {
+	c.Loaded["scalar"][1].add("when", predictMethod, floatX, floatY, func(_ context.Context, in []tensor.Tensor, deadline time.Time) ([]tensor.Tensor, error) {
 		got = deadline
 		return in, nil
 	})
@@ -111,7 +111,7 @@ func TestPredictDeadline(t *testing.T) {
 func TestPredictCancelled(t *testing.T) {
 	c := newCore()
 	entered, left := make(chan struct{}, 1), make(chan error, 1)
-	c.versions["scalar"][1].add("wait", predictMethod, floatX, floatY, func(ctx context.Context, _ []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
+	c.Loaded["scalar"][1].add("wait", predictMethod, floatX, floatY, func(ctx context.Context, _ []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
 		entered <- struct{}{}
 		<-ctx.Done()
 		left <- ctx.Err()

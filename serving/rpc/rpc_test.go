@@ -6,10 +6,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	"shoal/serving/rpc/rpctest"
 )
@@ -47,8 +45,8 @@ func serve(t testing.TB, opts Options, listeners ...net.Listener) *Server {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if c, ok := opts.Core.(*core); ok && c.pinned != 0 {
-			t.Errorf("%d handles were not released", c.pinned)
+		if c, ok := opts.Core.(*core); ok && c.Pinned() != 0 {
+			t.Errorf("%d handles were not released", c.Pinned())
 		}
 	})
 	return s
@@ -62,13 +60,6 @@ func dial(t testing.TB, target string, creds credentials.TransportCredentials) *
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
-}
-
-func wantStatus(t *testing.T, err error, code codes.Code, text string) {
-	t.Helper()
-	if st := status.Convert(err); st.Code() != code || st.Message() != text {
-		t.Errorf("got  %v %q\nwant %v %q", st.Code(), st.Message(), code, text)
-	}
 }
 
 func TestRecordedAnswers(t *testing.T) {

@@ -97,7 +97,7 @@ func TestListenUnixSparesFiles(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	c := newCore()
 	entered, release := make(chan struct{}, 2), make(chan struct{})
-	c.versions["scalar"][1].add("wait", predictMethod, floatX, floatY, func(ctx context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
+	c.Loaded["scalar"][1].add("wait", predictMethod, floatX, floatY, func(ctx context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
 		entered <- struct{}{}
 		select {
 		case <-release:

@@ -1,0 +1,57 @@
+package servingtest
+
+import (
+	"cmp"
+	"context"
+
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+
+	"shoal/batcher"
+	"shoal/tensor"
+)
+
+// Model is a servable whose runs a test decides.
+type Model struct {
+	Signatures map[string]*tensor.Signature
+	Meta       *pb.MetaGraphDef // nil: the signatures' keys and methods
+	// Compute is given inputs that are well-formed, and returns the outputs.
+	Compute func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error)
+}
+
+// Signature finds "serving_default" by "" too.
+func (m *Model) Signature(name string) (*tensor.Signature, bool) {
+	s, ok := m.Signatures[cmp.Or(name, "serving_default")]
+	return s, ok
+}
+
+// MetaGraph is Meta, or is made of the signatures.
+func (m *Model) MetaGraph() *pb.MetaGraphDef {
+	if m.Meta != nil {
+		return m.Meta
+	}
+	meta := &pb.MetaGraphDef{SignatureDef: map[string]*pb.SignatureDef{}}
+	for name, s := range m.Signatures {
+		//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
+		meta.SignatureDef[name] = &pb.SignatureDef{MethodName: s.Method}
+	}
+	return meta
+}
+
+// Run holds the arena while Compute uses the inputs.
+func (m *Model) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
+	e.Arena.Retain()
+	defer e.Arena.Free()
+	for i := range e.Inputs {
+		if err := e.Inputs[i].Check(); err != nil {
+			return nil, err
+		}
+	}
+	out, err := m.Compute(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return &batcher.Answer{Outputs: out, BatchRows: 1, BatchSize: 1}, nil
+}
+
+// Close does nothing.
+func (m *Model) Close() {}
