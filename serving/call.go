@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"shoal/batcher"
 )
 
 // NoVersion is the Version of a Call that no version answered.
@@ -33,6 +35,9 @@ type Call struct {
 
 	// The completed phases; 0: not measured. Classify, Regress and MultiInference have their wait in Run.
 	Decode, Queue, Run, Encode time.Duration
+
+	Handle *Handle       // the pinned version; nil: none
+	Entry  batcher.Entry // of Predict, once the request is decoded
 
 	// Exchange is the request and its answer; nil: not known.
 	Exchange Exchange

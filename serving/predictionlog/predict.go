@@ -1,10 +1,12 @@
 package predictionlog
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -21,34 +23,44 @@ import (
 // maxInputBytes bounds the memory of one request's inputs: a few bytes of a record can ask for a tensor of any size.
 const maxInputBytes = 2 << 30
 
+// warmUpCodec is a serving.Codec of a recorded request, whose answer nobody reads.
+type warmUpCodec struct {
+	request *apis_go_proto.PredictRequest
+	arena   *tensor.Arena
+}
+
 // runPredict runs a request and lets its answer go.
-func runPredict(ctx context.Context, s serving.Servable, request *apis_go_proto.PredictRequest) error {
-	key := request.GetModelSpec().GetSignatureName()
-	if key == "" {
-		key = inference.DefaultSignature
-	}
-	sig, ok := s.Signature(key)
+func runPredict(ctx context.Context, h *serving.Handle, request *apis_go_proto.PredictRequest) error {
+	codec := &warmUpCodec{request, tensor.NewArena()}
+	defer codec.arena.Free()
+	return serving.Predict(ctx, &serving.Call{Start: time.Now(), Handle: h}, codec)
+}
+
+// DecodeRequest implements serving.Codec.
+func (w *warmUpCodec) DecodeRequest(_ context.Context, c *serving.Call) error {
+	key := cmp.Or(w.request.GetModelSpec().GetSignatureName(), inference.DefaultSignature)
+	sig, ok := c.Find(key)
 	if !ok {
 		return status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
 	}
-	for _, alias := range request.GetOutputFilter() {
+	for _, alias := range w.request.GetOutputFilter() {
 		if sig.Output(alias) < 0 {
 			return status.Errorf(codes.InvalidArgument, "output tensor alias not found in signature: %s", alias)
 		}
 	}
-	arena := tensor.NewArena()
-	defer arena.Free()
-	inputs, err := decode(s, sig, request.GetInputs(), arena)
+	inputs, err := decode(c.Handle, sig, w.request.GetInputs(), w.arena)
 	if err != nil {
 		return err
 	}
-	answer, err := s.Run(ctx, batcher.Entry{Signature: sig, Inputs: inputs, Arena: arena})
-	if err != nil {
-		return err
-	}
-	answer.Free()
+	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: w.arena}
 	return nil
 }
+
+// EncodeAnswer implements serving.Codec.
+func (*warmUpCodec) EncodeAnswer(*serving.Call, []tensor.Tensor) error { return nil }
+
+// Sample implements serving.Codec.
+func (*warmUpCodec) Sample(*serving.Call, []tensor.Tensor) {}
 
 // decode puts the inputs into the signature's order, with the model's own defaults for those that the request leaves out.
 func decode(s serving.Servable, sig *tensor.Signature, sent map[string]*tensor_go_proto.TensorProto, arena *tensor.Arena) ([]tensor.Tensor, error) {

@@ -52,7 +52,7 @@ func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions
 	}
 	defer file.Close()
 	began := time.Now()
-	w := warmUp{servable: s, path: path, iterations: max(o.Iterations, 1)}
+	w := warmUp{path: path, iterations: max(o.Iterations, 1)}
 	// Requests are checked as a client's are; a handle without a version, because nobody reads the answers.
 	w.handle = serving.NewHandle(s, "", 0, nil)
 	w.checks = []inference.Option{inference.CheckMethodName(o.CheckMethodName)}
@@ -65,7 +65,6 @@ func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions
 }
 
 type warmUp struct {
-	servable   serving.Servable
 	handle     *serving.Handle
 	path       string
 	iterations int
@@ -108,7 +107,7 @@ func (w *warmUp) run(ctx context.Context, log *apis_go_proto.PredictionLog) erro
 	}
 	switch log := log.GetLogType().(type) {
 	case *apis_go_proto.PredictionLog_PredictLog:
-		err = runPredict(ctx, w.servable, log.PredictLog.GetRequest())
+		err = runPredict(ctx, w.handle, log.PredictLog.GetRequest())
 	case *apis_go_proto.PredictionLog_ClassifyLog:
 		_, err = inference.Classify(ctx, w.handle, classify.GetModelSpec().GetSignatureName(), examples, time.Time{}, w.checks...)
 	case *apis_go_proto.PredictionLog_RegressLog:

@@ -24,8 +24,8 @@ type call struct {
 	target   target
 	version  int64 // what the spec's Version points at
 	deadline time.Time
-	handle   *serving.Handle
 	arena    *tensor.Arena
+	format   tensorjson.Format  // of a prediction
 	resolve  tensorjson.Resolve // c.signature, bound once
 	header   []byte             // scratch
 }
@@ -63,19 +63,19 @@ func (s *Server) run(http *fasthttp.RequestCtx, t *target, do func(*call) error)
 // close reports the call and gives back what it holds.
 func (c *call) close() {
 	c.report()
-	c.handle.Release()
+	c.Unpin()
 	c.arena.Free()
 	c.Call, c.target = serving.Call{}, target{}
-	c.server, c.http, c.conn, c.handle, c.arena = nil, nil, nil, nil, nil
+	c.server, c.http, c.conn, c.arena = nil, nil, nil, nil
 	calls.Put(c)
 }
 
 // pin resolves the version and holds it.
-func (c *call) pin() (err error) {
-	if c.handle == nil {
-		c.handle, err = c.server.opt.Core.Handle(c.target.spec(&c.version))
+func (c *call) pin() error {
+	if c.Handle != nil {
+		return nil
 	}
-	return err
+	return c.Pin(c.server.opt.Core, c.target.spec(&c.version))
 }
 
 // signature is what the decoder asks for once the JSON is known to be well formed.
@@ -83,13 +83,13 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 	if err := c.pin(); err != nil {
 		return nil, err
 	}
-	sig, ok := c.handle.Signature(name)
+	sig, ok := c.Handle.Signature(name)
 	switch {
 	case !ok:
 		if name == "" {
 			name = "serving_default"
 		}
-		if why := c.handle.Missing(name); why != "" {
+		if why := c.Handle.Missing(name); why != "" {
 			return nil, status.Error(codes.InvalidArgument, why)
 		}
 		return nil, status.Errorf(codes.InvalidArgument, "Serving signature name: \"%s\" not found in signature def", name)
@@ -114,7 +114,7 @@ func (c *call) withBody(decode func(body []byte) error) error {
 	}
 	if gzipped || len(body) > smallBody {
 		if c.pin() == nil { // else the body is looked at first: the order of errors is part of the API
-			if err := c.handle.Refuses(nil); err != nil {
+			if err := c.Handle.Refuses(nil); err != nil {
 				return err
 			}
 		}
@@ -148,7 +148,7 @@ func (c *call) describe() {
 	h := &c.http.Response.Header
 	b := c.AppendTiming(c.header[:0])
 	h.SetCanonical(headerServerTiming, b)
-	b = strconv.AppendInt(b[:0], c.handle.Version, 10)
+	b = strconv.AppendInt(b[:0], c.Handle.Version, 10)
 	h.SetCanonical(headerModelVersion, b)
 	if c.BatchRows > 0 {
 		b = strconv.AppendInt(b[:0], int64(c.BatchRows), 10)

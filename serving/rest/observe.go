@@ -24,9 +24,7 @@ func (c *call) report() {
 	if c.Err == errUnfinished {
 		c.http.SetStatusCode(http.StatusInternalServerError) // as it will be answered
 	}
-	if c.handle != nil {
-		c.Model, c.Version = c.handle.Model, c.handle.Version
-	} else {
+	if c.Handle == nil {
 		c.Model = string(c.target.model)
 	}
 	c.Duration = time.Since(c.Start)

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -72,7 +73,7 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%s %s: phases %v, %v, %v, %v", c.method, c.target, call.Decode, call.Queue, call.Run, call.Encode)
 		}
 		plain := serving.Call{Method: call.Method, Model: call.Model, Version: call.Version, Signature: call.Signature, Examples: call.Examples}
-		if plain != c.want {
+		if !reflect.DeepEqual(plain, c.want) {
 			t.Errorf("%s %s: reported as %+v, want %+v", c.method, c.target, plain, c.want)
 		}
 	}

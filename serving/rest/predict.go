@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"context"
+
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/batcher"
+	"shoal/serving"
 	"shoal/serving/inference"
 	"shoal/serving/predictionlog"
 	"shoal/tensor"
@@ -14,41 +17,38 @@ import (
 func (c *call) predict() error {
 	c.arena = tensor.NewArena()
 	c.arena.Within(c.server.opt.Budget)
-
-	var req *tensorjson.PredictRequest
-	err := c.withBody(func(body []byte) error {
-		return tensor.Guard(func() (err error) {
-			req, err = tensorjson.DecodePredict(body, c.resolve, c.arena)
-			return err
-		})
-	})
-	if err != nil {
-		return err
-	}
-	c.Decode = c.Lap()
-	if len(req.Inputs) > 0 {
-		c.Rows = int(req.Inputs[0].Rows())
-	}
-
-	answer, err := c.handle.Run(c.Context, batcher.Entry{Signature: req.Signature, Inputs: req.Inputs, Arena: c.arena, Deadline: c.deadline})
-	if err != nil {
-		return err
-	}
-	defer answer.Free()
-	c.Queue, c.Run, c.BatchRows = answer.Queue, answer.Run, max(1, answer.BatchRows)
-	c.Lap()
-
-	err = c.respond(textSize(answer.Outputs), func(dst []byte) ([]byte, error) {
-		return tensorjson.AppendPredict(dst, req.Format, req.Signature, answer.Outputs)
-	})
-	if err != nil {
+	if err := serving.Predict(c.Context, &c.Call, c); err != nil {
 		return err
 	}
 	c.describe()
-	c.record(req.Signature.Name, func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
-		return predictionlog.Predict(c.handle, asked, req.Signature, req.Inputs, answer.Outputs, nil)
-	})
 	return nil
+}
+
+// DecodeRequest implements serving.Codec. The decoder asks for the signature once it knows that the JSON is well formed.
+func (c *call) DecodeRequest(context.Context, *serving.Call) error {
+	return c.withBody(func(body []byte) error {
+		req, err := tensorjson.DecodePredict(body, c.resolve, c.arena)
+		if err != nil {
+			return err
+		}
+		c.format = req.Format
+		c.Entry = batcher.Entry{Signature: req.Signature, Inputs: req.Inputs, Arena: c.arena, Deadline: c.deadline}
+		return nil
+	})
+}
+
+// EncodeAnswer implements serving.Codec.
+func (c *call) EncodeAnswer(_ *serving.Call, outputs []tensor.Tensor) error {
+	return c.respond(textSize(outputs), func(dst []byte) ([]byte, error) {
+		return tensorjson.AppendPredict(dst, c.format, c.Entry.Signature, outputs)
+	})
+}
+
+// Sample implements serving.Codec.
+func (c *call) Sample(_ *serving.Call, outputs []tensor.Tensor) {
+	c.record(c.Signature, func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
+		return predictionlog.Predict(c.Handle, asked, c.Entry.Signature, c.Entry.Inputs, outputs, nil)
+	})
 }
 
 // examplesShare bounds, for what clients send, how much memory a byte of JSON becomes as tf.Examples: each feature is some objects.
@@ -76,9 +76,7 @@ func (c *call) infer() error {
 	if err := c.pin(); err != nil {
 		return err
 	}
-	if sig, ok := c.handle.Signature(req.SignatureName); ok {
-		c.Signature = sig.Name
-	}
+	c.Find(req.SignatureName)
 	c.Examples = len(req.Examples)
 	c.Decode = c.Lap()
 
@@ -86,28 +84,29 @@ func (c *call) infer() error {
 	var entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog
 	checks := inference.CheckMethodName(s.opt.CheckMethodName)
 	if c.target.action == doRegress {
-		result, err := inference.Regress(c.Context, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Regress(c.Context, c.Handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
 		encode = func(dst []byte) ([]byte, error) { return tensorjson.AppendRegress(dst, regressions(result)) }
 		entry = func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
-			return predictionlog.Regress(c.handle, asked, req.Examples, result)
+			return predictionlog.Regress(c.Handle, asked, req.Examples, result)
 		}
 	} else {
-		result, err := inference.Classify(c.Context, c.handle, req.SignatureName, req.Examples, c.deadline, checks)
+		result, err := inference.Classify(c.Context, c.Handle, req.SignatureName, req.Examples, c.deadline, checks)
 		if err != nil {
 			return err
 		}
 		encode = func(dst []byte) ([]byte, error) { return tensorjson.AppendClassify(dst, classes(result)) }
 		entry = func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog {
-			return predictionlog.Classify(c.handle, asked, req.Examples, result)
+			return predictionlog.Classify(c.Handle, asked, req.Examples, result)
 		}
 	}
 	c.Run = c.Lap()
 	if err := c.respond(0, encode); err != nil {
 		return err
 	}
+	c.Encode = c.Lap()
 	c.describe()
 	c.record(req.SignatureName, entry)
 	return nil

@@ -7,11 +7,11 @@ import (
 
 // record writes the request down where it is one of the model's logged sample. entry makes the record, and only then.
 func (c *call) record(signature string, entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog) {
-	log := c.server.opt.Logs.For(c.handle.Model)
+	log := c.server.opt.Logs.For(c.Handle.Model)
 	if !log.Sampled() {
 		return
 	}
-	asked := &apis_go_proto.ModelSpec{Name: c.handle.Model, SignatureName: signature}
+	asked := &apis_go_proto.ModelSpec{Name: c.Handle.Model, SignatureName: signature}
 	switch {
 	case c.target.hasVersion:
 		asked.VersionChoice = &apis_go_proto.ModelSpec_Version{Version: wrapperspb.Int64(c.target.version)}

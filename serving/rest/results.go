@@ -38,7 +38,6 @@ func (c *call) respond(size int, encode func(dst []byte) ([]byte, error)) error 
 	}
 	resp.Header.SetContentType(contentJSON)
 	deflateAnswer(c.http)
-	c.Encode = c.Lap()
 	return nil
 }
 

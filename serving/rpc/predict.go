@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,66 +25,74 @@ import (
 // expansion bounds what honest values grow to in memory: a string of two bytes on the wire takes 24 and its own.
 const expansion = 16
 
-// predict answers PredictionService.Predict. The order of the checks is TensorFlow Serving's.
+// predict answers PredictionService.Predict.
 func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) {
-	if req.spec == nil {
-		return nil, errMissingModelSpec
-	}
-	h, err := s.handle(req.spec)
-	if err != nil {
+	req.server = s
+	call := &req.call.Call
+	defer call.Unpin()
+	if err := serving.Predict(ctx, call, req); err != nil {
 		return nil, err
 	}
-	defer h.Release()
-	call := &req.call
-	call.Version = h.Version
-	key := req.spec.GetSignatureName()
-	if key == "" {
-		key = inference.DefaultSignature
-	}
-	sig, ok := h.Signature(key)
-	if !ok {
-		if why := h.Missing(key); why != "" {
-			return nil, status.Error(codes.FailedPrecondition, why)
-		}
-		return nil, status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
-	}
-	call.Signature = sig.Name
-	if err := s.checkPredictMethod(sig); err != nil {
-		return nil, err
-	}
+	return req.call.response, nil
+}
 
-	var inputs []tensor.Tensor
-	err = tensor.Guard(func() (err error) {
-		inputs, err = s.decodeInputs(h, sig, req)
+// DecodeRequest implements serving.Codec. The order of the checks is TensorFlow Serving's.
+func (r *predictRequest) DecodeRequest(ctx context.Context, c *serving.Call) error {
+	s := r.server
+	if r.spec == nil {
+		return errMissingModelSpec
+	}
+	spec, err := asked(r.spec)
+	if err != nil {
 		return err
-	})
+	}
+	if err := c.Pin(s.opts.Core, spec); err != nil {
+		return err
+	}
+	key := r.key()
+	sig, ok := c.Find(key)
+	if !ok {
+		if why := c.Handle.Missing(key); why != "" {
+			return status.Error(codes.FailedPrecondition, why)
+		}
+		return status.Errorf(codes.FailedPrecondition, "Serving signature key %q not found.", key)
+	}
+	if err := s.checkPredictMethod(sig); err != nil {
+		return err
+	}
+	inputs, err := s.decodeInputs(c.Handle, sig, r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := req.selectOutputs(sig); err != nil {
-		return nil, err
+	if err := r.selectOutputs(sig); err != nil {
+		return err
 	}
-	call.Decode = call.Lap()
-	if len(inputs) > 0 {
-		call.Rows = int(inputs[0].Rows())
-	}
-	answer, err := h.Run(ctx, batcher.Entry{Signature: sig, Inputs: inputs, Arena: req.arena, Deadline: s.deadline(ctx)})
+	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: r.arena, Deadline: s.deadline(ctx)}
+	return nil
+}
+
+// EncodeAnswer implements serving.Codec.
+func (r *predictRequest) EncodeAnswer(c *serving.Call, outputs []tensor.Tensor) error {
+	o := &r.server.opts
+	spec := servedSpec{name: r.spec.GetName(), version: c.Version, signature: r.key()}
+	response, err := encodeOutputs(c.Entry.Signature, outputs, r.outputs, spec, o.SerializeAsTensorContent, o.Budget)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer answer.Free()
-	call.Queue, call.Run, call.BatchRows = answer.Queue, answer.Run, answer.BatchRows
-	call.Lap()
-	if log := s.opts.Logs.For(h.Model); log.Sampled() {
-		log.Write(predictionlog.Predict(h, req.spec, sig, inputs, answer.Outputs, req.selected()))
+	r.call.response = response
+	return nil
+}
+
+// Sample implements serving.Codec.
+func (r *predictRequest) Sample(c *serving.Call, outputs []tensor.Tensor) {
+	if log := r.server.opts.Logs.For(c.Handle.Model); log.Sampled() {
+		log.Write(predictionlog.Predict(c.Handle, r.spec, c.Entry.Signature, c.Entry.Inputs, outputs, r.selected()))
 	}
-	spec := servedSpec{name: req.spec.GetName(), version: h.Version, signature: key}
-	response, err := encodeOutputs(sig, answer.Outputs, req.outputs, spec, s.opts.SerializeAsTensorContent, s.opts.Budget)
-	if err != nil {
-		return nil, err
-	}
-	call.Encode = call.Lap()
-	return response, nil
+}
+
+// key is the key of the signature that the request asks for.
+func (r *predictRequest) key() string {
+	return cmp.Or(r.spec.GetSignatureName(), inference.DefaultSignature)
 }
 
 func (s *Server) checkPredictMethod(sig *tensor.Signature) error {

@@ -39,6 +39,7 @@ type predictRequest struct {
 	filter  []string
 	arena   *tensor.Arena
 	outputs []wireOutput
+	server  *Server // whose it is
 
 	ownSpec apis_go_proto.ModelSpec // where spec points to
 }

@@ -107,21 +107,30 @@ func (c *carrier) record() *exchange { return &c.call }
 
 // handle resolves the version that a model_spec asks for and pins it.
 func (s *Server) handle(spec *apis_go_proto.ModelSpec) (*serving.Handle, error) {
-	if spec.GetName() == "" {
-		return nil, status.Error(codes.InvalidArgument, "ModelSpec has no name specified.")
+	asked, err := asked(spec)
+	if err != nil {
+		return nil, err
 	}
-	asked := serving.Spec{Model: spec.GetName()}
+	return s.opts.Core.Handle(asked)
+}
+
+// asked is the version that a model_spec asks for.
+func asked(spec *apis_go_proto.ModelSpec) (asked serving.Spec, err error) {
+	if spec.GetName() == "" {
+		return asked, status.Error(codes.InvalidArgument, "ModelSpec has no name specified.")
+	}
+	asked.Model = spec.GetName()
 	switch choice := spec.GetVersionChoice().(type) {
 	case *apis_go_proto.ModelSpec_Version:
 		v := choice.Version.GetValue()
 		asked.Version = &v
 	case *apis_go_proto.ModelSpec_VersionLabel:
 		if choice.VersionLabel == "" { // to serving.Spec this would be no label at all
-			return nil, status.Error(codes.InvalidArgument, "Unrecognized servable version label: ")
+			return asked, status.Error(codes.InvalidArgument, "Unrecognized servable version label: ")
 		}
 		asked.Label = choice.VersionLabel
 	}
-	return s.opts.Core.Handle(asked)
+	return asked, nil
 }
 
 func (r *predictRequest) model() string { return r.spec.GetName() }
