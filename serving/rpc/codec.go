@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"runtime"
+
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -52,9 +54,8 @@ func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte)
 	r := new(wireResponse)
 	pool := mem.BufferPool(blocks{})
 	if size > smallAnswer {
-		held := new(heldAnswer)
-		held.lease.Open(budget)
-		if err := held.lease.Use(int64(size)); err != nil {
+		held, err := holdAnswer(budget, int64(size))
+		if err != nil {
 			return nil, err
 		}
 		pool = held
@@ -75,10 +76,24 @@ const smallAnswer = 32 << 10
 // heldAnswer is the pool that one large answer goes back to.
 type heldAnswer struct {
 	blocks
-	lease tensor.Lease
+	lease   *tensor.Lease
+	dropped runtime.Cleanup
+}
+
+// holdAnswer takes memory for an answer from the budget. It comes back with the answer's buffer. gRPC drops the buffers of answers that
+// wait when their stream or connection ends, without a word; their memory comes back when the garbage collector finds them.
+func holdAnswer(budget *tensor.Budget, size int64) (*heldAnswer, error) {
+	h := &heldAnswer{lease: new(tensor.Lease)}
+	h.lease.Open(budget)
+	if err := h.lease.Use(size); err != nil {
+		return nil, err
+	}
+	h.dropped = runtime.AddCleanup(h, (*tensor.Lease).Free, h.lease)
+	return h, nil
 }
 
 func (h *heldAnswer) Put(b *[]byte) {
+	h.dropped.Stop()
 	h.blocks.Put(b)
 	h.lease.Free()
 }
