@@ -20,10 +20,10 @@ var deviceFlags = []Flag{
 		Help: "instances of each model and the devices they are on, in Triton's words: text proto of model { name instance_group { count kind gpus devices } }",
 		bind: func(s *Server) value { return text(&s.Devices.GroupsFile, "FILE") }},
 	{Name: "virtual_cpu_devices", Group: groupDevices, Own: true,
-		Help: "show the CPU to TensorFlow as this many devices, each with a copy of every model, to try things out; 0: as one",
+		Help: "for tests: split the CPU into this many TensorFlow devices, each with a copy of every model; 0: one device",
 		bind: func(s *Server) value { return number(&s.Devices.VirtualCPUs) }},
 	{Name: "cpu_scheduling", Group: groupDevices, Own: true,
-		Help: "how Linux schedules the server's threads: batch (one that wakes does not interrupt one that computes, which gets more done) or normal",
+		Help: "how Linux schedules the server's threads: batch (a waking thread does not interrupt a computing one: more throughput) or normal",
 		bind: func(s *Server) value { return text(&s.Devices.CPUScheduling, "WORD") }},
 }
 

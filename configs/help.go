@@ -85,9 +85,10 @@ func WriteMarkdown(w io.Writer) error {
 
 <!-- Written by go generate ./configs from the table of flags: change it there. -->
 
-Each flag is also an environment variable: `+"`SHOAL_`"+` and the name in capitals (`+"`--port`"+`: `+"`SHOAL_PORT`"+`). A flag beats
-its variable; an empty variable counts as not set. Flags are written `+"`--name=value` or `--name value`"+`; a boolean may
-stand bare. Flags marked + are Shoal's own, all others are tensorflow_model_server's.
+Each flag is also an environment variable: `+"`SHOAL_`"+` and the name in capitals (`+"`--port`"+`: `+"`SHOAL_PORT`"+`).
+A flag overrides its variable; an empty variable counts as not set. Flags are written `+"`--name=value`"+` or
+`+"`--name value`"+`; a boolean flag may stand without a value. Flags marked + are Shoal's own, all others are
+tensorflow_model_server's.
 `)
 	for _, group := range groups() {
 		fmt.Fprintf(out, "\n## %s\n\n| flag | takes | default | meaning |\n| --- | --- | --- | --- |\n", group)

@@ -39,15 +39,17 @@ This page is generated from the code.
 | ` + "`/metrics`" + ` | Shoal's own metrics, those of Go's runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `), for Prometheus; with exemplars for those who ask for OpenMetrics |
 | the path that ` + "`--monitoring_config_file`" + ` says, else ` + "`/monitoring/prometheus/metrics`" + `, where it enables it | TensorFlow Serving's metrics by their own names, and all of the above |
 
-Both are on the REST port. Shoal's own metrics are sent to an OpenTelemetry collector too where
-` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + ` or ` + "`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`" + ` names one, under the names of the second column;
-OpenTelemetry's other variables hold as well: protocol (` + "`http/protobuf`" + `, the default, or ` + "`grpc`" + `), headers, certificates,
+Both are on the REST port, or on ` + "`--admin_port`" + `.
+
+Shoal's own metrics are also sent to an OpenTelemetry collector if ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + ` or
+` + "`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`" + ` names one, under the names in the second column. OpenTelemetry's other
+variables work too: the protocol (` + "`http/protobuf`" + `, the default, or ` + "`grpc`" + `), headers, certificates,
 ` + "`OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`" + ` and so on.
 
-Labels have few values: a model that is not configured is ` + "`model=\"\"`" + `, whatever a client calls it, and a request that no version
-answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the next one of its model is too; those of
-a model that is configured no longer end five minutes after a reading has found its last version unloaded. A
-series appears when it has something to count.
+Labels have few values. A model that is not configured is ` + "`model=\"\"`" + `, whatever a client calls it. A request that
+no version answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the next version of
+its model too. The series of a model that is no longer configured end five minutes after its last version was
+found unloaded. A series appears when it has something to count.
 
 ## Shoal's own
 
@@ -60,8 +62,8 @@ series appears when it has something to count.
 	b.WriteString(`
 ## TensorFlow Serving's
 
-A request counts here as it does there: by gRPC only Predict, Classify and Regress, by REST everything under ` + "`/v1/`" + `, and latencies
-only of what succeeded. ` + "`us`" + ` are microseconds.
+Requests count as they do there: by gRPC only Predict, Classify and Regress, by REST everything under
+` + "`/v1/`" + `, and latencies only of requests that succeeded. ` + "`us`" + ` are microseconds.
 
 | Prometheus | type | unit | labels | meaning |
 |---|---|---|---|---|
