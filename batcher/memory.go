@@ -39,19 +39,13 @@ func (m *Memory) add(n int64) {
 	}
 }
 
-// stringHeader is what a string takes besides its bytes.
-const stringHeader = 24
-
 // measure is the bytes of an entry's inputs.
 func (m *Memory) measure(inputs []tensor.Tensor) (n int64) {
 	if m == nil {
 		return 0
 	}
 	for i := range inputs {
-		n += int64(len(inputs[i].Data))
-		for _, s := range inputs[i].Strings {
-			n += int64(len(s)) + stringHeader
-		}
+		n += inputs[i].Bytes()
 	}
 	return n
 }

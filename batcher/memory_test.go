@@ -53,7 +53,7 @@ func TestBytesThatWaitAreBounded(t *testing.T) {
 
 func TestBytesOfInputs(t *testing.T) {
 	inputs := []tensor.Tensor{{Data: make([]byte, 40)}, {Strings: [][]byte{[]byte("abc"), nil}}}
-	if n := NewMemory(1).measure(inputs); n != 40+3+2*stringHeader {
+	if n := NewMemory(1).measure(inputs); n != 40+3+2*tensor.StringHeader {
 		t.Errorf("%d", n)
 	}
 	var unbounded *Memory

@@ -31,6 +31,18 @@ func (t *Tensor) Len() int {
 	return 0
 }
 
+// StringHeader is the memory that a string takes besides its bytes: the slice that points at them.
+const StringHeader = 24
+
+// Bytes is the memory that the elements take.
+func (t *Tensor) Bytes() int64 {
+	n := int64(len(t.Data))
+	for _, s := range t.Strings {
+		n += int64(len(s)) + StringHeader
+	}
+	return n
+}
+
 // Slice is a view of rows [from, to) that shares the tensor's memory. The tensor must have rank ≥ 1 and that many rows.
 func (t *Tensor) Slice(from, to int64) Tensor {
 	rows := t.Rows()

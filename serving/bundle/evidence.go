@@ -31,6 +31,8 @@ const (
 	randomAtMost = 3
 )
 
+const differsFromRunToRun = "its answers to the same request differ from run to run"
+
 // piece is rows [from, to) of a sample.
 type piece struct {
 	of       *sample
@@ -71,7 +73,7 @@ func (j *judge) weigh(ctx context.Context, e *evidence, needed int) {
 		case agrees:
 			e.agreed++
 		case e.random >= randomAtMost:
-			e.proof.decide(false, "its answers to the same request differ from run to run")
+			e.proof.decide(false, differsFromRunToRun)
 			return
 		}
 	}
@@ -138,7 +140,7 @@ func (j *judge) together(ctx context.Context, e *evidence, pieces []piece) (agre
 		return true, ""
 	}
 	for _, p := range pieces {
-		if j.varies(ctx, p.of) {
+		if varies, err := j.varies(ctx, p.of); varies || err != nil {
 			e.random++
 			return false, ""
 		}
@@ -147,13 +149,13 @@ func (j *judge) together(ctx context.Context, e *evidence, pieces []piece) (agre
 }
 
 // varies runs a sample alone once more and says whether its answer is another one.
-func (j *judge) varies(ctx context.Context, s *sample) bool {
+func (j *judge) varies(ctx context.Context, s *sample) (bool, error) {
 	a, err := j.run(ctx, s.proof.sig, s.inputs)
 	if err != nil {
-		return true
+		return false, err
 	}
 	defer a.Free()
-	return differ(s.proof.sig, s.whole(), a, 0, s.rows, j.rounding) != ""
+	return differ(s.proof.sig, s.whole(), a, 0, s.rows, j.rounding) != "", nil
 }
 
 // differ compares the answer that a piece got by itself with rows of a larger one, from at on.
@@ -221,24 +223,16 @@ func (j *judge) check(ctx context.Context, s *sample) {
 		defer a.Free()
 		why = differ(p.sig, s.whole(), a, 0, s.rows, j.rounding)
 	}
-	switch {
-	case why == "" || j.roundedBy(ctx, s):
-	case err == nil && j.variesFrom(ctx, s, a):
-		j.refute(p, "its answers to the same request differ from run to run")
-	default:
-		j.refute(p, why)
+	if why == "" || j.roundedBy(ctx, s) {
+		return
 	}
-}
-
-// variesFrom says whether the request gets yet another answer alone.
-func (j *judge) variesFrom(ctx context.Context, s *sample, a *batcher.Answer) bool {
-	again, err := j.run(ctx, s.proof.sig, s.inputs)
-	if err != nil {
-		return false
+	if err == nil {
+		alone := &sample{proof: p, inputs: s.inputs, outputs: a.Outputs, rows: s.rows}
+		if varies, _ := j.varies(ctx, alone); varies {
+			why = differsFromRunToRun
+		}
 	}
-	defer again.Free()
-	alone := &sample{proof: s.proof, outputs: a.Outputs, rows: s.rows}
-	return differ(s.proof.sig, alone.whole(), again, 0, s.rows, j.rounding) != ""
+	j.refute(p, why)
 }
 
 // roundedBy says whether the size of the batch, and not the other requests in it, made the difference. Kernels for other sizes round in
@@ -246,7 +240,7 @@ func (j *judge) variesFrom(ctx context.Context, s *sample, a *batcher.Answer) bo
 // request then gets exactly the answer that it got.
 func (j *judge) roundedBy(ctx context.Context, s *sample) bool {
 	copies := s.size / s.rows
-	if s.size%s.rows != 0 || copies*bytesOf(&s.inputs[0]) > maxSample {
+	if s.size%s.rows != 0 || int64(copies)*s.inputs[0].Bytes() > maxSample {
 		return false
 	}
 	pieces := make([]piece, copies)

@@ -116,7 +116,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	}
 	b.phase(serving.PhaseRecorded, warming)
 	if l.Measure {
-		b.report.Measured = measure(b.instances[0], cmp.Or(b.representative(), representative(model.Signatures)))
+		b.report.Measured = measure(b.instances[0], cmp.Or(b.representative(), b.inOrder()[0].sig))
 	}
 	b.report.Memory, b.report.Shared = memory.read() // what loading needed besides, several times what stays, is given back
 	b.report.Load = time.Since(start)

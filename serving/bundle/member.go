@@ -204,17 +204,6 @@ func (m *member) verify(sig *tensor.Signature, log *slog.Logger) error {
 	return nil
 }
 
-// representative is the signature that stands for the others: the default one, or else the first by name.
-func representative(signatures map[string]*tensor.Signature) *tensor.Signature {
-	if sig := signatures[defaultSignature]; sig != nil {
-		return sig
-	}
-	for _, name := range slices.Sorted(maps.Keys(signatures)) {
-		return signatures[name]
-	}
-	return nil
-}
-
 // tally prints counts: LookupTableFindV2:2 StringJoin:1.
 func tally(counts map[string]int) string {
 	var list []string

@@ -87,7 +87,7 @@ func (p *proof) sampleOf(b *tensor.Batch, r *tensor.Result) *sample {
 	if s.rows < 1 || s.rows > maxSampleRows {
 		return nil
 	}
-	budget := maxSample
+	budget := int64(maxSample)
 	for i := range part {
 		if part[i].Rows() != int64(s.rows) {
 			return nil
@@ -95,7 +95,7 @@ func (p *proof) sampleOf(b *tensor.Batch, r *tensor.Result) *sample {
 		if i < len(b.Shapes) && b.Rows > 0 && !slices.Equal(part[i].Shape[1:], b.Shapes[i][1:]) {
 			return nil // padded: it is not what the client sent
 		}
-		if budget -= bytesOf(&part[i]); budget < 0 {
+		if budget -= part[i].Bytes(); budget < 0 {
 			return nil
 		}
 		s.inputs = append(s.inputs, clone(part[i]))
@@ -108,20 +108,12 @@ func (p *proof) sampleOf(b *tensor.Batch, r *tensor.Result) *sample {
 			}
 			o = o.Slice(int64(from), int64(from+s.rows))
 		}
-		if budget -= bytesOf(&o); budget < 0 {
+		if budget -= o.Bytes(); budget < 0 {
 			return nil
 		}
 		s.outputs = append(s.outputs, clone(o))
 	}
 	return s
-}
-
-func bytesOf(t *tensor.Tensor) int {
-	n := len(t.Data)
-	for _, s := range t.Strings {
-		n += len(s) + 24
-	}
-	return n
 }
 
 func clone(t tensor.Tensor) tensor.Tensor {

@@ -201,7 +201,7 @@ func (f *fast) str(t *target, i int) (int, bool) {
 	}
 	if len(t.strings) == cap(t.strings) {
 		n := len(t.strings) + f.expect(len(t.strings), i)
-		t.arena.Use(n * stringHeader)
+		t.arena.Use(n * tensor.StringHeader)
 		t.strings = append(make([][]byte, 0, n), t.strings...)
 	}
 	t.addString(start)

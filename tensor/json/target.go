@@ -52,13 +52,10 @@ func (t *target) reserveText(n int) {
 	}
 }
 
-// stringHeader is what a string takes besides its bytes.
-const stringHeader = 24
-
 // addString takes the last bytes of text, from start on, as an element.
 func (t *target) addString(start int) {
 	if n := cap(t.strings); n == len(t.strings) {
-		t.arena.Use(2 * n * stringHeader)
+		t.arena.Use(2 * n * tensor.StringHeader)
 	}
 	t.strings = append(t.strings, t.text[start:len(t.text):len(t.text)])
 }

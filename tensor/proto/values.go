@@ -90,19 +90,16 @@ func fill(data []byte, filled, size int) {
 	}
 }
 
-// stringHeader is the memory that a string takes beside its bytes: the slice that points at them.
-const stringHeader = 24
-
 // strings reads a string tensor: string_val, or tensor_content with all lengths first and then all bytes. The strings
 // stay on the wire.
 func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
-	if err := d.take(h, stringHeader); err != nil {
+	if err := d.take(h, tensor.StringHeader); err != nil {
 		return nil, err
 	}
 	if h.elements == 0 {
 		return [][]byte{}, nil
 	}
-	d.Arena.Use(int(h.elements) * stringHeader)
+	d.Arena.Use(int(h.elements) * tensor.StringHeader)
 	if len(h.content) > 0 {
 		return d.stringContent(h)
 	}
