@@ -12,7 +12,7 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
 	"shoal/benchmarks/bodies"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/tensor"
 )
 
@@ -27,8 +27,8 @@ type Options struct {
 
 // Loop is a model and some instances of it.
 type Loop struct {
-	model     *savedmodel.Model
-	instances []*savedmodel.Instance
+	model     *tensorflow.Model
+	instances []*tensorflow.Instance
 	sig       *tensor.Signature
 	unknown   int
 }
@@ -44,7 +44,7 @@ func Open(dir string, o Options) (l *Loop, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	m, err := savedmodel.Load(dir, savedmodel.Options{Tags: o.Tags, Config: &pb.ConfigProto{
+	m, err := tensorflow.Load(dir, tensorflow.Options{Tags: o.Tags, Config: &pb.ConfigProto{
 		IntraOpParallelismThreads: int32(max(o.IntraOp, 1)), InterOpParallelismThreads: 1, AllowSoftPlacement: true,
 		GpuOptions: &pb.GPUOptions{AllowGrowth: true},
 	}})

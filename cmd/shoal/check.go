@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"shoal/configs"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 )
 
@@ -38,7 +38,7 @@ func checkModels(models []serving.ModelConfig, source *serving.FileSource, tags 
 			}
 		}
 		for _, v := range served {
-			if _, err := savedmodel.ReadMetaGraph(dirs[v], tags); err != nil {
+			if _, err := tensorflow.ReadMetaGraph(dirs[v], tags); err != nil {
 				fault(", version %d: %v", v, plain(err))
 			}
 		}

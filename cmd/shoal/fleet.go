@@ -12,7 +12,7 @@ import (
 
 	"shoal/configs"
 	"shoal/devices"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving/bundle"
 )
 
@@ -54,7 +54,7 @@ func selectDevices(inv *devices.Inventory, cfg *configs.Server) (*devices.Select
 // nobody asked for GPUs the CPU takes their place.
 func confirmGPUs(inv *devices.Inventory, s *devices.Selection, cfg *configs.Server, files *configFiles, log *slog.Logger) (*devices.Selection, error) {
 	// As in all later sessions: how memory is taken, and how many threads there are, the first one decides.
-	names, err := savedmodel.Devices(bundle.SessionConfig(files.Session, cfg.Devices.VirtualCPUs))
+	names, err := tensorflow.Devices(bundle.SessionConfig(files.Session, cfg.Devices.VirtualCPUs))
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
 )

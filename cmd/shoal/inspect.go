@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/serving/bundle"
 	"shoal/serving/openapi"
@@ -36,13 +36,13 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	if *way != "" {
 		return printReport(stdout, *way, dir, *tags)
 	}
-	mg, err := savedmodel.ReadMetaGraph(dir, *tags)
+	mg, err := tensorflow.ReadMetaGraph(dir, *tags)
 	if err != nil {
 		return plain(err)
 	}
-	sigs, skipped := savedmodel.Signatures(mg)
+	sigs, skipped := tensorflow.Signatures(mg)
 	fmt.Fprintf(stdout, "%s\n  tags %s, written by TensorFlow %s\n", dir, strings.Join(mg.GetMetaInfoDef().GetTags(), ","), mg.GetMetaInfoDef().GetTensorflowVersion())
-	natures := savedmodel.Study(dir, *tags, sigs)
+	natures := tensorflow.Study(dir, *tags, sigs)
 	for _, name := range slices.Sorted(maps.Keys(sigs)) {
 		printSignature(stdout, model, sigs[name], natures[name])
 	}
@@ -50,7 +50,7 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "\nsignature %s: has sparse or composite tensors and is not served\n", name)
 	}
 	fmt.Fprint(stdout, "\nat load\n")
-	report, err := savedmodel.Plan(dir, savedmodel.Options{Tags: *tags})
+	report, err := tensorflow.Plan(dir, tensorflow.Options{Tags: *tags})
 	if err != nil {
 		fmt.Fprintf(stdout, "  loaded as it is: %v\n", plain(err))
 	} else {
@@ -75,7 +75,7 @@ func inspectFlags() (fs *pflag.FlagSet, tags *[]string, gain *bool, way *string)
 	return fs, tags, gain, way
 }
 
-func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *savedmodel.Nature) {
+func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *tensorflow.Nature) {
 	fmt.Fprintf(w, "\nsignature %s (%s)\n", sig.Name, sig.Method)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range sig.Inputs {
@@ -101,7 +101,7 @@ func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *sa
 }
 
 // prospect says what the graph tells of how requests will be batched.
-func prospect(sig *tensor.Signature, n *savedmodel.Nature) string {
+func prospect(sig *tensor.Signature, n *tensorflow.Nature) string {
 	if why := bundle.Unbatchable(sig, n); why != "" {
 		return "requests run alone: " + why
 	}

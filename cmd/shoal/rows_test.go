@@ -19,7 +19,7 @@ import (
 	apis "github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/protobuf/proto"
 
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving/predictionlog/tfrecord"
 )
 
@@ -369,10 +369,10 @@ func TestRecordedRequestsDecide(t *testing.T) {
 // inputOf is the name of the default signature's only input.
 func inputOf(t *testing.T, dir string) string {
 	t.Helper()
-	meta, err := savedmodel.ReadMetaGraph(dir, []string{"serve"})
+	meta, err := tensorflow.ReadMetaGraph(dir, []string{"serve"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	signatures, _ := savedmodel.Signatures(meta)
+	signatures, _ := tensorflow.Signatures(meta)
 	return signatures["serving_default"].Inputs[0].Name
 }

@@ -15,8 +15,8 @@ import (
 
 	"shoal/configs"
 	"shoal/devices"
+	"shoal/engine/tensorflow"
 	"shoal/internal/files"
-	"shoal/savedmodel"
 	"shoal/serving"
 )
 
@@ -41,7 +41,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	defer runtime.KeepAlive(ballast())
-	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", savedmodel.Version()),
+	log.Info("shoal starts", slog.String("version", version), slog.String("tensorflow", tensorflow.Version()),
 		slog.Int("cores", cores), slog.Int("gomaxprocs", runtime.GOMAXPROCS(0)), slog.String("scheduling", scheduling))
 	all, changed := cfg.Effective()
 	log.Debug("effective configuration", all)

@@ -18,7 +18,7 @@ import (
 	"shoal/benchmarks/report"
 	"shoal/benchmarks/tune"
 	"shoal/configs"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 )
 
 // tuneModel measures a model with batches, instances and threads of many sizes, and recommends settings. SIGINT ends the
@@ -60,7 +60,7 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	o.Progress = func(done, all int, c *tune.Cell) {
 		fmt.Fprintf(stderr, "%s%3d%%  batch %d, %d instances of %d threads: %.0f/s%s", begin, 100*done/all, c.Batch, c.Instances, c.Threads, c.Throughput, end)
 	}
-	if _, err := savedmodel.ReadMetaGraph(o.Dir, o.Tags); err != nil {
+	if _, err := tensorflow.ReadMetaGraph(o.Dir, o.Tags); err != nil {
 		return plain(err)
 	}
 	machine := report.ThisMachine()

@@ -9,11 +9,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/configs"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 )
 
 func versionText() string {
-	return fmt.Sprintf("shoal %s\nTensorFlow Library: %s", version, savedmodel.Version())
+	return fmt.Sprintf("shoal %s\nTensorFlow Library: %s", version, tensorflow.Version())
 }
 
 func printVersion(args []string, stdout, _ io.Writer) error {

@@ -10,8 +10,8 @@ import (
 	"shoal/batcher"
 	"shoal/configs"
 	"shoal/devices"
-	"shoal/savedmodel"
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
 	"shoal/serving/predictionlog"
@@ -28,12 +28,12 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores 
 		return nil, err
 	}
 	for _, lib := range cfg.TensorFlow.CustomOps {
-		if err := savedmodel.LoadOpLibrary(lib); err != nil {
+		if err := tensorflow.LoadOpLibrary(lib); err != nil {
 			return nil, err
 		}
 		log.Info("custom op library loaded", slog.String("file", lib))
 	}
-	savedmodel.SearchOps(opSearchPath(cfg), log)
+	tensorflow.SearchOps(opSearchPath(cfg), log)
 	if a.telemetry, err = newTelemetry(ctx, cfg, log, linesDropped); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func opSearchPath(cfg *configs.Server) (dirs []string) {
 func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger, linesDropped func() int64) (*telemetry.Telemetry, error) {
 	m := cfg.Monitoring
 	return telemetry.New(ctx, telemetry.Options{
-		Version: version, TensorFlow: savedmodel.Version(), Logger: log, LinesDropped: linesDropped,
+		Version: version, TensorFlow: tensorflow.Version(), Logger: log, LinesDropped: linesDropped,
 		AccessLogRatio: m.AccessLogRatio,
 		SlowBatches: telemetry.SlowBatches{
 			Budget: m.SlowBatchBudget,
@@ -184,7 +184,7 @@ func newPage(cfg *configs.Server, fleet devices.Reader) *web.Page {
 	}
 	return web.New(web.Options{
 		Devices: fleet,
-		Version: version, TensorFlow: savedmodel.Version(), Settings: settings, Example: pageExample,
+		Version: version, TensorFlow: tensorflow.Version(), Settings: settings, Example: pageExample,
 		Links: []web.Link{{Text: "metrics", Href: "metrics"}, {Text: "models", Href: "v1/models"}, {Text: "API description", Href: "openapi.json"}, {Text: "readiness", Href: "readyz"}},
 	})
 }

@@ -12,8 +12,8 @@ import (
 
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/savedmodel"
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -53,14 +53,14 @@ type Options struct {
 
 	Logger *slog.Logger
 
-	open func(dir string, o savedmodel.Options) (*savedmodel.Model, error) // nil: savedmodel.Load
+	open func(dir string, o tensorflow.Options) (*tensorflow.Model, error) // nil: tensorflow.Load
 	wrap func(batcher.Placed) batcher.Placed                               // around each instance; nil: none
 }
 
 // Bundle is a loaded version; it implements serving.Servable.
 type Bundle struct {
-	model     *savedmodel.Model
-	instances []*savedmodel.Instance
+	model     *tensorflow.Model
+	instances []*tensorflow.Instance
 	members   []*member // one for each device, the first with model
 	follower  *follower // nil: there is no fleet to follow
 	wrap      func(batcher.Placed) batcher.Placed
@@ -148,5 +148,5 @@ func (b *Bundle) Close() {
 
 func (b *Bundle) free() {
 	closeMembers(b.members)
-	savedmodel.ReleaseMemory()
+	tensorflow.ReleaseMemory()
 }

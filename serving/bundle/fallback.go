@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/devices"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -40,7 +40,7 @@ func (e *rewritingError) Unwrap() error              { return e.error }
 func (e *rewritingError) GRPCStatus() *status.Status { return status.Convert(e.error) }
 
 // blamed says that the error of a first run may come from its graph being another one than the model's own, which it need not be.
-func (l *loader) blamed(m *savedmodel.Model, err error) bool {
+func (l *loader) blamed(m *tensorflow.Model, err error) bool {
 	if err == nil || l.NoPrune || m.Rewriting == nil || !m.Rewriting.Changed() || devices.RunFault(err) {
 		return false
 	}

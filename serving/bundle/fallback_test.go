@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
 	"shoal/serving/predictionlog/tfrecord"
@@ -89,12 +89,12 @@ func TestARewrittenGraphThatDoesNotRunIsGivenUp(t *testing.T) {
 	opened := 0
 	b, log, err := loadWith(t, dir, Options{
 		Batch: BatchAll, Instances: 1, SyntheticWarmup: true,
-		open: func(dir string, o savedmodel.Options) (*savedmodel.Model, error) {
+		open: func(dir string, o tensorflow.Options) (*tensorflow.Model, error) {
 			opened++
 			if !o.NoPrune {
-				return savedmodel.Load(broken, o)
+				return tensorflow.Load(broken, o)
 			}
-			return savedmodel.Load(dir, o)
+			return tensorflow.Load(dir, o)
 		},
 	})
 	if err != nil {
@@ -140,11 +140,11 @@ func TestWhereBothFailTheOriginalsErrorCounts(t *testing.T) {
 	gone := status.Error(codes.Internal, "the original's error")
 	_, log, err := loadWith(t, dir, Options{
 		Batch: BatchAll, Instances: 1, Warmup: true,
-		open: func(dir string, o savedmodel.Options) (*savedmodel.Model, error) {
+		open: func(dir string, o tensorflow.Options) (*tensorflow.Model, error) {
 			if opened++; o.NoPrune {
 				return nil, gone
 			}
-			return savedmodel.Load(dir, o)
+			return tensorflow.Load(dir, o)
 		},
 	})
 	if !errors.Is(err, gone) || opened != 2 || !strings.Contains(log, "warm-up request 1") {

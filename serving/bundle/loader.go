@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
 )
@@ -48,7 +48,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	memory := startMeter()
 	defer memory.stop()
 	start := time.Now()
-	members, err := l.openMembers(savedmodel.Options{
+	members, err := l.openMembers(tensorflow.Options{
 		Tags: l.Tags, Config: session, NoPrune: l.NoPrune, Freeze: l.Freeze, ScratchDir: l.Scratch, Logger: log,
 	}, log)
 	if l.Loaded != nil {

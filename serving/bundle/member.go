@@ -14,7 +14,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/tensor"
 )
 
@@ -23,15 +23,15 @@ type member struct {
 	devices.Target
 	count     int  // of instances
 	pinned    bool // false: TensorFlow sees no other device
-	model     *savedmodel.Model
-	instances []*savedmodel.Instance
-	placement savedmodel.Placement
+	model     *tensorflow.Model
+	instances []*tensorflow.Instance
+	placement tensorflow.Placement
 	release   func() // of the memory that was reserved
 }
 
 // instance is a batcher.Placed.
 type instance struct {
-	*savedmodel.Instance
+	*tensorflow.Instance
 	device string
 	gpu    bool
 }
@@ -77,10 +77,10 @@ func (l *loader) count(p devices.Placement) int {
 }
 
 // openMembers loads the model on each of its devices. On an error nothing stays open.
-func (l *loader) openMembers(o savedmodel.Options, log *slog.Logger) (members []*member, err error) {
+func (l *loader) openMembers(o tensorflow.Options, log *slog.Logger) (members []*member, err error) {
 	open := l.open
 	if open == nil {
-		open = savedmodel.Load
+		open = tensorflow.Load
 	}
 	places, err := l.placements(log)
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *loader) openMembers(o savedmodel.Options, log *slog.Logger) (members []
 }
 
 // makeInstances makes every member's, and lists them all. They answer to the first member's signatures.
-func makeInstances(members []*member) (all []*savedmodel.Instance, err error) {
+func makeInstances(members []*member) (all []*tensorflow.Instance, err error) {
 	for _, m := range members {
 		m.model.AnswerFor(members[0].model)
 		for range m.count {
@@ -149,7 +149,7 @@ func closeMembers(members []*member) {
 }
 
 // executor is one instance as the batcher knows it.
-func (m *member) executor(in *savedmodel.Instance, wrap func(batcher.Placed) batcher.Placed) batcher.Placed {
+func (m *member) executor(in *tensorflow.Instance, wrap func(batcher.Placed) batcher.Placed) batcher.Placed {
 	var x batcher.Placed = &instance{in, m.String(), m.Kind == devices.GPU}
 	if wrap != nil {
 		x = wrap(x)

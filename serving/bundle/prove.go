@@ -13,7 +13,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/serving/independence"
 	"shoal/tensor"
@@ -35,7 +35,7 @@ const (
 // not run: the first client finds the state as the model has it. Where the configuration sets no batch size, the runs tell where to
 // begin.
 func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config, mode Mode, log *slog.Logger) error {
-	natures := savedmodel.Study(l.dir, l.Tags, b.model.Signatures)
+	natures := tensorflow.Study(l.dir, l.Tags, b.model.Signatures)
 	for name, sig := range b.model.Signatures {
 		b.proofs[sig] = &proof{sig: sig, nature: natures[name]}
 	}
@@ -58,7 +58,7 @@ func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config,
 }
 
 // Unbatchable says why requests of a signature run alone by default, whatever its runs would show; "": that has to be seen.
-func Unbatchable(sig *tensor.Signature, n *savedmodel.Nature) string {
+func Unbatchable(sig *tensor.Signature, n *tensorflow.Nature) string {
 	switch why := declaredUnbatched(sig); {
 	case why != "":
 		return why

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/savedmodel"
+	"shoal/engine/tensorflow"
 	"shoal/serving"
 )
 
@@ -43,7 +43,7 @@ const (
 )
 
 // reportModel takes down what is known once the session is made.
-func (l *loader) reportModel(r *serving.Report, m *savedmodel.Model, took time.Duration) {
+func (l *loader) reportModel(r *serving.Report, m *tensorflow.Model, took time.Duration) {
 	r.Signatures = slices.Sorted(maps.Keys(m.Signatures))
 	r.FellBack = l.fellBack
 	if m.FellBack != nil {
@@ -99,14 +99,14 @@ var loadsBegun, loadsRunning atomic.Int64
 // startMeter gives free memory back first, so that what was free already is not taken for used.
 func startMeter() *meter {
 	m := &meter{alone: loadsRunning.Add(1) == 1, loads: loadsBegun.Add(1)}
-	savedmodel.ReleaseMemory()
+	tensorflow.ReleaseMemory()
 	m.before = residentMemory()
 	return m
 }
 
 // read says how much more memory is used now, after what the load needed is given back, and whether others loaded meanwhile.
 func (m *meter) read() (grown int64, shared bool) {
-	savedmodel.ReleaseMemory()
+	tensorflow.ReleaseMemory()
 	if now := residentMemory(); m.before > 0 && now > m.before {
 		grown = now - m.before
 	}

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 )
 
 // shadow is a directory with a rewritten saved_model.pb, and links to everything else of the original: TensorFlow loads models

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"path/filepath"
@@ -19,7 +19,7 @@ func TestFeatures(t *testing.T) {
 		{"half_plus_two", "regress_x_to_y", want}, {"half_plus_two", "classify_x_to_y", want}, {"half_plus_two", "serving_default", nil},
 		{"stringlen", "serving_default", nil},
 	} {
-		dir := filepath.Join("..", ".cache", "models", "test", c.model, "1")
+		dir := filepath.Join("..", "..", ".cache", "models", "test", c.model, "1")
 		meta, err := ReadMetaGraph(dir, []string{"serve"})
 		if err != nil {
 			t.Skipf("the test models are not there (make test-models makes them): %v", err)

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 /*
 #include <stdlib.h>
@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/tensor"
 )
 

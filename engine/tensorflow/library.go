@@ -1,13 +1,13 @@
-// Package savedmodel is the only room with TensorFlow in it: it reads SavedModels, makes sessions of them and runs their
+// Package tensorflow is the only room with TensorFlow in it: it reads SavedModels, makes sessions of them and runs their
 // signatures. It stands on TensorFlow's C API through a thin layer of cgo; the memory of every tensor is freed explicitly.
 //
 // The library is looked for in .cache/tensorflow of the source tree ("make deps" puts it there), in ../lib beside the
 // executable, and wherever the system's loader looks.
-package savedmodel
+package tensorflow
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../.cache/tensorflow/include
-#cgo LDFLAGS: -L${SRCDIR}/../.cache/tensorflow/lib -ltensorflow -Wl,-rpath,${SRCDIR}/../.cache/tensorflow/lib -Wl,-rpath,$ORIGIN/../lib
+#cgo CFLAGS: -I${SRCDIR}/../../.cache/tensorflow/include
+#cgo LDFLAGS: -L${SRCDIR}/../../.cache/tensorflow/lib -ltensorflow -Wl,-rpath,${SRCDIR}/../../.cache/tensorflow/lib -Wl,-rpath,$ORIGIN/../lib
 #include <stdlib.h>
 #include "tensorflow/c/c_api.h"
 */

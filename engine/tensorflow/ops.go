@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 // #include "tensorflow/c/c_api.h"
 import "C"

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 )
 
 // maxRewritten is the size of the largest saved_model.pb that is rewritten: it is held in memory about three times meanwhile.

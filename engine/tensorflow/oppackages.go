@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"regexp"

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 /*
 #cgo noescape shoal_run

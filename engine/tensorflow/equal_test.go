@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/tensor"
 )
 
@@ -24,9 +24,9 @@ func rewriteModels(t testing.TB) map[string]string {
 	t.Helper()
 	models := make(map[string]string)
 	for _, pattern := range []string{"rewrite/*/1", "test/*/*", "guesslang/1"} {
-		dirs, _ := filepath.Glob(filepath.Join("..", ".cache", "models", pattern))
+		dirs, _ := filepath.Glob(filepath.Join("..", "..", ".cache", "models", pattern))
 		for _, dir := range dirs {
-			rel, _ := filepath.Rel(filepath.Join("..", ".cache", "models"), dir)
+			rel, _ := filepath.Rel(filepath.Join("..", "..", ".cache", "models"), dir)
 			if !strings.Contains(rel, "bad") {
 				models[rel], _ = filepath.Abs(dir)
 			}

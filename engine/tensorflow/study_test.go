@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"os"
@@ -34,7 +34,7 @@ func TestStudy(t *testing.T) {
 		{model: "rewrite/lstm", mixture: "While"},
 		{model: "rewrite/convnet"},
 	} {
-		dir := filepath.Join("..", ".cache", "models", filepath.FromSlash(c.model), "1")
+		dir := filepath.Join("..", "..", ".cache", "models", filepath.FromSlash(c.model), "1")
 		meta, err := ReadMetaGraph(dir, []string{"serve"})
 		if err != nil {
 			t.Skipf("the test models are not there (make test-deps makes them): %v", err)
@@ -59,7 +59,7 @@ func TestStudy(t *testing.T) {
 
 // What cannot be read may write.
 func TestStudyOfWhatCannotBeRead(t *testing.T) {
-	dir := filepath.Join("..", ".cache", "models", "rows", "flat", "1")
+	dir := filepath.Join("..", "..", ".cache", "models", "rows", "flat", "1")
 	meta, err := ReadMetaGraph(dir, []string{"serve"})
 	if err != nil {
 		t.Skipf("the test models are not there (make test-deps makes them): %v", err)

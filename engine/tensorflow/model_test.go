@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ import (
 
 // testModel is the directory of a test model's version; the test is skipped where the models were not made.
 func testModel(t testing.TB, name string) string {
-	dir, _ := filepath.Abs(filepath.Join("..", ".cache", "models", "test", name))
+	dir, _ := filepath.Abs(filepath.Join("..", "..", ".cache", "models", "test", name))
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("test models are not there (make test-models makes them): %v", err)
 	}

@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"path/filepath"
@@ -17,7 +17,7 @@ func TestMarkSteady(t *testing.T) {
 		{"test", "stringlen", "serving_default", false}, {"test", "words", "serving_default", false}, {"test", "tf1", "serving_default", false},
 		{"rewrite", "control", "serving_default", false}, {"rewrite", "lstm", "serving_default", false}, {"rewrite", "v1_ref", "serving_default", false},
 	} {
-		dir := filepath.Join("..", ".cache", "models", c.folder, c.model, "1")
+		dir := filepath.Join("..", "..", ".cache", "models", c.folder, c.model, "1")
 		meta, err := ReadMetaGraph(dir, []string{"serve"})
 		if err != nil {
 			t.Logf("%s is not there (make test-deps and make bench make it)", dir)

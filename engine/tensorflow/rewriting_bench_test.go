@@ -1,4 +1,4 @@
-package savedmodel
+package tensorflow
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
-	"shoal/savedmodel/rewrite"
+	"shoal/engine/tensorflow/rewrite"
 	"shoal/tensor"
 )
 
@@ -41,7 +41,7 @@ func benchOptions(o Options) Options {
 func benchModels(b *testing.B) map[string]string {
 	models := make(map[string]string)
 	for _, name := range []string{"bench/mobilenet_v2", "bench/resnet50", "test/mlp", "rewrite/transformer"} {
-		dir, _ := filepath.Abs(filepath.Join("..", ".cache", "models", name, "1"))
+		dir, _ := filepath.Abs(filepath.Join("..", "..", ".cache", "models", name, "1"))
 		if _, err := os.Stat(dir); err != nil {
 			b.Skipf("the models are not there (make bench makes them): %v", err)
 		}
