@@ -71,16 +71,16 @@ func (h *Handle) Devices() []devices.Use {
 	return nil
 }
 
-// ready is nil if the servable is no Readier.
-func ready(s Servable) error {
+// ReadyOf is nil if the servable is no Readier.
+func ReadyOf(s Servable) error {
 	if r, ok := s.(Readier); ok {
 		return r.Ready()
 	}
 	return nil
 }
 
-// warning is "" if the servable is no Warner.
-func warning(s Servable) string {
+// WarningOf is "" if the servable is no Warner.
+func WarningOf(s Servable) string {
 	if w, ok := s.(Warner); ok {
 		return w.Warning()
 	}

@@ -40,6 +40,6 @@ func (p Policy) Absent(found []int64) []int64 {
 	return missing
 }
 
-func (p Policy) equal(q Policy) bool {
+func (p Policy) Equal(q Policy) bool {
 	return p.All == q.All && max(p.Latest, 1) == max(q.Latest, 1) && slices.Equal(p.Specific, q.Specific)
 }

@@ -74,8 +74,8 @@ type GraphReport struct {
 	NotFrozen               string // why nothing was frozen though it could be; ""
 }
 
-// brief is what a line of the log has room for.
-func (r *Report) brief() []any {
+// Brief is what a line of the log has room for.
+func (r *Report) Brief() []any {
 	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.String("batched", r.batched(true)), slog.String("alone", r.batched(false)),
 		slog.Int("max_batch_size", r.MaxBatchSize),
 		slog.String("batch_size_from", r.BatchSizeFrom), slog.Int("instances", r.Instances)}
@@ -108,8 +108,8 @@ func (r *Report) batched(yes bool) string {
 	return strings.Join(names, ",")
 }
 
-// detail is the rest.
-func (r *Report) detail() []any {
+// Detail is the rest.
+func (r *Report) Detail() []any {
 	var phases, measured []string
 	for _, p := range r.Phases {
 		phases = append(phases, fmt.Sprintf("%s:%v", p.Name, p.Took.Round(time.Millisecond)))

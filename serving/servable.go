@@ -1,5 +1,5 @@
-// Package serving owns the life of models: sources find versions, loaders load them, the manager decides which versions
-// should be there and moves them through their states, and a handle pins a version while a request uses it.
+// Package serving has the contracts between protocols, engines and the manager of versions: a Servable runs requests, a Core resolves
+// which version a request asks for, and a Handle pins that version while the request uses it.
 package serving
 
 import (

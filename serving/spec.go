@@ -94,7 +94,7 @@ type ModelConfig struct {
 	Labels   map[string]int64
 }
 
-// Core is what the APIs need of the manager; *Manager is one.
+// Core is what the APIs need of the manager; *manager.Manager is one.
 type Core interface {
 	// Handle resolves a spec and pins the version: NOT_FOUND "Servable not found for request: Latest(m)",
 	// INVALID_ARGUMENT "Unrecognized servable version label: l". Release it soon.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"shoal/serving"
+	"shoal/serving/manager"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
@@ -22,12 +22,12 @@ func Example() {
 	}
 	defer tel.Shutdown(ctx) // last: what happens while the server drains is sent too
 
-	manager := serving.New(serving.Options{Hooks: tel.ServingHooks()})
-	tel.Watch(manager)
+	models := manager.New(manager.Options{Hooks: tel.ServingHooks()})
+	tel.Watch(models)
 	const page = "/monitoring/prometheus/metrics"
 	_ = rest.New(rest.Options{
-		Core: manager, Observer: tel,
+		Core: models, Observer: tel,
 		Paths: map[string]fiber.Handler{"/metrics": tel.FiberHandler(), page: tel.TFServingHandler(page)},
 	})
-	_, _ = rpc.New(rpc.Options{Core: manager, Observer: tel, Counter: tel.Counter})
+	_, _ = rpc.New(rpc.Options{Core: models, Observer: tel, Counter: tel.Counter})
 }

@@ -23,7 +23,7 @@ func newModelSeries() *modelSeries {
 
 func (t *Telemetry) model(name string) *modelSeries { return t.models.get(name, newModelSeries) }
 
-// ServingHooks count loads and unloads, and tell which models and versions there are; they are serving.Options.Hooks.
+// ServingHooks count loads and unloads, and tell which models and versions there are; they are manager.Options.Hooks.
 func (t *Telemetry) ServingHooks() serving.Hooks {
 	return serving.Hooks{
 		StateChanged:  t.stateChanged,

@@ -14,6 +14,7 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/access"
+	"shoal/serving/manager"
 	"shoal/serving/predictionlog"
 )
 
@@ -25,7 +26,7 @@ func (a *app) watchKeys(background context.Context, parts *sync.WaitGroup) {
 	if a.files.keys == nil {
 		return
 	}
-	file := &serving.ConfigFile{
+	file := &manager.ConfigFile{
 		Read:   func() ([]byte, error) { return readKeys(a.cfg) },
 		Set:    func(_ context.Context, content []byte) error { return a.files.keys.Set(content) },
 		Every:  keysPoll,

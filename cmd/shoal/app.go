@@ -11,7 +11,7 @@ import (
 
 	"shoal/configs"
 	"shoal/devices"
-	"shoal/serving"
+	"shoal/serving/manager"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
@@ -27,7 +27,7 @@ type app struct {
 	fleet     *devices.Fleet
 	memory    *memory
 	telemetry *telemetry.Telemetry
-	manager   *serving.Manager
+	manager   *manager.Manager
 	logs      *predictionlog.Logs
 	page      *web.Page    // nil: no status page
 	rest      *rest.Server // nil: no REST

@@ -8,16 +8,17 @@ import (
 	"shoal/configs"
 	"shoal/engine/tensorflow"
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // checkModels looks at what the configuration points to: base paths, versions, and whether the versions that would be served
 // have the meta graph asked for. It finds what can be known without loading.
-func checkModels(models []serving.ModelConfig, source *serving.FileSource, tags []string) (faults configs.Faults) {
+func checkModels(models []serving.ModelConfig, found *source.FileSource, tags []string) (faults configs.Faults) {
 	for _, m := range models {
 		fault := func(format string, args ...any) {
 			faults = append(faults, "model "+m.Name+fmt.Sprintf(format, args...))
 		}
-		dirs, err := source.Versions(m.BasePath)
+		dirs, err := found.Versions(m.BasePath)
 		if err != nil {
 			fault(": base_path: %v", plain(err))
 			continue

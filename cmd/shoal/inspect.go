@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"shoal/engine/tensorflow"
-	"shoal/serving"
 	"shoal/serving/bundle"
 	"shoal/serving/openapi"
+	"shoal/serving/source"
 	"shoal/tensor"
 )
 
@@ -127,7 +127,7 @@ func newestVersion(dir string) (versionDir, model string) {
 			model = filepath.Base(abs)
 		}
 	}
-	versions, err := new(serving.FileSource).Versions(dir)
+	versions, err := new(source.FileSource).Versions(dir)
 	if err != nil || len(versions) == 0 {
 		return dir, model
 	}

@@ -12,6 +12,7 @@ import (
 
 	"shoal/configs/configfile"
 	"shoal/serving"
+	"shoal/serving/manager"
 )
 
 // loadModels applies the first configuration and starts to poll the configuration file. It fails where the configuration is
@@ -27,7 +28,7 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
 		return nil
 	}
-	file := &serving.ConfigFile{
+	file := &manager.ConfigFile{
 		Read: func() ([]byte, error) { return configfile.ReadModelsFile(a.cfg) },
 		Set: func(ctx context.Context, content []byte) error {
 			read, err := configfile.ParseModels(a.cfg.Models.ConfigFile, content)

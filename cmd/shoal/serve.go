@@ -17,7 +17,7 @@ import (
 	"shoal/devices"
 	"shoal/engine/tensorflow"
 	"shoal/internal/files"
-	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // serve runs the server until SIGTERM or SIGINT; then it finishes what it accepted. A second signal ends it at once.
@@ -117,7 +117,7 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &serving.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &source.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
 	if len(faults) > 0 {
 		return faults
 	}

@@ -14,6 +14,7 @@ import (
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
+	"shoal/serving/manager"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rpc"
@@ -41,7 +42,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores 
 	if cfg.Monitoring.StatusPage && (cfg.RESTListen() != "" || cfg.AdminListen() != "") {
 		a.page = newPage(cfg, a.fleet)
 	}
-	a.manager = serving.New(serving.Options{
+	a.manager = manager.New(manager.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
 		PollWait:                  cfg.Lifecycle.VersionPoll,
 		NumLoadThreads:            cfg.Lifecycle.LoadThreads,

@@ -3,6 +3,8 @@ package servingtest
 import (
 	"encoding/binary"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -35,4 +37,25 @@ func Values(t tensor.Tensor) []float32 {
 		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
 	}
 	return values
+}
+
+// WriteFiles makes files (a name that ends in "/" is a directory) under dir.
+func WriteFiles(t testing.TB, dir string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		full := filepath.Join(dir, name)
+		parent := filepath.Dir(full)
+		if name[len(name)-1] == '/' {
+			parent = full
+		}
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if parent == full {
+			continue
+		}
+		if err := os.WriteFile(full, []byte("content of "+name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
