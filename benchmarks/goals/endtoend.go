@@ -10,8 +10,8 @@ import (
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
-	"shoal/benchmarks/raw"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/tune"
 )
 
 // suite measures the goals one after the other, each with what it is held against close by in time.
@@ -34,12 +34,12 @@ const rounds = 3
 // endToEnd measures goals 7, 12, 3 and 11 with the MLP.
 func (s *suite) endToEnd(ctx context.Context) error {
 	dir := filepath.Join(s.models, "test", "mlp")
-	shoal, err := servers.Shoal(ctx, s.binary, "mlp", dir)
+	shoal, err := limits.StartShoal(ctx, s.binary, "mlp", dir)
 	if err != nil {
 		return err
 	}
 	defer shoal.Stop()
-	loop, err := raw.Load(filepath.Join(dir, "1"), runtime.NumCPU())
+	loop, err := tune.OpenLoop(filepath.Join(dir, "1"), tune.LoopOptions{Instances: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *suite) endToEnd(ctx context.Context) error {
 }
 
 // composite is goal 7: what is left when reading and writing HTTP and running the model have taken their share.
-func (s *suite) composite(ctx context.Context, shoal, echo *servers.Process, one *work, loop *raw.Loop) error {
+func (s *suite) composite(ctx context.Context, shoal, echo *limits.Process, one *work, loop *tune.Loop) error {
 	var got, bare, model, ratio, cpu []float64
 	var batch, p99 float64
 	for range rounds {
@@ -106,7 +106,7 @@ func (s *suite) composite(ctx context.Context, shoal, echo *servers.Process, one
 }
 
 // oneConnection is goal 12: the mean, as the median of so short a time is a matter of microseconds.
-func (s *suite) oneConnection(ctx context.Context, shoal, echo *servers.Process, one *work, loop *raw.Loop) error {
+func (s *suite) oneConnection(ctx context.Context, shoal, echo *limits.Process, one *work, loop *tune.Loop) error {
 	var got, bare, ratio, told []float64
 	var run float64
 	for range rounds {
@@ -138,7 +138,7 @@ func (s *suite) oneConnection(ctx context.Context, shoal, echo *servers.Process,
 }
 
 // manyInstances is goal 11: 64 instances of JSON against the echo of the same bodies.
-func (s *suite) manyInstances(ctx context.Context, shoal *servers.Process) error {
+func (s *suite) manyInstances(ctx context.Context, shoal *limits.Process) error {
 	many, err := newWork(shoal, "mlp", 64, 16)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (s *suite) images(ctx context.Context) error {
 		s.add(g)
 		return nil
 	}
-	shoal, err := servers.Shoal(ctx, s.binary, "mobilenet_v2", dir)
+	shoal, err := limits.StartShoal(ctx, s.binary, "mobilenet_v2", dir)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (s *suite) images(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loop, err := raw.Load(filepath.Join(dir, "1"), runtime.NumCPU())
+	loop, err := tune.OpenLoop(filepath.Join(dir, "1"), tune.LoopOptions{Instances: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (s *suite) images(ctx context.Context) error {
 
 // processorTime is goal 6: what a request costs with a model that does next to nothing, against a loop around a socket.
 func (s *suite) processorTime(ctx context.Context) error {
-	shoal, err := servers.Shoal(ctx, s.binary, "half_plus_two", filepath.Join(s.models, "test", "half_plus_two"))
+	shoal, err := limits.StartShoal(ctx, s.binary, "half_plus_two", filepath.Join(s.models, "test", "half_plus_two"))
 	if err != nil {
 		return err
 	}

@@ -14,15 +14,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shoal/benchmarks/codec"
-	"shoal/benchmarks/wakeup"
+	"shoal/benchmarks/limits"
 )
 
 // json measures goal 8 in this process; each figure is the best of many passes, on either side.
 func (s *suite) json() error {
-	sample := codec.NewSample()
-	from, to, err := sample.Chars(filepath.Join("benchmarks", "codec", "testdata", "chars.cc"))
-	if err != nil && !errors.Is(err, codec.ErrNoCompiler) {
+	sample := limits.NewSample()
+	from, to, err := sample.Chars(filepath.Join("benchmarks", "limits", "testdata", "chars.cc"))
+	if err != nil && !errors.Is(err, limits.ErrNoCompiler) {
 		return err
 	}
 	decode, encode := map[string]float64{}, map[string]float64{}
@@ -41,7 +40,7 @@ func (s *suite) json() error {
 	add := func(name string, ours, other float64, what string, atLeast float64) {
 		g := goal{Name: name, Measured: ns(ours), Limit: ns(other) + " " + what, Ratio: other / ours, AtLeast: atLeast}
 		if other == 0 {
-			g.Skipped = codec.ErrNoCompiler.Error()
+			g.Skipped = limits.ErrNoCompiler.Error()
 		}
 		s.add(g)
 	}
@@ -62,7 +61,7 @@ func (s *suite) best(f func() error) (float64, error) {
 		}
 		least = min(least, float64(time.Since(t).Nanoseconds()))
 	}
-	return least / (codec.Rows * codec.Columns), nil
+	return least / (limits.Rows * limits.Columns), nil
 }
 
 // goBenchmarks takes goals 9 and 10 from the rooms' own benchmarks.
@@ -95,7 +94,7 @@ func (s *suite) wakeUp() error {
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // the server's ballast makes collections as rare
 	var failed atomic.Pointer[error]
 	work := func() func() {
-		decode := codec.NewSample().Decoders()["shoal"]
+		decode := limits.NewSample().Decoders()["shoal"]
 		return func() {
 			if err := decode(); err != nil {
 				failed.Store(&err)
@@ -103,7 +102,7 @@ func (s *suite) wakeUp() error {
 		}
 	}
 	p99 := func(processors int) time.Duration {
-		w := wakeup.Waits(s.length, time.Millisecond, max(1, cores/2), cores, processors, work)
+		w := limits.Waits(s.length, time.Millisecond, max(1, cores/2), cores, processors, work)
 		return w[len(w)*99/100]
 	}
 	with, without := p99(cores+1), p99(cores)

@@ -12,9 +12,9 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/protobuf/proto"
 
-	"shoal/benchmarks/bodies"
-	"shoal/benchmarks/load"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/bodies"
+	"shoal/loadtest/load"
 	"shoal/tensor"
 )
 
@@ -36,7 +36,7 @@ func ownCPU() time.Duration {
 
 // drive runs a closed loop and reads the server's processor time around it. Anything but good answers is an error: a server
 // that refuses is fast.
-func drive(ctx context.Context, p *servers.Process, t load.Target, clients int, d time.Duration) (*measured, error) {
+func drive(ctx context.Context, p *limits.Process, t load.Target, clients int, d time.Duration) (*measured, error) {
 	o := load.Options{Clients: clients, Duration: d + d/4, Warmup: d / 4, Timeout: time.Minute}
 	before, err := p.CPU()
 	if err != nil {
@@ -75,7 +75,7 @@ type work struct {
 }
 
 // newWork asks the server for the model's metadata and for one answer, whose bytes the echo will send.
-func newWork(p *servers.Process, model string, rows, count int) (*work, error) {
+func newWork(p *limits.Process, model string, rows, count int) (*work, error) {
 	doc, err := get(http.Get("http://" + p.REST + "/v1/models/" + model + "/metadata"))
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (w *work) url(address string) string {
 }
 
 // overREST drives any server with the REST bodies.
-func (w *work) overREST(ctx context.Context, p *servers.Process, clients int, d time.Duration) (*measured, error) {
+func (w *work) overREST(ctx context.Context, p *limits.Process, clients int, d time.Duration) (*measured, error) {
 	t, err := load.NewREST(w.url(p.REST), w.rest, nil, nil)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (w *work) overREST(ctx context.Context, p *servers.Process, clients int, d 
 	return drive(ctx, p, t, clients, d)
 }
 
-func (w *work) overGRPC(ctx context.Context, p *servers.Process, clients int, d time.Duration) (*measured, error) {
+func (w *work) overGRPC(ctx context.Context, p *limits.Process, clients int, d time.Duration) (*measured, error) {
 	t, err := load.NewGRPC(p.GRPC, w.grpc, nil, nil)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (w *work) overGRPC(ctx context.Context, p *servers.Process, clients int, d 
 }
 
 // grpcAnswer is the serialised answer to the first request.
-func (w *work) grpcAnswer(ctx context.Context, p *servers.Process) ([]byte, error) {
+func (w *work) grpcAnswer(ctx context.Context, p *limits.Process) ([]byte, error) {
 	conn, err := load.DialGRPC(p.GRPC, nil)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"shoal/benchmarks/report"
+	"shoal/loadtest/report"
 )
 
 func main() {

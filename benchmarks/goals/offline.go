@@ -6,14 +6,14 @@ import (
 	"runtime"
 	"time"
 
-	"shoal/benchmarks/raw"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/tune"
 )
 
 // offline is the second half of goal 3: gRPC with 32 instances a request against the session loop at its best batch. The
 // clients share the machine with the server, the loop has it for itself; so the processor time that a row costs is
 // compared too, with what a bare gRPC server takes for the same messages.
-func (s *suite) offline(ctx context.Context, shoal *servers.Process, loop *raw.Loop) error {
+func (s *suite) offline(ctx context.Context, shoal *limits.Process, loop *tune.Loop) error {
 	const rows, streams = 32, 32
 	many, err := newWork(shoal, "mlp", rows, 32)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *suite) offline(ctx context.Context, shoal *servers.Process, loop *raw.L
 }
 
 // bestLoop is the session loop at its best batch: rows a second, the processor time of a row in microseconds, and the batch.
-func bestLoop(loop *raw.Loop, d time.Duration) (best, cost float64, size int, err error) {
+func bestLoop(loop *tune.Loop, d time.Duration) (best, cost float64, size int, err error) {
 	for _, rows := range []int{32, 64, 128, 256, 512, 1024} {
 		before := ownCPU()
 		m, err := loop.Measure(rows, runtime.NumCPU(), d)

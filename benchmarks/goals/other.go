@@ -7,8 +7,7 @@ import (
 	"os"
 	"os/exec"
 
-	"shoal/benchmarks/echo"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
 )
 
 // The comparison servers are this program again, called with one of these words.
@@ -19,15 +18,15 @@ const (
 )
 
 // startOther runs this program as a comparison server that answers with as many bytes as answer has.
-func startOther(ctx context.Context, role string, answer []byte) (*servers.Process, error) {
+func startOther(ctx context.Context, role string, answer []byte) (*limits.Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	address := servers.FreeAddress()
+	address := limits.FreeAddress()
 	cmd := exec.Command(self, role, address)
 	cmd.Stdin = bytes.NewReader(answer)
-	p, err := servers.Start(ctx, cmd, address)
+	p, err := limits.Start(ctx, cmd, address)
 	if role == roleGRPC && err == nil {
 		p.GRPC = address
 	}
@@ -42,9 +41,9 @@ func serveOther(role, address string, answer []byte) error {
 	}
 	switch role {
 	case roleFloor:
-		return echo.Floor(l, answer)
+		return limits.Floor(l, answer)
 	case roleGRPC:
-		return echo.GRPC(l, answer)
+		return limits.EchoGRPC(l, answer)
 	}
-	return echo.New(answer, 64<<20).Serve(l)
+	return limits.NewEcho(answer, 64<<20).Serve(l)
 }

@@ -9,15 +9,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shoal/benchmarks/load"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/load"
 )
 
 // overload is the second half of goal 5: what a request costs that is refused for the latency objective, beside one that is
 // answered. Nearly all are refused, as the model takes 20 ms for each; what its runs cost by themselves is measured with one
 // client and taken off, while the other cores are as busy: they may share their units with it.
 func (s *suite) overload(ctx context.Context) error {
-	slow, err := servers.Shoal(ctx, s.binary, "slow", filepath.Join(s.models, "test", "slow"),
+	slow, err := limits.StartShoal(ctx, s.binary, "slow", filepath.Join(s.models, "test", "slow"),
 		"--max_batch_size=1", "--instances=1", "--latency_objective=30ms")
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (s *suite) overload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mlp, err := servers.Shoal(ctx, s.binary, "mlp", filepath.Join(s.models, "test", "mlp"))
+	mlp, err := limits.StartShoal(ctx, s.binary, "mlp", filepath.Join(s.models, "test", "mlp"))
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func besides(f func() error) error {
 }
 
 // refused is the server's processor time for each request that it refuses, where each that it answers takes run.
-func (w *work) refused(ctx context.Context, p *servers.Process, run, d time.Duration) (time.Duration, error) {
+func (w *work) refused(ctx context.Context, p *limits.Process, run, d time.Duration) (time.Duration, error) {
 	t, err := load.NewREST(w.url(p.REST), w.rest, nil, nil)
 	if err != nil {
 		return 0, err

@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
 )
 
 // gcTime is the processor time that the server's Go has used, and the collector's part of it, as its metrics tell. Go counts the
 // time in C as its own.
-func gcTime(p *servers.Process) (used, collected float64, err error) {
+func gcTime(p *limits.Process) (used, collected float64, err error) {
 	page, err := get(http.Get("http://" + p.REST + "/metrics"))
 	if err != nil {
 		return 0, 0, err
@@ -34,7 +34,7 @@ func gcTime(p *servers.Process) (used, collected float64, err error) {
 }
 
 // collector is the part of goal 9 that shows end to end: how much of the processor time during run goes to collecting garbage.
-func (s *suite) collector(p *servers.Process, run func() error) error {
+func (s *suite) collector(p *limits.Process, run func() error) error {
 	used, gc, err := gcTime(p)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
 )
 
 // objective is what an open loop's requests have to be answered within, 99 times of 100.
@@ -18,7 +18,7 @@ const objective = "20ms"
 
 // server is the first half of goal 3: the highest rate of an open loop that meets the objective, searched for by shoal bench,
 // against the throughput of a closed loop with as many clients as it likes.
-func (s *suite) server(ctx context.Context, shoal *servers.Process, one *work) error {
+func (s *suite) server(ctx context.Context, shoal *limits.Process, one *work) error {
 	g := goal{Name: "3 server (p99 " + objective + ") / offline, REST", AtLeast: 0.80}
 	offline, err := one.overREST(ctx, shoal, 2*clients, s.length)
 	if err != nil {

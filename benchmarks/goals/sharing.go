@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"shoal/benchmarks/load"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/load"
 )
 
 // sharing is how models get on beside each other: a light one beside a heavy one that is saturated, and several busy ones by weight.
@@ -167,7 +167,7 @@ func (s *suite) byWeight(ctx context.Context, heavy string, n int) error {
 }
 
 // several is a server with several models.
-func several(ctx context.Context, binary string, models map[string]string, more ...string) (*servers.Process, error) {
+func several(ctx context.Context, binary string, models map[string]string, more ...string) (*limits.Process, error) {
 	dir, err := os.MkdirTemp("", "goals")
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func several(ctx context.Context, binary string, models map[string]string, more 
 	if err := os.WriteFile(file, []byte("model_config_list {\n"+b.String()+"}\n"), 0o600); err != nil {
 		return nil, err
 	}
-	return servers.Shoal(ctx, binary, "unused", dir, append([]string{"--model_config_file=" + file}, more...)...)
+	return limits.StartShoal(ctx, binary, "unused", dir, append([]string{"--model_config_file=" + file}, more...)...)
 }
 
 // closedLoop is a work and the number of its clients.
@@ -195,7 +195,7 @@ type closedLoop struct {
 }
 
 // together drives several works at once.
-func together(ctx context.Context, p *servers.Process, d time.Duration, loops []closedLoop) ([]*load.Summary, error) {
+func together(ctx context.Context, p *limits.Process, d time.Duration, loops []closedLoop) ([]*load.Summary, error) {
 	results, errs := make([]*load.Summary, len(loops)), make([]error, len(loops))
 	var all sync.WaitGroup
 	for i, l := range loops {
@@ -211,7 +211,7 @@ func together(ctx context.Context, p *servers.Process, d time.Duration, loops []
 }
 
 // processor is the processor time that each model's runs have used, by the server's metrics.
-func processor(p *servers.Process) (map[string]float64, error) {
+func processor(p *limits.Process) (map[string]float64, error) {
 	resp, err := http.Get("http://" + p.REST + "/metrics")
 	if err != nil {
 		return nil, err

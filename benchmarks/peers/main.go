@@ -21,10 +21,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"shoal/benchmarks/bodies"
-	"shoal/benchmarks/load"
-	"shoal/benchmarks/report"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/bodies"
+	"shoal/loadtest/load"
+	"shoal/loadtest/report"
 	"shoal/tensor"
 )
 
@@ -32,7 +32,7 @@ import (
 type peer struct {
 	name   string
 	path   string // where it takes requests
-	start  func(ctx context.Context) (*servers.Process, error)
+	start  func(ctx context.Context) (*limits.Process, error)
 	runs   []*load.Summary
 	memory int64
 	err    error
@@ -128,22 +128,22 @@ func (o *options) peers() []*peer {
 		return cmd
 	}
 	return []*peer{
-		{name: "shoal", path: "/v1/models/m:predict", start: func(ctx context.Context) (*servers.Process, error) {
+		{name: "shoal", path: "/v1/models/m:predict", start: func(ctx context.Context) (*limits.Process, error) {
 			dir, err := filepath.Abs(o.model)
 			if err != nil {
 				return nil, err
 			}
-			return servers.Shoal(ctx, o.shoal, "m", dir)
+			return limits.StartShoal(ctx, o.shoal, "m", dir)
 		}},
-		{name: "mosec", path: "/inference", start: func(ctx context.Context) (*servers.Process, error) {
-			address := servers.FreeAddress()
+		{name: "mosec", path: "/inference", start: func(ctx context.Context) (*limits.Process, error) {
+			address := limits.FreeAddress()
 			host, port, _ := net.SplitHostPort(address)
-			return servers.Start(ctx, python("mosec_server.py", "--address", host, "--port", port), address)
+			return limits.Start(ctx, python("mosec_server.py", "--address", host, "--port", port), address)
 		}},
-		{name: "LitServe", path: "/predict", start: func(ctx context.Context) (*servers.Process, error) {
-			address := servers.FreeAddress()
+		{name: "LitServe", path: "/predict", start: func(ctx context.Context) (*limits.Process, error) {
+			address := limits.FreeAddress()
 			_, port, _ := net.SplitHostPort(address)
-			return servers.Start(ctx, python("litserve_server.py", port), address)
+			return limits.Start(ctx, python("litserve_server.py", port), address)
 		}},
 	}
 }

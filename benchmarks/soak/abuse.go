@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
-	"shoal/benchmarks/load"
+	"shoal/loadtest/load"
 )
 
 // post sends a body and returns the code and the answer; lost requests are counted.

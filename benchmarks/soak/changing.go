@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/benchmarks/load"
+	"shoal/loadtest/load"
 )
 
 // actors are all kinds of work besides the steady ones.

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/common/model"
 	"google.golang.org/grpc"
 
-	"shoal/benchmarks/load"
-	"shoal/benchmarks/servers"
+	"shoal/benchmarks/limits"
+	"shoal/loadtest/load"
 )
 
 // site is the server under load, with models and a configuration that change.
@@ -27,7 +27,7 @@ type site struct {
 	models  string // the test models
 	rest    string // the URL, without a path
 	grpc    string // host:port
-	process *servers.Process
+	process *limits.Process
 	conn    *grpc.ClientConn
 	http    *http.Client
 	tally   *tally
@@ -67,10 +67,10 @@ func startSite(ctx context.Context, binary, models string) (s *site, err error) 
 	if err := errors.Join(s.addVersion(1), s.writeConfig(1, false)); err != nil {
 		return nil, err
 	}
-	rest, rpc, debug := servers.FreeAddress(), servers.FreeAddress(), servers.FreeAddress()
+	rest, rpc, debug := limits.FreeAddress(), limits.FreeAddress(), limits.FreeAddress()
 	s.debug = "http://" + debug + "/debug/goroutines"
 	s.rest, s.grpc = "http://"+rest, rpc
-	s.process, err = servers.Start(ctx, exec.Command(binary, "serve", "--rest_api_port="+port(rest), "--port="+port(rpc),
+	s.process, err = limits.Start(ctx, exec.Command(binary, "serve", "--rest_api_port="+port(rest), "--port="+port(rpc),
 		"--rest_address=127.0.0.1", "--grpc_address=127.0.0.1", "--model_config_file="+s.configFile(), "--model_config_file_poll_wait_seconds=1",
 		fmt.Sprintf("--max_request_bytes=%d", maxRequest), "--debug_address="+debug), rest)
 	if err != nil {

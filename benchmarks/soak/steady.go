@@ -13,8 +13,8 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
 
-	"shoal/benchmarks/bodies"
-	"shoal/benchmarks/load"
+	"shoal/loadtest/bodies"
+	"shoal/loadtest/load"
 )
 
 // steady is a stream of requests with known answers to a model that does not change. The answers are those that the server

@@ -14,8 +14,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/pflag"
 
-	"shoal/benchmarks/bench"
 	"shoal/configs"
+	"shoal/loadtest/bench"
 )
 
 // keyVariable has the key of the commands that ask a server.

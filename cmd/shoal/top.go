@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"shoal/benchmarks/bench"
 	"shoal/configs"
+	"shoal/loadtest/bench"
 )
 
 const topUsage = `usage: shoal top [flags] [TARGET]

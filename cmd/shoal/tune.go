@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"shoal/benchmarks/report"
-	"shoal/benchmarks/tune"
 	"shoal/configs"
 	"shoal/engine/tensorflow"
+	"shoal/loadtest/report"
+	"shoal/loadtest/tune"
 )
 
 // tuneModel measures a model with batches, instances and threads of many sizes, and recommends settings. SIGINT ends the
