@@ -1,11 +1,32 @@
 package serving
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
+
+// VersionPolicy says which of the versions found should be served.
+type VersionPolicy struct {
+	Latest   int     // the newest n; used when All is false and Specific is empty; 0 means 1
+	All      bool    // every version
+	Specific []int64 // just these
+}
+
+// String is the policy as people write it: latest 2, all, specific [1 3].
+func (p VersionPolicy) String() string {
+	switch {
+	case p.All:
+		return "all"
+	case len(p.Specific) > 0:
+		return fmt.Sprintf("specific %v", p.Specific)
+	}
+	return fmt.Sprintf("latest %d", max(p.Latest, 1))
+}
 
 // Choose says which of the versions found should be served, newest first. It keeps no state: the same versions give the
 // same choice. found is sorted newest first; eligible is asked only about versions that the policy would take, so that
 // a directory nobody wants is never opened. A newest version that is not eligible (yet) leaves its place to the next.
-func (p Policy) Choose(found []int64, eligible func(version int64) bool) []int64 {
+func (p VersionPolicy) Choose(found []int64, eligible func(version int64) bool) []int64 {
 	limit := max(p.Latest, 1)
 	switch {
 	case p.All:
@@ -27,7 +48,7 @@ func (p Policy) Choose(found []int64, eligible func(version int64) bool) []int64
 }
 
 // Absent lists the versions that the policy names and that are not among those found.
-func (p Policy) Absent(found []int64) []int64 {
+func (p VersionPolicy) Absent(found []int64) []int64 {
 	if p.All {
 		return nil
 	}
@@ -40,6 +61,6 @@ func (p Policy) Absent(found []int64) []int64 {
 	return missing
 }
 
-func (p Policy) Equal(q Policy) bool {
+func (p VersionPolicy) Equal(q VersionPolicy) bool {
 	return p.All == q.All && max(p.Latest, 1) == max(q.Latest, 1) && slices.Equal(p.Specific, q.Specific)
 }

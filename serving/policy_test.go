@@ -10,21 +10,21 @@ func TestPolicyChooses(t *testing.T) {
 	not := func(bad ...int64) func(int64) bool { return func(v int64) bool { return !slices.Contains(bad, v) } }
 	for _, c := range []struct {
 		name     string
-		policy   Policy
+		policy   VersionPolicy
 		found    []int64
 		eligible func(int64) bool
 		want     []int64
 	}{
-		{"nothing found", Policy{}, nil, all, nil},
-		{"the newest by default", Policy{}, []int64{9, 7, 1}, all, []int64{9}},
-		{"the newest two", Policy{Latest: 2}, []int64{9, 7, 1}, all, []int64{9, 7}},
-		{"fewer than asked for", Policy{Latest: 5}, []int64{9, 7}, all, []int64{9, 7}},
-		{"a newest one still being copied leaves its place", Policy{Latest: 2}, []int64{9, 7, 1}, not(9), []int64{7, 1}},
-		{"all", Policy{All: true}, []int64{9, 7, 1}, all, []int64{9, 7, 1}},
-		{"all that are complete", Policy{All: true}, []int64{9, 7, 1}, not(7), []int64{9, 1}},
-		{"specific", Policy{Specific: []int64{1, 9, 4}}, []int64{9, 7, 1}, all, []int64{9, 1}},
-		{"specific, none there", Policy{Specific: []int64{4}}, []int64{9, 7}, all, nil},
-		{"specific and incomplete", Policy{Specific: []int64{1, 9}}, []int64{9, 7, 1}, not(1), []int64{9}},
+		{"nothing found", VersionPolicy{}, nil, all, nil},
+		{"the newest by default", VersionPolicy{}, []int64{9, 7, 1}, all, []int64{9}},
+		{"the newest two", VersionPolicy{Latest: 2}, []int64{9, 7, 1}, all, []int64{9, 7}},
+		{"fewer than asked for", VersionPolicy{Latest: 5}, []int64{9, 7}, all, []int64{9, 7}},
+		{"a newest one still being copied leaves its place", VersionPolicy{Latest: 2}, []int64{9, 7, 1}, not(9), []int64{7, 1}},
+		{"all", VersionPolicy{All: true}, []int64{9, 7, 1}, all, []int64{9, 7, 1}},
+		{"all that are complete", VersionPolicy{All: true}, []int64{9, 7, 1}, not(7), []int64{9, 1}},
+		{"specific", VersionPolicy{Specific: []int64{1, 9, 4}}, []int64{9, 7, 1}, all, []int64{9, 1}},
+		{"specific, none there", VersionPolicy{Specific: []int64{4}}, []int64{9, 7}, all, nil},
+		{"specific and incomplete", VersionPolicy{Specific: []int64{1, 9}}, []int64{9, 7, 1}, not(1), []int64{9}},
 	} {
 		before := slices.Clone(c.found)
 		if got := c.policy.Choose(c.found, c.eligible); !slices.Equal(got, c.want) {
@@ -38,12 +38,12 @@ func TestPolicyChooses(t *testing.T) {
 
 func TestPolicyAsksOnlyAboutWhatItWants(t *testing.T) {
 	for _, c := range []struct {
-		policy Policy
+		policy VersionPolicy
 		want   []int64
 	}{
-		{Policy{Latest: 2}, []int64{9, 8}},
-		{Policy{Specific: []int64{5}}, []int64{5}},
-		{Policy{All: true}, []int64{9, 8, 5, 1}},
+		{VersionPolicy{Latest: 2}, []int64{9, 8}},
+		{VersionPolicy{Specific: []int64{5}}, []int64{5}},
+		{VersionPolicy{All: true}, []int64{9, 8, 5, 1}},
 	} {
 		var asked []int64
 		c.policy.Choose([]int64{9, 8, 5, 1}, func(v int64) bool { asked = append(asked, v); return true })
@@ -54,16 +54,16 @@ func TestPolicyAsksOnlyAboutWhatItWants(t *testing.T) {
 }
 
 func TestPolicyNamesWhatIsAbsent(t *testing.T) {
-	if got := (Policy{Specific: []int64{1, 4, 9}}).Absent([]int64{9, 7, 1}); !slices.Equal(got, []int64{4}) {
+	if got := (VersionPolicy{Specific: []int64{1, 4, 9}}).Absent([]int64{9, 7, 1}); !slices.Equal(got, []int64{4}) {
 		t.Errorf("absent: %v", got)
 	}
-	if got := (Policy{Latest: 3}).Absent(nil); got != nil {
+	if got := (VersionPolicy{Latest: 3}).Absent(nil); got != nil {
 		t.Errorf("absent of latest: %v", got)
 	}
 }
 
 func TestPolicyStrings(t *testing.T) {
-	for want, p := range map[string]Policy{
+	for want, p := range map[string]VersionPolicy{
 		"latest 1": {}, "latest 3": {Latest: 3}, "all": {All: true}, "specific [1 3]": {Specific: []int64{1, 3}},
 	} {
 		if p.String() != want {

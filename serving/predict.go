@@ -44,7 +44,7 @@ func Predict(ctx context.Context, c *Call, codec Codec) error {
 }
 
 // Pin resolves the version that spec names and holds it until Unpin. Once it has succeeded, it does nothing.
-func (c *Call) Pin(core Core, spec Spec) error {
+func (c *Call) Pin(core Core, spec ModelSpec) error {
 	if c.Handle != nil {
 		return nil
 	}

@@ -45,7 +45,7 @@ func (t *Telemetry) coreSamples(e *emitter) {
 
 // versionSamples pins the version while it asks it.
 func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, version int64) {
-	h, err := core.Handle(serving.Spec{Model: model, Version: &version})
+	h, err := core.Handle(serving.ModelSpec{Model: model, Version: &version})
 	if err != nil {
 		return // it went meanwhile
 	}

@@ -40,7 +40,7 @@ type tensorDetails struct {
 
 // model answers with a version's signatures: ?name=m, and version=3 or label=stable; else the newest.
 func (p *Page) model(c *fiber.Ctx) error {
-	spec := serving.Spec{Model: c.Query("name"), Label: c.Query("label")}
+	spec := serving.ModelSpec{Model: c.Query("name"), Label: c.Query("label")}
 	if text := c.Query("version"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {

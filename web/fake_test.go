@@ -75,7 +75,7 @@ func (f *fakeCore) put(model string, v serving.VersionStatus) {
 	}
 }
 
-func (f *fakeCore) Handle(spec serving.Spec) (*serving.Handle, error) {
+func (f *fakeCore) Handle(spec serving.ModelSpec) (*serving.Handle, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.models {

@@ -151,7 +151,7 @@ func (p *Page) stats(model string, v serving.VersionStatus) batcher.Stats {
 	if v.State != serving.Available {
 		return batcher.Stats{}
 	}
-	h, err := p.handle(serving.Spec{Model: model, Version: &v.Version})
+	h, err := p.handle(serving.ModelSpec{Model: model, Version: &v.Version})
 	if err != nil {
 		return batcher.Stats{} // it went meanwhile
 	}

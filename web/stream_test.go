@@ -194,7 +194,7 @@ func TestBeforeWatch(t *testing.T) {
 	if s := p.state(p.models()); s.Ready || len(s.Reasons) != 1 || len(s.Models) != 0 {
 		t.Errorf("state: %+v", s)
 	}
-	if _, err := p.handle(serving.Spec{Model: "m"}); status.Code(err) != codes.Unavailable {
+	if _, err := p.handle(serving.ModelSpec{Model: "m"}); status.Code(err) != codes.Unavailable {
 		t.Errorf("error: %v", err)
 	}
 }

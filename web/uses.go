@@ -37,7 +37,7 @@ func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
 
 // devicesOf asks a version where it is, and pins it meanwhile.
 func (p *Page) devicesOf(model string, version int64) []devices.Use {
-	h, err := p.handle(serving.Spec{Model: model, Version: &version})
+	h, err := p.handle(serving.ModelSpec{Model: model, Version: &version})
 	if err != nil {
 		return nil // it went meanwhile
 	}

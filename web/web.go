@@ -95,7 +95,7 @@ func (p *Page) models() []serving.ModelStatus {
 }
 
 // handle pins a version.
-func (p *Page) handle(spec serving.Spec) (*serving.Handle, error) {
+func (p *Page) handle(spec serving.ModelSpec) (*serving.Handle, error) {
 	if core := p.core.Load(); core != nil {
 		return (*core).Handle(spec)
 	}

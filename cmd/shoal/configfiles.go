@@ -50,7 +50,7 @@ func modelsOf(read configfile.Models) modelSet {
 	models := modelSet{logging: read.Logging, unset: read.Unset}
 	for _, m := range read.Configs {
 		models.configs = append(models.configs, serving.ModelConfig{
-			Name: m.Name, BasePath: m.BasePath, Platform: m.Platform, Policy: serving.Policy(m.Policy), Labels: m.Labels,
+			Name: m.Name, BasePath: m.BasePath, Platform: m.Platform, Policy: serving.VersionPolicy(m.Policy), Labels: m.Labels,
 		})
 	}
 	return models

@@ -49,9 +49,9 @@ func TestModelsOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []serving.ModelConfig{
-		{Name: "two", BasePath: "/m/b", Platform: "tensorflow", Policy: serving.Policy{Latest: 2}},
-		{Name: "all", BasePath: "/m/d", Platform: "tensorflow", Policy: serving.Policy{All: true}},
-		{Name: "some", BasePath: "/m/e", Platform: "tensorflow", Policy: serving.Policy{Specific: []int64{2, 16}}, Labels: map[string]int64{"stable": 2}},
+		{Name: "two", BasePath: "/m/b", Platform: "tensorflow", Policy: serving.VersionPolicy{Latest: 2}},
+		{Name: "all", BasePath: "/m/d", Platform: "tensorflow", Policy: serving.VersionPolicy{All: true}},
+		{Name: "some", BasePath: "/m/e", Platform: "tensorflow", Policy: serving.VersionPolicy{Specific: []int64{2, 16}}, Labels: map[string]int64{"stable": 2}},
 	}
 	if !reflect.DeepEqual(models.configs, want) || len(models.logging) != 1 || models.unset {
 		t.Errorf("\n got %+v\nwant %+v", models, want)

@@ -41,11 +41,11 @@ func TestBadConfigurationsChangeNothing(t *testing.T) {
 func TestLabels(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 2)
-		all := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}}
+		all := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}}
 		with := func(labels map[string]int64) serving.ModelConfig { c := all; c.Labels = labels; return c }
 		points := func(label string, version int64) {
 			t.Helper()
-			h, err := s.Handle(serving.Spec{Model: "m", Label: label})
+			h, err := s.Handle(serving.ModelSpec{Model: "m", Label: label})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +62,7 @@ func TestLabels(t *testing.T) {
 		points("canary", 2)
 		s.config(with(map[string]int64{"production": 2}))
 		points("production", 2)
-		_, err := s.Handle(serving.Spec{Model: "m", Label: "canary"})
+		_, err := s.Handle(serving.ModelSpec{Model: "m", Label: "canary"})
 		servingtest.WantStatus(t, err, codes.InvalidArgument, "Unrecognized servable version label: canary")
 
 		servingtest.WantStatus(t, s.SetConfig(t.Context(), []serving.ModelConfig{with(map[string]int64{"production": 3})}), codes.FailedPrecondition,
@@ -71,11 +71,11 @@ func TestLabels(t *testing.T) {
 
 		s.source.drop("/m", 2)
 		s.pass(time.Second)
-		_, err = s.Handle(serving.Spec{Model: "m", Label: "production"})
+		_, err = s.Handle(serving.ModelSpec{Model: "m", Label: "production"})
 		servingtest.WantStatus(t, err, codes.NotFound, "Servable not found for request: Specific(m, 2)")
 
 		s.config()
-		_, err = s.Handle(serving.Spec{Model: "m", Label: "production"})
+		_, err = s.Handle(serving.ModelSpec{Model: "m", Label: "production"})
 		servingtest.WantStatus(t, err, codes.InvalidArgument, "Unrecognized servable version label: production")
 	})
 }
@@ -83,7 +83,7 @@ func TestLabels(t *testing.T) {
 func TestLabelsForUnavailableVersions(t *testing.T) {
 	inBubble(t, func(o *Options) { o.AllowLabelsForUnavailable = true }, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1)
-		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}}
+		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}}
 		try := func(labels map[string]int64) error {
 			c.Labels = labels
 			return s.SetConfig(t.Context(), []serving.ModelConfig{c})
@@ -111,7 +111,7 @@ func TestTheCallersMapsAreTheirOwn(t *testing.T) {
 		c.Labels = map[string]int64{"production": 1}
 		s.config(c)
 		delete(c.Labels, "production")
-		h, err := s.Handle(serving.Spec{Model: "m", Label: "production"})
+		h, err := s.Handle(serving.ModelSpec{Model: "m", Label: "production"})
 		if err != nil {
 			t.Fatal(err)
 		}

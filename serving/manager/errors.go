@@ -10,7 +10,7 @@ import (
 
 // The texts are TensorFlow Serving's: clients and scripts look for them.
 
-func errNotServed(spec serving.Spec) error {
+func errNotServed(spec serving.ModelSpec) error {
 	return status.Errorf(codes.NotFound, "Servable not found for request: %s", spec)
 }
 

@@ -193,7 +193,7 @@ func TestAVersionWantedAgainWhileItUnloads(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1)
 		s.config(latest("m", 1))
-		h, err := s.Handle(serving.Spec{Model: "m"})
+		h, err := s.Handle(serving.ModelSpec{Model: "m"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestLoadsAreBoundedAndNewestFirst(t *testing.T) {
 	inBubble(t, func(o *Options) { o.NumLoadThreads = 2 }, func(t *testing.T, s *stage) {
 		s.puppet.took = time.Second
 		s.source.put("/m", 1, 2, 3, 4, 5)
-		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}})
+		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}})
 		s.pass(500 * time.Millisecond)
 		s.want("m", "5 LOADING, 4 LOADING, 3 START, 2 START, 1 START")
 		s.pass(time.Second)
@@ -258,7 +258,7 @@ func TestALoaderThatPanicsHasFailed(t *testing.T) {
 func TestUnloadsAreBounded(t *testing.T) {
 	inBubble(t, func(o *Options) { o.NumUnloadThreads = 1 }, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 2, 3)
-		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}})
+		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}})
 		for _, servable := range s.puppet.opened {
 			servable.onClose = func() { time.Sleep(time.Second) }
 		}

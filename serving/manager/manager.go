@@ -158,7 +158,7 @@ func (m *Manager) remaining() (inUse, unused []string) {
 	for _, mod := range m.models {
 		for _, v := range mod.versions {
 			number := v.number
-			name := serving.Spec{Model: mod.name, Version: &number}.String()
+			name := serving.ModelSpec{Model: mod.name, Version: &number}.String()
 			switch {
 			case v.state == serving.End:
 			case v.state == serving.Unloading && !v.unused:

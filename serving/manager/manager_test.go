@@ -25,7 +25,7 @@ func TestServesTheLatestAndMovesOn(t *testing.T) {
 		s.want("m", "2 AVAILABLE")
 		s.wantReason("")
 
-		h, err := s.Handle(serving.Spec{Model: "m"})
+		h, err := s.Handle(serving.ModelSpec{Model: "m"})
 		if err != nil || h.Version != 2 || h.Model != "m" {
 			t.Fatalf("Handle: %+v %v", h, err)
 		}
@@ -40,7 +40,7 @@ func TestServesTheLatestAndMovesOn(t *testing.T) {
 		if open := s.puppet.open(); !slices.Equal(open, []string{"/m/2", "/m/3"}) {
 			t.Errorf("open while version 2 is in use: %v", open)
 		}
-		if h2, err := s.Handle(serving.Spec{Model: "m", Version: number(2)}); err == nil {
+		if h2, err := s.Handle(serving.ModelSpec{Model: "m", Version: number(2)}); err == nil {
 			h2.Release()
 			t.Error("a version that is unloading was given to a new request")
 		}
@@ -58,25 +58,25 @@ func TestServesTheLatestAndMovesOn(t *testing.T) {
 func TestResolvesAsTensorFlowServingDoes(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 3)
-		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}}
+		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}}
 		s.config(c)
 		c.Labels = map[string]int64{"stable": 1, "canary": 3}
 		s.config(c)
 		for _, c := range []struct {
-			spec    serving.Spec
+			spec    serving.ModelSpec
 			version int64
 			code    codes.Code
 			text    string
 		}{
-			{serving.Spec{Model: "m"}, 3, codes.OK, ""},
-			{serving.Spec{Model: "m", Version: number(1)}, 1, codes.OK, ""},
-			{serving.Spec{Model: "m", Label: "stable"}, 1, codes.OK, ""},
-			{serving.Spec{Model: "m", Label: "canary"}, 3, codes.OK, ""},
-			{serving.Spec{Model: "x"}, 0, codes.NotFound, "Servable not found for request: Latest(x)"},
-			{serving.Spec{Model: "m", Version: number(2)}, 0, codes.NotFound, "Servable not found for request: Specific(m, 2)"},
-			{serving.Spec{Model: "x", Version: number(2)}, 0, codes.NotFound, "Servable not found for request: Specific(x, 2)"},
-			{serving.Spec{Model: "m", Label: "l"}, 0, codes.InvalidArgument, "Unrecognized servable version label: l"},
-			{serving.Spec{Model: "x", Label: "l"}, 0, codes.InvalidArgument, "Unrecognized servable version label: l"},
+			{serving.ModelSpec{Model: "m"}, 3, codes.OK, ""},
+			{serving.ModelSpec{Model: "m", Version: number(1)}, 1, codes.OK, ""},
+			{serving.ModelSpec{Model: "m", Label: "stable"}, 1, codes.OK, ""},
+			{serving.ModelSpec{Model: "m", Label: "canary"}, 3, codes.OK, ""},
+			{serving.ModelSpec{Model: "x"}, 0, codes.NotFound, "Servable not found for request: Latest(x)"},
+			{serving.ModelSpec{Model: "m", Version: number(2)}, 0, codes.NotFound, "Servable not found for request: Specific(m, 2)"},
+			{serving.ModelSpec{Model: "x", Version: number(2)}, 0, codes.NotFound, "Servable not found for request: Specific(x, 2)"},
+			{serving.ModelSpec{Model: "m", Label: "l"}, 0, codes.InvalidArgument, "Unrecognized servable version label: l"},
+			{serving.ModelSpec{Model: "x", Label: "l"}, 0, codes.InvalidArgument, "Unrecognized servable version label: l"},
 		} {
 			h, err := s.Handle(c.spec)
 			if c.code != codes.OK {
@@ -131,10 +131,10 @@ func TestPoliciesChangeAtOnce(t *testing.T) {
 		s.config(latest("m", 2))
 		s.want("m", "3 AVAILABLE, 2 AVAILABLE")
 		c := latest("m", 0)
-		c.Policy = serving.Policy{Specific: []int64{1}}
+		c.Policy = serving.VersionPolicy{Specific: []int64{1}}
 		s.config(c)
 		s.want("m", "3 END, 2 END, 1 AVAILABLE")
-		c.Policy = serving.Policy{All: true}
+		c.Policy = serving.VersionPolicy{All: true}
 		s.config(c)
 		s.want("m", "3 AVAILABLE, 2 AVAILABLE, 1 AVAILABLE")
 		s.source.drop("/m", 2, 3)
@@ -147,7 +147,7 @@ func TestABasePathMovesWithoutAGap(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 2)
 		s.source.put("/new", 1, 2)
-		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}}
+		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}}
 		s.config(c)
 		letGo1, letGo2 := s.puppet.holds("/new/1"), s.puppet.holds("/new/2")
 		c.BasePath = "/new"
@@ -193,7 +193,7 @@ func TestALookOfAnOldConfigurationIsForgotten(t *testing.T) {
 		var once sync.Once
 		s.source.slow = func() {
 			once.Do(func() {
-				c.Policy = serving.Policy{Specific: []int64{1}}
+				c.Policy = serving.VersionPolicy{Specific: []int64{1}}
 				if err := s.SetConfig(t.Context(), []serving.ModelConfig{c}); err != nil {
 					t.Error(err)
 				}
@@ -287,7 +287,7 @@ func TestReadySaysWhyNot(t *testing.T) {
 		s.wantReason("")
 		s.Drain()
 		s.wantReason("draining: the server is shutting down")
-		if h, err := s.Handle(serving.Spec{Model: "n"}); err != nil {
+		if h, err := s.Handle(serving.ModelSpec{Model: "n"}); err != nil {
 			t.Errorf("a draining server refused a request: %v", err)
 		} else {
 			h.Release()
@@ -316,7 +316,7 @@ func TestCloseWaitsForHandles(t *testing.T) {
 		s.source.put("/n", 1)
 		s.puppet.holds("/n/1")
 		s.config(latest("m", 1), latest("n", 1))
-		h, err := s.Handle(serving.Spec{Model: "m"})
+		h, err := s.Handle(serving.ModelSpec{Model: "m"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +326,7 @@ func TestCloseWaitsForHandles(t *testing.T) {
 		if _, err := h.Run(ctx, batcher.Entry{}); err != nil {
 			t.Errorf("run on a handle after Close: %v", err)
 		}
-		_, err = s.Handle(serving.Spec{Model: "m"})
+		_, err = s.Handle(serving.ModelSpec{Model: "m"})
 		servingtest.WantStatus(t, err, codes.Unavailable, "the server is shutting down")
 		servingtest.WantStatus(t, s.SetConfig(t.Context(), nil), codes.Unavailable, "the server is shutting down")
 		s.want("m", "1 UNLOADING")
@@ -340,7 +340,7 @@ func TestCloseGivesUpOnUnloadsThatHang(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1)
 		s.config(latest("m", 1))
-		h, err := s.Handle(serving.Spec{Model: "m"})
+		h, err := s.Handle(serving.ModelSpec{Model: "m"})
 		if err != nil {
 			t.Fatal(err)
 		}

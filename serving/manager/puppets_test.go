@@ -337,7 +337,7 @@ func (s *stage) wantReason(reason string) {
 }
 
 func latest(name string, n int) serving.ModelConfig {
-	return serving.ModelConfig{Name: name, BasePath: "/" + name, Platform: "tensorflow", Policy: serving.Policy{Latest: n}}
+	return serving.ModelConfig{Name: name, BasePath: "/" + name, Platform: "tensorflow", Policy: serving.VersionPolicy{Latest: n}}
 }
 
 func number(n int64) *int64 { return &n }

@@ -47,7 +47,7 @@ func TestWarnings(t *testing.T) {
 func TestNotReadyWithoutDevices(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 2)
-		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Platform: "tensorflow", Policy: serving.Policy{All: true}})
+		s.config(serving.ModelConfig{Name: "m", BasePath: "/m", Platform: "tensorflow", Policy: serving.VersionPolicy{All: true}})
 		s.pass(time.Second)
 		s.want("m", "2 AVAILABLE, 1 AVAILABLE")
 		for i, want := range []string{"", "model m: no device is left"} {

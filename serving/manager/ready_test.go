@@ -13,7 +13,7 @@ func TestReadyOnceTheFirstVersionsHaveSettled(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1, 2)
 		second := s.puppet.holds("/m/2")
-		all := serving.ModelConfig{Name: "m", BasePath: "/m", Platform: "tensorflow", Policy: serving.Policy{All: true}}
+		all := serving.ModelConfig{Name: "m", BasePath: "/m", Platform: "tensorflow", Policy: serving.VersionPolicy{All: true}}
 		s.config(all)
 		s.pass(time.Millisecond)
 		s.want("m", "2 LOADING, 1 AVAILABLE")

@@ -29,7 +29,7 @@ func (r *route) find(number int64) *live {
 }
 
 // Handle implements Core.
-func (m *Manager) Handle(spec serving.Spec) (*serving.Handle, error) {
+func (m *Manager) Handle(spec serving.ModelSpec) (*serving.Handle, error) {
 	for {
 		l, err := m.routes.Load().resolve(spec)
 		if err != nil {
@@ -43,7 +43,7 @@ func (m *Manager) Handle(spec serving.Spec) (*serving.Handle, error) {
 }
 
 // resolve is the one place where a request's model, version and label become a version.
-func (t *routes) resolve(spec serving.Spec) (*live, error) {
+func (t *routes) resolve(spec serving.ModelSpec) (*live, error) {
 	if t.shutDown {
 		return nil, errShutDown
 	}

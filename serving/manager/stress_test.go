@@ -44,7 +44,7 @@ func TestVersionsComeAndGoUnderLoad(t *testing.T) {
 	var served [2]sync.Map
 	var workers sync.WaitGroup
 	for i := range 16 {
-		spec := []serving.Spec{{Model: "m"}, {Model: "m", Label: "production"}}[i%2]
+		spec := []serving.ModelSpec{{Model: "m"}, {Model: "m", Label: "production"}}[i%2]
 		workers.Go(func() {
 			for last := int64(0); !stop.Load(); {
 				h, err := m.Handle(spec)
@@ -72,7 +72,7 @@ func TestVersionsComeAndGoUnderLoad(t *testing.T) {
 		source.drop("/m", version-1)
 		// Each version is used, as the newest and by label, before it goes.
 		for i := 0; i < 2 && !t.Failed(); {
-			h, err := m.Handle(serving.Spec{Model: "m", Version: &version})
+			h, err := m.Handle(serving.ModelSpec{Model: "m", Version: &version})
 			if err != nil {
 				t.Error(err)
 				break
@@ -107,7 +107,7 @@ func TestCloseWhileLoadsComeAndGo(t *testing.T) {
 		source, puppet := newPuppetSource(), newPuppetLoader()
 		source.put("/m", 1, 2, 3, 4)
 		m := New(Options{Loader: puppet.loader, Source: source, PollWait: time.Microsecond, NumLoadThreads: 2})
-		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.Policy{All: true}}
+		c := serving.ModelConfig{Name: "m", BasePath: "/m", Policy: serving.VersionPolicy{All: true}}
 		if err := m.SetConfig(t.Context(), []serving.ModelConfig{c}); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestCloseWhileLoadsComeAndGo(t *testing.T) {
 		others.Go(func() { source.drop("/m", 2, 4); source.put("/m", 5) })
 		others.Go(func() { _ = m.SetConfig(t.Context(), []serving.ModelConfig{latest("m", 1)}) })
 		others.Go(func() {
-			if h, err := m.Handle(serving.Spec{Model: "m"}); err == nil {
+			if h, err := m.Handle(serving.ModelSpec{Model: "m"}); err == nil {
 				h.Release()
 			}
 		})
@@ -144,7 +144,7 @@ func BenchmarkHandle(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			h, err := m.Handle(serving.Spec{Model: "m"})
+			h, err := m.Handle(serving.ModelSpec{Model: "m"})
 			if err != nil {
 				b.Error(err)
 				return

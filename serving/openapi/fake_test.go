@@ -50,7 +50,7 @@ func (f *fakeCore) reload(model string, version int64, signatures ...*tensor.Sig
 	f.models = models
 }
 
-func (f *fakeCore) Handle(spec serving.Spec) (*serving.Handle, error) {
+func (f *fakeCore) Handle(spec serving.ModelSpec) (*serving.Handle, error) {
 	f.looked++
 	for _, v := range f.loaded {
 		if v.model == spec.Model && *spec.Version == v.version {

@@ -55,7 +55,7 @@ func snapshot(core serving.Core, model string) (list []served) {
 
 // add pins the version while it is read.
 func (s *served) add(core serving.Core, v serving.VersionStatus) {
-	h, err := core.Handle(serving.Spec{Model: s.model, Version: &v.Version})
+	h, err := core.Handle(serving.ModelSpec{Model: s.model, Version: &v.Version})
 	if err != nil {
 		return // it went meanwhile
 	}

@@ -36,7 +36,7 @@ type readyCore struct {
 	servable ready
 }
 
-func (c *readyCore) Handle(serving.Spec) (*serving.Handle, error) {
+func (c *readyCore) Handle(serving.ModelSpec) (*serving.Handle, error) {
 	return serving.NewHandle(&c.servable, "half_plus_two", 1, nil), nil
 }
 

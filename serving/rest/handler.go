@@ -219,8 +219,8 @@ func (s *Server) errTooLarge() *httpError {
 }
 
 // spec names the version that the URL asks for. version outlives the call.
-func (t *target) spec(version *int64) serving.Spec {
-	spec := serving.Spec{Model: string(t.model), Label: string(t.label)}
+func (t *target) spec(version *int64) serving.ModelSpec {
+	spec := serving.ModelSpec{Model: string(t.model), Label: string(t.label)}
 	if t.hasVersion {
 		*version = t.version
 		spec.Version = version

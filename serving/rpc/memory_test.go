@@ -28,7 +28,7 @@ type lateReader struct {
 	t    *testing.T
 }
 
-func (l *lateReader) Handle(serving.Spec) (*serving.Handle, error) {
+func (l *lateReader) Handle(serving.ModelSpec) (*serving.Handle, error) {
 	return serving.NewHandle(l, "m", 1, func() {}), nil
 }
 func (l *lateReader) Status(string, *int64) ([]serving.VersionStatus, error) { return nil, nil }

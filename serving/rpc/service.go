@@ -115,7 +115,7 @@ func (s *Server) handle(spec *apis_go_proto.ModelSpec) (*serving.Handle, error) 
 }
 
 // asked is the version that a model_spec asks for.
-func asked(spec *apis_go_proto.ModelSpec) (asked serving.Spec, err error) {
+func asked(spec *apis_go_proto.ModelSpec) (asked serving.ModelSpec, err error) {
 	if spec.GetName() == "" {
 		return asked, status.Error(codes.InvalidArgument, "ModelSpec has no name specified.")
 	}
@@ -125,7 +125,7 @@ func asked(spec *apis_go_proto.ModelSpec) (asked serving.Spec, err error) {
 		v := choice.Version.GetValue()
 		asked.Version = &v
 	case *apis_go_proto.ModelSpec_VersionLabel:
-		if choice.VersionLabel == "" { // to serving.Spec this would be no label at all
+		if choice.VersionLabel == "" { // to serving.ModelSpec this would be no label at all
 			return asked, status.Error(codes.InvalidArgument, "Unrecognized servable version label: ")
 		}
 		asked.Label = choice.VersionLabel

@@ -24,7 +24,7 @@ type Core[S serving.Servable] struct {
 }
 
 // Handle pins the newest version, or the one asked for.
-func (c *Core[S]) Handle(spec serving.Spec) (*serving.Handle, error) {
+func (c *Core[S]) Handle(spec serving.ModelSpec) (*serving.Handle, error) {
 	if spec.Label != "" {
 		v, ok := c.Labels[spec.Label]
 		if !ok {
