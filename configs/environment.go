@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,6 +34,27 @@ func (s *Server) readEnvironment(environ []string, faults *Faults) {
 		}
 	}
 	s.noteMistaken(variables)
+}
+
+// readPort takes the variable PORT, by which Cloud Run, Knative and others say where a container has to listen: both APIs share
+// that port, unless a port was given otherwise.
+func (s *Server) readPort(environ []string) {
+	if s.IsSet("port") || s.IsSet("rest_api_port") {
+		return
+	}
+	for _, pair := range environ {
+		value, ok := strings.CutPrefix(pair, "PORT=")
+		if !ok || value == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || n == 0 {
+			s.Note(fmt.Sprintf("PORT=%s is no port (1 to 65535): ignored", value))
+			continue
+		}
+		s.REST.Port, s.GRPC.Port = int(n), int(n)
+		s.origin["port"], s.origin["rest_api_port"] = fromEnvironment, fromEnvironment
+	}
 }
 
 // isServiceLink recognises what Kubernetes puts into SHOAL_PORT in every pod beside a service named "shoal".

@@ -27,7 +27,7 @@ var modelFlags = []Flag{
 // restFlags are the HTTP side. TensorFlow Serving has REST off unless it is given a port; here it is on.
 var restFlags = []Flag{
 	{Name: "rest_api_port", Group: groupREST,
-		Help: "port of the REST API; 0: none",
+		Help: "port of the REST API, which may be that of gRPC; 0: none",
 		bind: func(s *Server) value { return number(&s.REST.Port) }},
 	{Name: "rest_address", Group: groupREST, Own: true,
 		Help: "address or host name the REST API listens on; empty: all interfaces",
@@ -62,7 +62,7 @@ var restFlags = []Flag{
 // waits for each request; here waiting costs none, so that 0 leaves the choice to the server.
 var grpcFlags = []Flag{
 	{Name: "port", Group: groupGRPC,
-		Help: "TCP port of the gRPC API; 0: none",
+		Help: "TCP port of the gRPC API, which may be that of REST; 0: none",
 		bind: func(s *Server) value { return number(&s.GRPC.Port) }},
 	{Name: "grpc_address", Group: groupGRPC, Own: true,
 		Help: "address or host name the gRPC API listens on; empty: all interfaces",

@@ -19,7 +19,8 @@ func WriteHelp(w io.Writer) error {
 
 Serves TensorFlow SavedModels over REST and gRPC, batching the requests of all clients. It takes the flags
 of tensorflow_model_server, as --name=value or --name value; a boolean may stand bare. Each flag is also an
-environment variable, SHOAL_NAME (--port: SHOAL_PORT); a flag beats its variable.
+environment variable, SHOAL_NAME (--port: SHOAL_PORT); a flag beats its variable. If neither --port nor
+--rest_api_port is given and the variable PORT is set, both APIs listen on that port.
 `)
 	for _, group := range groups() {
 		fmt.Fprintf(out, "\n%s\n", group)
@@ -86,7 +87,8 @@ func WriteMarkdown(w io.Writer) error {
 <!-- Written by go generate ./configs from the table of flags: change it there. -->
 
 Each flag is also an environment variable: `+"`SHOAL_`"+` and the name in capitals (`+"`--port`"+`: `+"`SHOAL_PORT`"+`).
-A flag overrides its variable; an empty variable counts as not set. Flags are written `+"`--name=value`"+` or
+A flag overrides its variable; an empty variable counts as not set. If neither `+"`--port`"+` nor `+"`--rest_api_port`"+`
+is given and the variable `+"`PORT`"+` is set (as on Cloud Run and Knative), both APIs listen on that port. Flags are written `+"`--name=value`"+` or
 `+"`--name value`"+`; a boolean flag may stand without a value. Flags marked + are Shoal's own, all others are
 tensorflow_model_server's.
 `)

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// RESTListen is the address REST listens on; "" where it does not: with port 0, and with gRPC's port, which gRPC has
-// first, as in tensorflow_model_server.
+// RESTListen is the address REST listens on; "" if it does not. It may be that of GRPCListen: both APIs then share the port.
 func (s *Server) RESTListen() string {
-	if s.REST.Port == 0 || s.REST.Port == s.GRPC.Port {
+	if s.REST.Port == 0 {
 		return ""
 	}
 	return join(s.REST.Address, s.REST.Port)

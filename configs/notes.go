@@ -22,9 +22,6 @@ func (s *Server) Notes() []string {
 			notes = append(notes, fmt.Sprintf("--%s has no effect: %s", f.Name, f.Noted))
 		}
 	}
-	if s.REST.Port != 0 && s.REST.Port == s.GRPC.Port {
-		notes = append(notes, fmt.Sprintf("no REST API: --rest_api_port and --port are both %d; give REST another port", s.REST.Port))
-	}
 	if s.Models.ConfigFile != "" && (s.origin["model_name"] == fromFlag || s.origin["model_base_path"] == fromFlag) {
 		notes = append(notes, modelBeaten)
 	}

@@ -14,7 +14,7 @@ import (
 var ErrHelp = pflag.ErrHelp
 
 // Parse makes the configuration from the command line and the environment (as os.Environ gives it); a flag beats its
-// variable. The error is ErrHelp or Faults. Values that are well-formed but wrong are Validate's matter.
+// variable, and both beat PORT. The error is ErrHelp or Faults. Values that are well-formed but wrong are Validate's matter.
 func Parse(args, environ []string) (*Server, error) {
 	s := Default()
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
@@ -31,6 +31,7 @@ func Parse(args, environ []string) (*Server, error) {
 		faults.Addf("%q: serve takes flags only, as --name=value", arg)
 	}
 	fs.Visit(func(f *pflag.Flag) { s.origin[f.Name] = fromFlag })
+	s.readPort(environ)
 	return s, faults.Err()
 }
 

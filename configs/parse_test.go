@@ -114,3 +114,31 @@ func TestNearestNeverPanics(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// PORT is what Cloud Run and Knative set. It counts if no port is given otherwise, and both APIs share it.
+func TestPort(t *testing.T) {
+	for _, c := range []struct {
+		environ    []string
+		args       string
+		rest, grpc int
+		note       string
+	}{
+		{[]string{"PORT=8080"}, "", 8080, 8080, ""},
+		{[]string{"PORT="}, "", 8501, 8500, ""},
+		{[]string{"PORT=8080"}, "--port=9000", 8501, 9000, ""},
+		{[]string{"PORT=8080", "SHOAL_REST_API_PORT=9001"}, "", 9001, 8500, ""},
+		{[]string{"PORT=tcp://10.0.0.1:80"}, "", 8501, 8500, "PORT=tcp://10.0.0.1:80 is no port (1 to 65535): ignored"},
+		{[]string{"PORT=65536"}, "", 8501, 8500, "PORT=65536 is no port (1 to 65535): ignored"},
+	} {
+		s, err := Parse(strings.Fields(c.args), c.environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.REST.Port != c.rest || s.GRPC.Port != c.grpc {
+			t.Errorf("%v %s: REST %d, gRPC %d", c.environ, c.args, s.REST.Port, s.GRPC.Port)
+		}
+		if notes := strings.Join(s.Notes(), "\n"); notes != c.note {
+			t.Errorf("%v %s: %q", c.environ, c.args, notes)
+		}
+	}
+}

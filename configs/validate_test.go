@@ -53,7 +53,7 @@ func TestValidate(t *testing.T) {
 func TestListen(t *testing.T) {
 	for _, c := range []struct{ args, rest, grpc string }{
 		{"", ":8501", ":8500"},
-		{"--port=8501", "", ":8501"}, // gRPC has the port first
+		{"--port=8501", ":8501", ":8501"}, // one port for both
 		{"--port=0 --rest_address=127.0.0.1", "127.0.0.1:8501", ""},
 		{"--grpc_address=::1 --rest_api_port=0", "", "[::1]:8500"},
 		{"--rest_address=[::1]", "[::1]:8501", ":8500"},
@@ -70,7 +70,6 @@ func TestListen(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	for args, want := range map[string]string{
-		"--port=8501":                                                    "no REST API: --rest_api_port and --port are both 8501",
 		"--model_config_file=f --model_name=m":                           "--model_name and --model_base_path have no effect",
 		"--model_config_file_poll_wait_seconds=1":                        "--model_config_file_poll_wait_seconds has no effect",
 		"--mixed_precision=float16":                                      "--mixed_precision=float16 has no effect",

@@ -10,12 +10,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shoal/internal/oneport"
 	"shoal/serving/rpc"
 )
 
 // listeners are where the server listens; ports that are bound refuse connections until open.
 type listeners struct {
-	rest, rpc *port // nil: none
+	rest, rpc *port // nil: none; the same port if both APIs share it
 }
 
 // bind takes the ports, so that one that is in use is told of before the models are loaded.
@@ -38,7 +39,9 @@ func (a *app) bind() (l *listeners, err error) {
 			return nil, fmt.Errorf("--rest_api_port: %w", err)
 		}
 	}
-	if on := a.cfg.GRPCListen(); on != "" {
+	if on := a.cfg.GRPCListen(); on != "" && l.rest != nil && on == a.cfg.RESTListen() {
+		l.rpc = l.rest
+	} else if on != "" {
 		if l.rpc, err = bindPort(on); err != nil {
 			return nil, fmt.Errorf("--port: %w", err)
 		}
@@ -68,7 +71,15 @@ func (l *listeners) open(a *app) (restOn net.Listener, rpcOn []net.Listener, err
 		}
 		a.log.Info("REST listens", slog.String("address", restOn.Addr().String()))
 	}
-	if l.rpc != nil {
+	switch {
+	case l.rpc == nil:
+	case l.rpc == l.rest:
+		http1, http2 := oneport.Split(restOn, oneport.Options{
+			HTTP1TLS: a.cfg.REST.TLSCertFile != "", HTTP2TLS: a.cfg.GRPC.SSLConfigFile != "", Logger: a.log,
+		})
+		restOn, rpcOn = http1, append(rpcOn, http2)
+		a.log.Info("gRPC listens", slog.String("address", http2.Addr().String()))
+	default:
 		on, err := l.rpc.open()
 		if err != nil {
 			return nil, nil, fmt.Errorf("--port: %w", err)

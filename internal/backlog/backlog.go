@@ -1,18 +1,23 @@
 //go:build unix
 
-// Package backlog tells whether clients wait to be accepted. The kernel completes connections that the process has not accepted
-// yet; whoever closes the listener resets them.
+// Package backlog is about connections on their way: it reports whether clients wait to be accepted, and which failures to accept
+// pass. The kernel completes connections that the process has not accepted yet; closing the listener resets them.
 package backlog
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Waiting says whether a connection waits on the listener. It is false where that cannot be told.
+// Waiting reports whether a connection waits on the listener. It asks the listener's own method Waiting if there is one. It is
+// false if that cannot be known.
 func Waiting(l net.Listener) bool {
+	if w, ok := l.(interface{ Waiting() bool }); ok {
+		return w.Waiting()
+	}
 	s, ok := l.(syscall.Conn)
 	if !ok {
 		return false
@@ -27,4 +32,15 @@ func Waiting(l net.Listener) bool {
 		waiting = err == nil && n > 0
 	})
 	return err == nil && waiting
+}
+
+// Passes reports whether accepting can succeed later, after this error: the process is out of file descriptors or memory, or the
+// client has left.
+func Passes(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,12 +2,10 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"shoal/internal/backlog"
@@ -70,7 +68,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, io.EOF
 		default:
 		}
-		if !passes(err) {
+		if !backlog.Passes(err) {
 			return nil, err
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
@@ -81,15 +79,6 @@ func (l *listener) Accept() (net.Conn, error) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-func passes(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
 }
 
 // stop ends Accept. Closing the socket at once would reset clients that are connected but not yet accepted, so those
