@@ -15,8 +15,8 @@ const (
 )
 
 // checkClassify verifies that the signature takes examples and gives classes, scores or both.
-func checkClassify(h *serving.Handle, sig *tensor.Signature, o options) error {
-	if o.checkMethod && sig.Method != ClassifyMethod {
+func checkClassify(h *serving.Handle, sig *tensor.Signature, checkMethod bool) error {
+	if checkMethod && sig.Method != ClassifyMethod {
 		return invalid("Expected classification signature method_name to be %s. Was: %s", ClassifyMethod, sig.Method)
 	}
 	if len(sig.Inputs) != 1 {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -53,6 +53,16 @@ func wantStatus(t *testing.T, err error, code codes.Code, text string) {
 	}
 }
 
+func classify(t *testing.T, m *servingtest.Model, signature string, examples [][]byte) (*apis_go_proto.ClassificationResult, error) {
+	r, err := (&Request{Method: Classify, Signature: signature, Examples: examples}).Run(t.Context(), handle(m))
+	return r.Classification, err
+}
+
+func regress(t *testing.T, m *servingtest.Model, signature string, examples [][]byte) (*apis_go_proto.RegressionResult, error) {
+	r, err := (&Request{Method: Regress, Signature: signature, Examples: examples}).Run(t.Context(), handle(m))
+	return r.Regression, err
+}
+
 var two = [][]byte{[]byte("a"), []byte("b")}
 
 func TestClassify(t *testing.T) {
@@ -70,7 +80,7 @@ func TestClassify(t *testing.T) {
 	} {
 		f := outputs(c.ts...)
 		f.Signatures = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, PredictMethod, "inputs", c.outs...)}
-		r, err := Classify(t.Context(), handle(f), "", two, time.Time{})
+		r, err := classify(t, f, "", two)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -103,31 +113,30 @@ func TestSignatureErrors(t *testing.T) {
 	for _, c := range []struct {
 		method, sig, text string
 		examples          [][]byte
-		opts              []Option
+		checkMethodName   bool
 	}{
-		{"c", "", "No signature was found with the name: serving_default", two, nil},
-		{"c", "nope", "No signature was found with the name: nope", two, nil},
-		{"c", "none", "Expected one input Tensor.", two, nil},
-		{"c", "three", "Expected one or two output Tensors, found 3", two, nil},
-		{"c", "predict", "No classification inputs found in SignatureDef: method_name:", two, nil},
-		{"c", "strange", `Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: method_name:`, two, nil},
-		{"c", "classify", "Input is empty.", nil, nil},
-		{"c", "regress", "Expected classification signature method_name to be tensorflow/serving/classify. Was: tensorflow/serving/regress", two, []Option{CheckMethodName(true)}},
-		{"r", "nope", "No signature was found with the name: nope", two, nil},
-		{"r", "none", "Expected one input Tensor.", two, nil},
-		{"r", "three", "Expected one output Tensor.", two, nil},
-		{"r", "predict", "No regression inputs found in SignatureDef: method_name:", two, nil},
-		{"r", "strange", "No regression outputs found in SignatureDef: method_name:", two, nil},
-		{"r", "regress", "Input is empty.", nil, nil},
-		{"r", "dense", "Expects arg[0] to be float but string is provided", two, nil},
-		{"r", "classify", "Expected regression signature method_name to be tensorflow/serving/regress. Was: tensorflow/serving/classify", two, []Option{CheckMethodName(true)}},
+		{"c", "", "No signature was found with the name: serving_default", two, false},
+		{"c", "nope", "No signature was found with the name: nope", two, false},
+		{"c", "none", "Expected one input Tensor.", two, false},
+		{"c", "three", "Expected one or two output Tensors, found 3", two, false},
+		{"c", "predict", "No classification inputs found in SignatureDef: method_name:", two, false},
+		{"c", "strange", `Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: method_name:`, two, false},
+		{"c", "classify", "Input is empty.", nil, false},
+		{"c", "regress", "Expected classification signature method_name to be tensorflow/serving/classify. Was: tensorflow/serving/regress", two, true},
+		{"r", "nope", "No signature was found with the name: nope", two, false},
+		{"r", "none", "Expected one input Tensor.", two, false},
+		{"r", "three", "Expected one output Tensor.", two, false},
+		{"r", "predict", "No regression inputs found in SignatureDef: method_name:", two, false},
+		{"r", "strange", "No regression outputs found in SignatureDef: method_name:", two, false},
+		{"r", "regress", "Input is empty.", nil, false},
+		{"r", "dense", "Expects arg[0] to be float but string is provided", two, false},
+		{"r", "classify", "Expected regression signature method_name to be tensorflow/serving/regress. Was: tensorflow/serving/classify", two, true},
 	} {
-		var err error
-		if c.method == "c" {
-			_, err = Classify(t.Context(), handle(f), c.sig, c.examples, time.Time{}, c.opts...)
-		} else {
-			_, err = Regress(t.Context(), handle(f), c.sig, c.examples, time.Time{}, c.opts...)
+		req := Request{Method: Classify, Signature: c.sig, Examples: c.examples, CheckMethodName: c.checkMethodName}
+		if c.method == "r" {
+			req.Method = Regress
 		}
+		_, err := req.Run(t.Context(), handle(f))
 		wantStatus(t, err, codes.InvalidArgument, c.text)
 	}
 }
@@ -153,15 +162,15 @@ func TestOutputErrors(t *testing.T) {
 		f.Signatures = map[string]*tensor.Signature{"s": sig("s", "", "inputs", c.out)}
 		var err error
 		if c.out == "outputs" {
-			_, err = Regress(t.Context(), handle(f), "s", two, time.Time{})
+			_, err = regress(t, f, "s", two)
 		} else {
-			_, err = Classify(t.Context(), handle(f), "s", two, time.Time{})
+			_, err = classify(t, f, "s", two)
 		}
 		wantStatus(t, err, codes.InvalidArgument, c.text)
 	}
 	f := outputs(texts(tensor.Shape{2, 1}, "x", "y"), servingtest.Floats(tensor.Shape{2, 2}, 1, 2, 3, 4))
 	f.Signatures = map[string]*tensor.Signature{"s": sig("s", "", "inputs", "classes", "scores")}
-	_, err := Classify(t.Context(), handle(f), "s", two, time.Time{})
+	_, err := classify(t, f, "s", two)
 	wantStatus(t, err, codes.InvalidArgument, "Tensors class and score should match in dim_size(1). Got 1 vs. 2")
 }
 
@@ -169,7 +178,7 @@ func TestRegress(t *testing.T) {
 	for _, shape := range []tensor.Shape{{2}, {2, 1}} {
 		f := outputs(servingtest.Floats(shape, 1.5, -2))
 		f.Signatures = map[string]*tensor.Signature{DefaultSignature: sig(DefaultSignature, "", "inputs", "outputs")}
-		r, err := Regress(t.Context(), handle(f), "", two, time.Time{})
+		r, err := regress(t, f, "", two)
 		if err != nil || len(r.Regressions) != 2 || r.Regressions[0].Value != 1.5 || r.Regressions[1].Value != -2 {
 			t.Errorf("%v: %v, %v", shape, r, err)
 		}
@@ -181,10 +190,10 @@ func TestErrorsPassThrough(t *testing.T) {
 	boom := errors.New("boom")
 	f := multiModel()
 	f.Compute = func(context.Context, batcher.Entry) ([]tensor.Tensor, error) { return nil, boom }
-	if _, err := Classify(t.Context(), handle(f), "c", two, time.Time{}); !errors.Is(err, boom) {
+	if _, err := classify(t, f, "c", two); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Regress(t.Context(), handle(f), "r", two, time.Time{}); !errors.Is(err, boom) {
+	if _, err := regress(t, f, "r", two); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
@@ -17,15 +16,16 @@ import (
 	"shoal/tensor"
 )
 
-// MultiInference runs the same examples through several signatures of one model, at the same time, and answers in the
-// order of the tasks. All tasks are checked before any runs; one that fails fails the request.
-func MultiInference(ctx context.Context, h *serving.Handle, tasks []*apis_go_proto.InferenceTask, examples [][]byte, deadline time.Time, opts ...Option) (*apis_go_proto.MultiInferenceResponse, error) {
-	sigs, err := checkTasks(h, tasks, collect(opts))
+// runTasks runs the same examples through several signatures of one model, at the same time, and answers in the order of
+// the tasks. All tasks are checked before any runs; one that fails fails the request.
+func (r *Request) runTasks(ctx context.Context, h *serving.Handle) (*apis_go_proto.MultiInferenceResponse, error) {
+	tasks := r.Tasks
+	sigs, err := r.checkTasks(h)
 	if err != nil {
 		return nil, err
 	}
-	if len(examples) == 0 {
-		return nil, invalid("Input is empty.")
+	if len(r.Examples) == 0 {
+		return nil, errEmpty
 	}
 	// No signature comes twice, so there are never more goroutines than the model has signatures.
 	results := make([]*apis_go_proto.InferenceResult, len(tasks))
@@ -42,7 +42,7 @@ func MultiInference(ctx context.Context, h *serving.Handle, tasks []*apis_go_pro
 					cancel()
 				}
 			}()
-			results[i], errs[i] = runTask(ctx, h, task, sigs[i], examples, deadline)
+			results[i], errs[i] = r.runTask(ctx, h, task, sigs[i])
 			if errs[i] != nil {
 				cancel()
 			}
@@ -58,11 +58,11 @@ func MultiInference(ctx context.Context, h *serving.Handle, tasks []*apis_go_pro
 	return &apis_go_proto.MultiInferenceResponse{Results: results}, nil
 }
 
-func checkTasks(h *serving.Handle, tasks []*apis_go_proto.InferenceTask, o options) ([]*tensor.Signature, error) {
+func (r *Request) checkTasks(h *serving.Handle) ([]*tensor.Signature, error) {
 	model := ""
-	seen := make(map[string]bool, len(tasks))
-	sigs := make([]*tensor.Signature, len(tasks))
-	for i, task := range tasks {
+	seen := make(map[string]bool, len(r.Tasks))
+	sigs := make([]*tensor.Signature, len(r.Tasks))
+	for i, task := range r.Tasks {
 		spec := task.GetModelSpec()
 		switch {
 		case spec.GetName() == "":
@@ -82,37 +82,41 @@ func checkTasks(h *serving.Handle, tasks []*apis_go_proto.InferenceTask, o optio
 			return nil, invalid("Requested signature not found in model graph: %s", name)
 		}
 		sigs[i] = sig
-		var err error
-		switch task.GetMethodName() {
-		case ClassifyMethod:
-			err = checkClassify(h, sig, o)
-		case RegressMethod:
-			err = checkRegress(h, sig, o)
-		default:
-			err = status.Errorf(codes.Unimplemented, "Unsupported signature method_name: %s", task.GetMethodName())
+		m, ok := methodOf(task)
+		if !ok {
+			return nil, status.Errorf(codes.Unimplemented, "Unsupported signature method_name: %s", task.GetMethodName())
 		}
-		if err != nil {
+		if err := r.check(h, sig, m); err != nil {
 			return nil, err
 		}
 	}
 	return sigs, nil
 }
 
-func runTask(ctx context.Context, h *serving.Handle, task *apis_go_proto.InferenceTask, sig *tensor.Signature, examples [][]byte, deadline time.Time) (*apis_go_proto.InferenceResult, error) {
-	answer, err := run(ctx, h, sig, examples, deadline)
+// methodOf is what a task asks for, if it is known.
+func methodOf(task *apis_go_proto.InferenceTask) (m Method, ok bool) {
+	switch task.GetMethodName() {
+	case ClassifyMethod:
+		return Classify, true
+	case RegressMethod:
+		return Regress, true
+	}
+	return 0, false
+}
+
+func (r *Request) runTask(ctx context.Context, h *serving.Handle, task *apis_go_proto.InferenceTask, sig *tensor.Signature) (*apis_go_proto.InferenceResult, error) {
+	m, _ := methodOf(task)
+	one, err := r.runOne(ctx, h, sig, m)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Free()
 	result := &apis_go_proto.InferenceResult{ModelSpec: ModelSpec(h, task.GetModelSpec())}
-	if task.GetMethodName() == ClassifyMethod {
-		c, err := classifications(sig, answer.Outputs, len(examples))
-		result.Result = &apis_go_proto.InferenceResult_ClassificationResult{ClassificationResult: c}
-		return result, err
+	if m == Regress {
+		result.Result = &apis_go_proto.InferenceResult_RegressionResult{RegressionResult: one.Regression}
+	} else {
+		result.Result = &apis_go_proto.InferenceResult_ClassificationResult{ClassificationResult: one.Classification}
 	}
-	r, err := regressions(sig, answer.Outputs, len(examples))
-	result.Result = &apis_go_proto.InferenceResult_RegressionResult{RegressionResult: r}
-	return result, err
+	return result, nil
 }
 
 // firstError prefers the error that made the others be cancelled.

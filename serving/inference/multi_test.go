@@ -3,7 +3,6 @@ package inference
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/example/example_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -30,8 +29,13 @@ func multiModel() *servingtest.Model {
 	}
 }
 
+func multi(t *testing.T, m *servingtest.Model, tasks []*apis_go_proto.InferenceTask, examples [][]byte) (*apis_go_proto.MultiInferenceResponse, error) {
+	r, err := (&Request{Method: MultiInference, Tasks: tasks, Examples: examples}).Run(t.Context(), handle(m))
+	return r.Multi, err
+}
+
 func TestMultiInference(t *testing.T) {
-	r, err := MultiInference(t.Context(), handle(multiModel()), []*apis_go_proto.InferenceTask{task("m", "r", RegressMethod), task("m", "c", ClassifyMethod)}, two, time.Time{})
+	r, err := multi(t, multiModel(), []*apis_go_proto.InferenceTask{task("m", "r", RegressMethod), task("m", "c", ClassifyMethod)}, two)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +60,10 @@ func TestMultiInferenceErrors(t *testing.T) {
 		{[]*apis_go_proto.InferenceTask{task("m", "r", ClassifyMethod)}, codes.InvalidArgument, "Expected classification signature outputs"},
 		{[]*apis_go_proto.InferenceTask{task("m", "c", PredictMethod)}, codes.Unimplemented, "Unsupported signature method_name: tensorflow/serving/predict"},
 	} {
-		_, err := MultiInference(t.Context(), handle(multiModel()), c.tasks, two, time.Time{})
+		_, err := multi(t, multiModel(), c.tasks, two)
 		wantStatus(t, err, c.code, c.text)
 	}
-	_, err := MultiInference(t.Context(), handle(multiModel()), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod)}, nil, time.Time{})
+	_, err := multi(t, multiModel(), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod)}, nil)
 	wantStatus(t, err, codes.InvalidArgument, "Input is empty.")
 }
 
@@ -72,7 +76,7 @@ func TestMultiInferenceCancelsTheRest(t *testing.T) {
 		}
 		return nil, status.Error(codes.DataLoss, "broken example")
 	}
-	_, err := MultiInference(t.Context(), handle(f), []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "r", RegressMethod)}, two, time.Time{})
+	_, err := multi(t, f, []*apis_go_proto.InferenceTask{task("m", "c", ClassifyMethod), task("m", "r", RegressMethod)}, two)
 	wantStatus(t, err, codes.DataLoss, "broken example")
 }
 

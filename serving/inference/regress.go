@@ -14,8 +14,8 @@ const (
 )
 
 // checkRegress verifies that the signature takes examples and gives one output.
-func checkRegress(h *serving.Handle, sig *tensor.Signature, o options) error {
-	if o.checkMethod && sig.Method != RegressMethod {
+func checkRegress(h *serving.Handle, sig *tensor.Signature, checkMethod bool) error {
+	if checkMethod && sig.Method != RegressMethod {
 		return invalid("Expected regression signature method_name to be %s. Was: %s", RegressMethod, sig.Method)
 	}
 	if len(sig.Inputs) != 1 {

@@ -80,7 +80,7 @@ func TestLogWarmsUp(t *testing.T) {
 	logs := openLogs(t, Options{Tags: []string{"serve", "gpu"}}, configs{"m": config(prefix, 1)})
 	servable := new(fake)
 	h := servable.handle()
-	ctx, none := t.Context(), time.Time{}
+	ctx := t.Context()
 
 	sig := signatures["text"]
 	inputs := []tensor.Tensor{integer(5), {DType: tensor.String, Shape: tensor.Shape{1, 2}, Strings: [][]byte{[]byte("a"), []byte("\xff")}}}
@@ -94,22 +94,18 @@ func TestLogWarmsUp(t *testing.T) {
 	arena.Free()
 
 	examples := [][]byte{[]byte("\x0a\x00"), {}} // empty features, and none
-	classified, err := inference.Classify(ctx, h, "classify", examples, none)
-	if err != nil {
-		t.Fatal(err)
+	for _, req := range []inference.Request{
+		{Method: inference.Classify, Signature: "classify"}, {Method: inference.Regress, Signature: "regress"},
+		{Method: inference.MultiInference, Signature: "regress",
+			Tasks: []*apis_go_proto.InferenceTask{{ModelSpec: asked("regress"), MethodName: inference.RegressMethod}}},
+	} {
+		req.Examples = examples
+		result, err := req.Run(ctx, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs.For("m").Write(Inference(h, asked(req.Signature), req, result))
 	}
-	logs.For("m").Write(Classify(h, asked("classify"), examples, classified))
-	regressed, err := inference.Regress(ctx, h, "regress", examples, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logs.For("m").Write(Regress(h, asked("regress"), examples, regressed))
-	tasks := []*apis_go_proto.InferenceTask{{ModelSpec: asked("regress"), MethodName: inference.RegressMethod}}
-	both, err := inference.MultiInference(ctx, h, tasks, examples, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logs.For("m").Write(MultiInference(h, tasks, examples, both))
 	closeLogs(t, logs)
 
 	paths, _ := filepath.Glob(prefix + "-*.tfrecord")
@@ -142,7 +138,7 @@ func TestRecords(t *testing.T) {
 	logs.For("m").Write(Predict(h, asked("text"), sig, tensors, tensors, []int{0, 1}))
 	input := &apis_go_proto.Input{Kind: &apis_go_proto.Input_ExampleList{ExampleList: &apis_go_proto.ExampleList{}}}
 	result := &apis_go_proto.RegressionResult{Regressions: []*apis_go_proto.Regression{{Value: 2.5}}}
-	logs.For("m").Write(Regress(h, asked(""), nil, result))
+	logs.For("m").Write(Inference(h, asked(""), inference.Request{Method: inference.Regress}, inference.Result{Regression: result}))
 	closeLogs(t, logs)
 
 	k, m := message(&tensors[0]), message(&s)

@@ -63,46 +63,32 @@ func Predict(h *serving.Handle, asked *apis_go_proto.ModelSpec, sig *tensor.Sign
 	}
 }
 
-// Classify records a classification of examples, each a serialised tf.Example as [inference.Classify] takes it.
-func Classify(h *serving.Handle, asked *apis_go_proto.ModelSpec, examples [][]byte, result *apis_go_proto.ClassificationResult) *apis_go_proto.PredictionLog {
+// Inference records a classification, a regression or a multi-inference. asked is the request's model_spec, or that of its
+// first task.
+func Inference(h *serving.Handle, asked *apis_go_proto.ModelSpec, req inference.Request, result inference.Result) *apis_go_proto.PredictionLog {
 	served := inference.ModelSpec(h, asked)
-	log := &apis_go_proto.ClassifyLog{
-		Request:  &apis_go_proto.ClassificationRequest{ModelSpec: asked},
-		Response: &apis_go_proto.ClassificationResponse{ModelSpec: served, Result: result},
+	record := &apis_go_proto.PredictionLog{LogMetadata: &apis_go_proto.LogMetadata{ModelSpec: served}}
+	switch req.Method {
+	case inference.Classify:
+		log := &apis_go_proto.ClassifyLog{
+			Request:  &apis_go_proto.ClassificationRequest{ModelSpec: asked},
+			Response: &apis_go_proto.ClassificationResponse{ModelSpec: served, Result: result.Classification},
+		}
+		setInput(log.Request, req.Examples)
+		record.LogType = &apis_go_proto.PredictionLog_ClassifyLog{ClassifyLog: log}
+	case inference.Regress:
+		log := &apis_go_proto.RegressLog{
+			Request:  &apis_go_proto.RegressionRequest{ModelSpec: asked},
+			Response: &apis_go_proto.RegressionResponse{ModelSpec: served, Result: result.Regression},
+		}
+		setInput(log.Request, req.Examples)
+		record.LogType = &apis_go_proto.PredictionLog_RegressLog{RegressLog: log}
+	case inference.MultiInference:
+		log := &apis_go_proto.MultiInferenceLog{Request: &apis_go_proto.MultiInferenceRequest{Tasks: req.Tasks}, Response: result.Multi}
+		setInput(log.Request, req.Examples)
+		record.LogType = &apis_go_proto.PredictionLog_MultiInferenceLog{MultiInferenceLog: log}
 	}
-	setInput(log.Request, examples)
-	return &apis_go_proto.PredictionLog{
-		LogMetadata: &apis_go_proto.LogMetadata{ModelSpec: served},
-		LogType:     &apis_go_proto.PredictionLog_ClassifyLog{ClassifyLog: log},
-	}
-}
-
-// Regress records a regression; as Classify.
-func Regress(h *serving.Handle, asked *apis_go_proto.ModelSpec, examples [][]byte, result *apis_go_proto.RegressionResult) *apis_go_proto.PredictionLog {
-	served := inference.ModelSpec(h, asked)
-	log := &apis_go_proto.RegressLog{
-		Request:  &apis_go_proto.RegressionRequest{ModelSpec: asked},
-		Response: &apis_go_proto.RegressionResponse{ModelSpec: served, Result: result},
-	}
-	setInput(log.Request, examples)
-	return &apis_go_proto.PredictionLog{
-		LogMetadata: &apis_go_proto.LogMetadata{ModelSpec: served},
-		LogType:     &apis_go_proto.PredictionLog_RegressLog{RegressLog: log},
-	}
-}
-
-// MultiInference records several tasks on the same examples. Its metadata name the model that the first task asked for.
-func MultiInference(h *serving.Handle, tasks []*apis_go_proto.InferenceTask, examples [][]byte, response *apis_go_proto.MultiInferenceResponse) *apis_go_proto.PredictionLog {
-	var asked *apis_go_proto.ModelSpec
-	if len(tasks) > 0 {
-		asked = tasks[0].GetModelSpec()
-	}
-	log := &apis_go_proto.MultiInferenceLog{Request: &apis_go_proto.MultiInferenceRequest{Tasks: tasks}, Response: response}
-	setInput(log.Request, examples)
-	return &apis_go_proto.PredictionLog{
-		LogMetadata: &apis_go_proto.LogMetadata{ModelSpec: inference.ModelSpec(h, asked)},
-		LogType:     &apis_go_proto.PredictionLog_MultiInferenceLog{MultiInferenceLog: log},
-	}
+	return record
 }
 
 // message is a tensor as tensor_content, or string_val, that shares its memory.

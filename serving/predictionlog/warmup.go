@@ -2,7 +2,6 @@ package predictionlog
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -55,7 +54,7 @@ func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions
 	w := warmUp{path: path, iterations: max(o.Iterations, 1)}
 	// Requests are checked as a client's are; a handle without a version, because nobody reads the answers.
 	w.handle = serving.NewHandle(s, "", 0, nil)
-	w.checks = []inference.Option{inference.CheckMethodName(o.CheckMethodName)}
+	w.checkMethodName = o.CheckMethodName
 	records, err = w.runAll(ctx, tfrecord.NewReader(bufio.NewReaderSize(file, warmUpBuffer), maxRecordBytes))
 	if err == nil && o.Logger != nil {
 		o.Logger.Info("warm-up requests run", slog.String("file", path), slog.Int("requests", records),
@@ -65,10 +64,10 @@ func WarmUp(ctx context.Context, dir string, s serving.Servable, o WarmUpOptions
 }
 
 type warmUp struct {
-	handle     *serving.Handle
-	path       string
-	iterations int
-	checks     []inference.Option
+	handle          *serving.Handle
+	path            string
+	iterations      int
+	checkMethodName bool
 }
 
 func (w *warmUp) runAll(ctx context.Context, in *tfrecord.Reader) (n int, err error) {
@@ -100,26 +99,24 @@ func (w *warmUp) runAll(ctx context.Context, in *tfrecord.Reader) (n int, err er
 
 // run runs one request. A record without any is none to complain about, as in TensorFlow Serving.
 func (w *warmUp) run(ctx context.Context, log *apis_go_proto.PredictionLog) error {
-	classify, regress, multi := log.GetClassifyLog().GetRequest(), log.GetRegressLog().GetRequest(), log.GetMultiInferenceLog().GetRequest()
-	examples, err := inference.Examples(cmp.Or(classify.GetInput(), regress.GetInput(), multi.GetInput()))
-	if err != nil {
-		return err
-	}
 	switch log := log.GetLogType().(type) {
 	case *apis_go_proto.PredictionLog_PredictLog:
-		err = runPredict(ctx, w.handle, log.PredictLog.GetRequest())
+		return runPredict(ctx, w.handle, log.PredictLog.GetRequest())
 	case *apis_go_proto.PredictionLog_ClassifyLog:
-		_, err = inference.Classify(ctx, w.handle, classify.GetModelSpec().GetSignatureName(), examples, time.Time{}, w.checks...)
+		r := log.ClassifyLog.GetRequest()
+		return w.infer(ctx, r.GetInput(), inference.Request{Method: inference.Classify, Signature: r.GetModelSpec().GetSignatureName()})
 	case *apis_go_proto.PredictionLog_RegressLog:
-		_, err = inference.Regress(ctx, w.handle, regress.GetModelSpec().GetSignatureName(), examples, time.Time{}, w.checks...)
+		r := log.RegressLog.GetRequest()
+		return w.infer(ctx, r.GetInput(), inference.Request{Method: inference.Regress, Signature: r.GetModelSpec().GetSignatureName()})
 	case *apis_go_proto.PredictionLog_MultiInferenceLog:
-		_, err = inference.MultiInference(ctx, w.handle, multi.GetTasks(), examples, time.Time{}, w.checks...)
+		r := log.MultiInferenceLog.GetRequest()
+		return w.infer(ctx, r.GetInput(), inference.Request{Method: inference.MultiInference, Tasks: r.GetTasks()})
 	case *apis_go_proto.PredictionLog_SessionRunLog:
-		err = unsupported("session_run_log")
+		return unsupported("session_run_log")
 	case *apis_go_proto.PredictionLog_PredictStreamedLog:
-		err = unsupported("predict_streamed_log")
+		return unsupported("predict_streamed_log")
 	}
-	return err
+	return nil
 }
 
 func unsupported(kind string) error {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/internal/testlog"
+	"shoal/serving/inference"
 	"shoal/serving/predictionlog/tfrecord"
 	"shoal/tensor"
 )
@@ -178,7 +179,7 @@ func TestWarmUpErrors(t *testing.T) {
 
 func TestWarmUpChecksMethodNames(t *testing.T) {
 	h := new(fake).handle()
-	file := frame(t, Regress(h, asked("regress"), [][]byte{nil}, nil))
+	file := frame(t, Inference(h, asked("regress"), inference.Request{Method: inference.Regress, Examples: [][]byte{nil}}, inference.Result{}))
 	signatures["regress"].Method = "other"
 	defer func() { signatures["regress"].Method = "tensorflow/serving/regress" }()
 	dir := warmUpDir(t, file)

@@ -4,10 +4,8 @@ import (
 	"net/http"
 
 	"github.com/valyala/fasthttp"
-	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/tensor"
-	tensorjson "shoal/tensor/json"
 )
 
 // smallAnswer is the size up to which an answer is written into the connection's own buffer.
@@ -60,23 +58,4 @@ func writeJSON(c *fasthttp.RequestCtx, code int, document []byte) {
 	if code == http.StatusOK {
 		deflateAnswer(c)
 	}
-}
-
-func regressions(result *apis_go_proto.RegressionResult) []float32 {
-	values := make([]float32, len(result.GetRegressions()))
-	for i, r := range result.GetRegressions() {
-		values[i] = r.GetValue()
-	}
-	return values
-}
-
-func classes(result *apis_go_proto.ClassificationResult) [][]tensorjson.Class {
-	rows := make([][]tensorjson.Class, len(result.GetClassifications()))
-	for i, r := range result.GetClassifications() {
-		rows[i] = make([]tensorjson.Class, len(r.GetClasses()))
-		for k, class := range r.GetClasses() {
-			rows[i][k] = tensorjson.Class{Label: []byte(class.GetLabel()), Score: class.GetScore()}
-		}
-	}
-	return rows
 }

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"time"
 
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/mem"
@@ -22,11 +21,15 @@ const (
 )
 
 // inferRequest is a ClassificationRequest or RegressionRequest whose Input is left serialised, since the model's graph
-// wants the examples in that form.
+// wants the examples in that form. It is the inference.Codec of its call.
 type inferRequest struct {
 	carrier
-	spec  *apis_go_proto.ModelSpec // nil: not sent
-	input []byte
+	method inference.Method
+	spec   *apis_go_proto.ModelSpec       // nil: not sent
+	tasks  []*apis_go_proto.InferenceTask // of MultiInference
+	input  []byte
+	server *Server // whose it is
+	result proto.Message
 }
 
 func (r *inferRequest) unmarshal(data mem.BufferSlice) (err error) {
@@ -38,12 +41,8 @@ func (r *inferRequest) unmarshal(data mem.BufferSlice) (err error) {
 	return err
 }
 
-// multiRequest is a MultiInferenceRequest in the same way.
-type multiRequest struct {
-	carrier
-	tasks []*apis_go_proto.InferenceTask
-	input []byte
-}
+// multiRequest is a MultiInferenceRequest in the same way. Its spec is the first task's.
+type multiRequest struct{ inferRequest }
 
 func (r *multiRequest) unmarshal(data mem.BufferSlice) (err error) {
 	r.call.sent = data.Len()
@@ -52,6 +51,9 @@ func (r *multiRequest) unmarshal(data mem.BufferSlice) (err error) {
 		r.tasks = append(r.tasks, task)
 		return proto.Unmarshal(wire, task)
 	})
+	if len(r.tasks) > 0 {
+		r.spec = r.tasks[0].GetModelSpec()
+	}
 	return err
 }
 
@@ -87,88 +89,67 @@ func splitInput(data mem.BufferSlice, other protowire.Number, each func([]byte) 
 }
 
 func (s *Server) classify(ctx context.Context, req *inferRequest) (any, error) {
-	result, spec, err := infer(ctx, s, req, inference.Classify, predictionlog.Classify)
-	if err != nil {
-		return nil, err
-	}
-	return &apis_go_proto.ClassificationResponse{Result: result, ModelSpec: spec}, nil
+	return s.infer(ctx, req, inference.Classify)
 }
 
 func (s *Server) regress(ctx context.Context, req *inferRequest) (any, error) {
-	result, spec, err := infer(ctx, s, req, inference.Regress, predictionlog.Regress)
-	if err != nil {
-		return nil, err
-	}
-	return &apis_go_proto.RegressionResponse{Result: result, ModelSpec: spec}, nil
-}
-
-// runExamples is inference.Classify or inference.Regress.
-type runExamples[R any] func(ctx context.Context, h *serving.Handle, signature string, examples [][]byte, deadline time.Time, opts ...inference.Option) (*R, error)
-
-// record is predictionlog.Classify or predictionlog.Regress.
-type record[R any] func(h *serving.Handle, asked *apis_go_proto.ModelSpec, examples [][]byte, result *R) *apis_go_proto.PredictionLog
-
-// infer runs a request's examples on the version it asks for, and says which that was.
-func infer[R any](ctx context.Context, s *Server, req *inferRequest, run runExamples[R], record record[R]) (*R, *apis_go_proto.ModelSpec, error) {
-	if req.spec == nil {
-		return nil, nil, errMissingModelSpec
-	}
-	h, err := s.handle(req.spec)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer h.Release()
-	examples, err := inference.SerializedExamples(req.input)
-	if err != nil {
-		return nil, nil, err
-	}
-	call := &req.call
-	call.Version, call.Signature, call.Examples = h.Version, signatureOf(h, req.spec.GetSignatureName()), len(examples)
-	call.Decode = call.Lap()
-	defer func() { call.Run = call.Lap() }()
-	result, err := run(ctx, h, req.spec.GetSignatureName(), examples, s.deadline(ctx), s.checks...)
-	if err != nil {
-		return nil, nil, err
-	}
-	if log := s.opts.Logs.For(h.Model); log.Sampled() {
-		log.Write(record(h, req.spec, examples, result))
-	}
-	return result, inference.ModelSpec(h, req.spec), nil
+	return s.infer(ctx, req, inference.Regress)
 }
 
 // multiInference takes the version from the first task; all tasks run on it.
 func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, error) {
-	var spec *apis_go_proto.ModelSpec
-	if len(req.tasks) > 0 {
-		spec = req.tasks[0].GetModelSpec()
-	}
-	h, err := s.handle(spec)
-	if err != nil {
-		return nil, err
-	}
-	defer h.Release()
-	examples, err := inference.SerializedExamples(req.input)
-	if err != nil {
-		return nil, err
-	}
-	call := &req.call
-	call.Version, call.Examples = h.Version, len(examples)
-	call.Decode = call.Lap()
-	defer func() { call.Run = call.Lap() }()
-	response, err := inference.MultiInference(ctx, h, req.tasks, examples, s.deadline(ctx), s.checks...)
-	if err != nil {
-		return nil, err
-	}
-	if log := s.opts.Logs.For(h.Model); log.Sampled() {
-		log.Write(predictionlog.MultiInference(h, req.tasks, examples, response))
-	}
-	return response, nil
+	return s.infer(ctx, &req.inferRequest, inference.MultiInference)
 }
 
-// signatureOf is the signature's key where the model has it, and else "": a client's word is no label.
-func signatureOf(h *serving.Handle, name string) string {
-	if sig, ok := h.Signature(name); ok {
-		return sig.Name
+func (s *Server) infer(ctx context.Context, req *inferRequest, method inference.Method) (any, error) {
+	req.server, req.method = s, method
+	call := &req.call.Call
+	defer call.Unpin()
+	if err := inference.Infer(ctx, call, req); err != nil {
+		return nil, err
 	}
-	return ""
+	call.Encode = 0 // gRPC encodes the message later
+	return req.result, nil
+}
+
+// DecodeExamples implements inference.Codec.
+func (r *inferRequest) DecodeExamples(ctx context.Context, c *serving.Call) (req inference.Request, err error) {
+	if r.spec == nil && r.method != inference.MultiInference {
+		return req, errMissingModelSpec
+	}
+	spec, err := asked(r.spec)
+	if err != nil {
+		return req, err
+	}
+	if err := c.Pin(r.server.opts.Core, spec); err != nil {
+		return req, err
+	}
+	req = inference.Request{
+		Method: r.method, Tasks: r.tasks, Deadline: r.server.deadline(ctx), CheckMethodName: r.server.opts.CheckMethodName,
+	}
+	if r.method != inference.MultiInference {
+		req.Signature = r.spec.GetSignatureName()
+	}
+	req.Examples, err = inference.SerializedExamples(r.input)
+	return req, err
+}
+
+// EncodeResult implements inference.Codec.
+func (r *inferRequest) EncodeResult(c *serving.Call, req inference.Request, result inference.Result) error {
+	switch req.Method {
+	case inference.Classify:
+		r.result = &apis_go_proto.ClassificationResponse{Result: result.Classification, ModelSpec: inference.ModelSpec(c.Handle, r.spec)}
+	case inference.Regress:
+		r.result = &apis_go_proto.RegressionResponse{Result: result.Regression, ModelSpec: inference.ModelSpec(c.Handle, r.spec)}
+	case inference.MultiInference:
+		r.result = result.Multi
+	}
+	return nil
+}
+
+// SampleResult implements inference.Codec.
+func (r *inferRequest) SampleResult(c *serving.Call, req inference.Request, result inference.Result) {
+	if log := r.server.opts.Logs.For(c.Handle.Model); log.Sampled() {
+		log.Write(predictionlog.Inference(c.Handle, r.spec, req, result))
+	}
 }

@@ -21,15 +21,13 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"shoal/internal/backlog"
-	"shoal/serving/inference"
 )
 
 // Server answers gRPC calls on any number of listeners. It is safe for concurrent use.
 type Server struct {
-	opts   Options
-	codec  codec
-	grpc   *grpc.Server
-	checks []inference.Option
+	opts  Options
+	codec codec
+	grpc  *grpc.Server
 
 	methods map[string]string // full names of the own methods, and their names
 
@@ -49,7 +47,6 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts:     opts,
 		codec:    newCodec(opts.maxMessageBytes()),
-		checks:   []inference.Option{inference.CheckMethodName(opts.CheckMethodName)},
 		draining: make(chan struct{}),
 		methods:  make(map[string]string),
 	}

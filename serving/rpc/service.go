@@ -135,10 +135,3 @@ func asked(spec *apis_go_proto.ModelSpec) (asked serving.ModelSpec, err error) {
 
 func (r *predictRequest) model() string { return r.spec.GetName() }
 func (r *inferRequest) model() string   { return r.spec.GetName() }
-
-func (r *multiRequest) model() string {
-	if len(r.tasks) == 0 {
-		return ""
-	}
-	return r.tasks[0].GetModelSpec().GetName()
-}
