@@ -19,7 +19,7 @@ export PYTHON
 
 SOURCES = $(shell find . -name '.?*' -prune -o -name '*.go' -print)
 
-.PHONY: help build run test test-deps deps fmt lint vuln fuzz soak bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
+.PHONY: help build run test test-deps deps fmt lint vuln proto fuzz soak bench bench-go bench-compare bench-peers clean distclean docker docker-gpu docker-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -54,6 +54,12 @@ vuln: deps ## known vulnerabilities in what is used, where their database can be
 		*) echo "$$out"; exit $$code;; \
 	esac
 
+proto: deps ## the Go messages of serving/oip/inferencepb/inference.proto
+	@$(PYTHON) scripts/deps.py oip
+	@$(GO) build -o .cache/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	@cd serving/oip/inferencepb && PYTHONPATH=$(CURDIR)/.cache/oip $(PYTHON) -m grpc_tools.protoc -I . \
+		--plugin=$(CURDIR)/.cache/protoc-gen-go --go_out=. --go_opt=paths=source_relative inference.proto
+
 fuzz: deps ## every fuzz test for FUZZTIME (30s)
 	@for file in $$(grep -lE '^func Fuzz' $(SOURCES)); do for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 		echo "$$name ($$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; done; done
@@ -81,7 +87,7 @@ deps: ## fetch libtensorflow and the example model, once
 	@$(PYTHON) scripts/deps.py tools libtensorflow guesslang
 
 test-deps: deps ## fetch TensorFlow for Python and make the test models, once
-	@$(PYTHON) scripts/deps.py python openapi test-models rewrite-models row-models
+	@$(PYTHON) scripts/deps.py python openapi oip test-models rewrite-models row-models
 
 docker: ## the container image shoal:cpu (docker/README.md)
 	@docker/build.sh cpu

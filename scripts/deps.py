@@ -7,6 +7,7 @@ usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow gue
   guesslang      .cache/models/guesslang/1   a trained model for the examples
   python         .cache/python               TensorFlow for Python and gRPC clients; only tests and trainers use them
   openapi        .cache/openapi              schemathesis, a generator of clients and a validator, which test the API's description
+  oip            .cache/oip                  clients of the Open Inference Protocol, and protoc
   test-models    .cache/models/test          the models of the tests, made with those
   rewrite-models .cache/models/rewrite       the models that pruning and freezing are tested with
   row-models     .cache/models/rows          the models that batching by default is tested with
@@ -48,7 +49,7 @@ GIB = 1 << 30
 
 def main():
     steps = {"tools": tools, "libtensorflow": libtensorflow, "guesslang": guesslang, "python": python,
-             "openapi": openapi, "test-models": test_models, "rewrite-models": rewrite_models, "row-models": row_models,
+             "openapi": openapi, "oip": oip, "test-models": test_models, "rewrite-models": rewrite_models, "row-models": row_models,
              "bench-models": bench_models}
     wanted = sys.argv[1:] or ["tools", "libtensorflow", "guesslang"]
     unknown = [name for name in wanted if name not in steps]
@@ -142,6 +143,16 @@ def openapi():
     say("schemathesis, a generator of clients and a validator of OpenAPI documents (for tests only): fetching about 20 MB")
     with replacing(target, made_from) as new:
         pip("install", "--no-deps", "--no-compile", "--target", new, "-r", REQUIREMENTS / "openapi.txt")
+
+
+def oip():
+    made_from = stamp_of(REQUIREMENTS / "oip.txt", MACHINE, sys.version_info[:2])
+    target = CACHE / "oip"
+    if fresh(target, made_from):
+        return
+    say("clients of the Open Inference Protocol (for tests only) and protoc: fetching about 40 MB")
+    with replacing(target, made_from) as new:
+        pip("install", "--no-deps", "--no-compile", "--target", new, "-r", REQUIREMENTS / "oip.txt")
 
 
 def test_models():

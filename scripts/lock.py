@@ -1,6 +1,6 @@
 """Writes requirements/NAME.txt: the packages of NAME.in with the hashes of their wheels.
 
-usage: python3 scripts/lock.py [NAME...]        default: python openapi
+usage: python3 scripts/lock.py [NAME...]        default: python openapi oip
 
 pip is asked once for each supported Python and machine what it would install; nothing is installed. The hashes come
 from the package index. TensorFlow itself is named twice in python.in, once for each machine.
@@ -62,5 +62,5 @@ def lock(name):
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or ["python", "openapi"]:
+    for wanted in sys.argv[1:] or ["python", "openapi", "oip"]:
         lock(wanted)

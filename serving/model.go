@@ -63,6 +63,7 @@ type ModelStatus struct {
 	Platform string
 	// Configured is false for a model that was taken out of the configuration; its versions end.
 	Configured bool
+	Policy     VersionPolicy
 	Versions   []VersionStatus
 	Labels     map[string]int64 // all of the configuration, those too whose version is not there
 }

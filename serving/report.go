@@ -20,12 +20,13 @@ type Report struct {
 	Signatures []string // served, by name
 	Batching   []SignatureBatching
 
-	MaxBatchSize      int      // rows run at once, at present; 1 where no signature is batched
-	BatchSizeFrom     string   // what decided that: a flag, a file, "measured", "default" or "not batched"
-	Measured          []Timing // the runs that finding it began with, of ascending rows; nil: there were none
-	AllowedBatchSizes []int    // batches are padded to these; empty: they are of any size
-	Instances         int      // runs at once
-	Devices           []string // that the instances are on
+	MaxBatchSize      int           // rows run at once, at present; 1 where no signature is batched
+	BatchSizeFrom     string        // what decided that: a flag, a file, "measured", "default" or "not batched"
+	Measured          []Timing      // the runs that finding it began with, of ascending rows; nil: there were none
+	AllowedBatchSizes []int         // batches are padded to these; empty: they are of any size
+	BatchTimeout      time.Duration // how long a batch waits for more requests; 0: not at all
+	Instances         int           // runs at once
+	Devices           []string      // that the instances are on
 
 	Phases []Phase       // of the load, in their order
 	Load   time.Duration // all of it

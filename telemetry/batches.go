@@ -93,6 +93,7 @@ func (o *batchObserver) BatchDone(b batcher.BatchInfo) {
 	if len(b.Traces) > 0 && o.t.tracing != nil {
 		span = o.t.tracing.batch(o.model, o.version, &b)
 	}
+	o.statistics().ran(&b)
 	s.batch.recordTraced(int64(b.Run), span)
 	s.entries.record(int64(b.Entries))
 	s.rows.record(int64(max(b.Rows, 1)))
@@ -118,6 +119,7 @@ func (o *batchObserver) EntryDone(e batcher.EntryInfo) {
 		}
 		return // its times are not those of a run
 	}
+	o.statistics().passed(&e)
 	s := o.series(e.Signature)
 	s.queue.recordTraced(int64(e.Queue), span)
 	s.run.recordTraced(int64(e.Run), span)

@@ -58,6 +58,7 @@ func (t *Telemetry) dropGone() {
 func (t *Telemetry) forgetModel(model string) {
 	t.requests.drop(func(k key, _ *requestSeries) bool { return k.model == model })
 	t.batches.drop(func(k batchKey, _ *batchSeries) bool { return k.model == model })
+	t.versions.drop(func(k statisticsKey, _ *versionStatistics) bool { return k.model == model })
 	t.models.drop(func(k string, _ *modelSeries) bool { return k == model })
 	f := &t.tf
 	for _, counted := range []*table[string, tfRequests]{&f.requests, &f.logged} {

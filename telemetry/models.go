@@ -36,6 +36,10 @@ func (t *Telemetry) stateChanged(model string, version int64, from, to serving.S
 	switch to {
 	case serving.Start:
 		t.lives.begin(model, version)
+	case serving.Available: // a new copy of the version begins anew
+		k := statisticsKey{model, version}
+		t.versions.drop(func(other statisticsKey, _ *versionStatistics) bool { return other == k })
+		t.versions.get(k, newStatistics)
 	case serving.End:
 		if from == serving.Unloading {
 			t.model(model).unloads.add(1)
@@ -60,5 +64,6 @@ func (t *Telemetry) loadFinished(model string, _ int64, _ int, took time.Duratio
 func (t *Telemetry) forget(model string, version int64) {
 	t.requests.drop(func(k key, _ *requestSeries) bool { return k.model == model && k.version == version })
 	t.batches.drop(func(k batchKey, _ *batchSeries) bool { return k.model == model && k.version == version })
+	t.versions.drop(func(k statisticsKey, _ *versionStatistics) bool { return k == statisticsKey{model, version} })
 	t.tf.forget(model, version)
 }

@@ -59,6 +59,7 @@ func (t *Telemetry) Done(c *serving.Call) {
 			t.access.write(c, &facts, span)
 		}
 	}
+	t.called(c)
 	code := codeOf(c.Err)
 	t.tf.finished(t.count(c, code, span), c, code)
 }

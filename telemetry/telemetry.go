@@ -7,7 +7,7 @@
 // instruments are not used since their series cannot end, and versions come and go for as long as a server lives.
 //
 // The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what
-// may be a label (lives.go, gone.go); the hooks (requests.go, batches.go, models.go, tfloads.go); what is read when asked
+// may be a label (lives.go, gone.go); the hooks (requests.go, batches.go, models.go, statistics.go, tfloads.go); what is read when asked
 // (samples.go, core.go) in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go); spans
 // (trace.go, spans.go); the access log (access.go), the log's lines on rejected requests (rejections.go), and Go's own traces
 // of slow batches (flight.go).
@@ -56,6 +56,7 @@ type Telemetry struct {
 	requests table[key, requestSeries]
 	batches  table[batchKey, batchSeries]
 	models   table[string, modelSeries]
+	versions table[statisticsKey, versionStatistics]
 	configs  counter
 	tf       tfserving
 	core     atomic.Pointer[serving.Core]

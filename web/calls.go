@@ -20,19 +20,10 @@ func (p *Page) Done(c *serving.Call) {
 	}
 }
 
-// inference tells the requests that run a model from questions about it, which would distort the latencies.
-func inference(method string) bool {
-	switch method {
-	case "Predict", "Classify", "Regress", "MultiInference":
-		return true
-	}
-	return false
-}
-
 // count counts a call and gives its duration, or 0 for one that does not count. It allocates nothing, but for the first call of a
 // version.
 func (p *Page) count(c *serving.Call) time.Duration {
-	if !inference(c.Method) {
+	if !c.Infers() { // questions about a model would distort the latencies
 		return 0
 	}
 	s := p.seriesOf(key{c.Model, c.Version})

@@ -70,10 +70,10 @@ func (b *Bundle) reportBatching(c *batcher.Config, from string) {
 			from = fromMeasurement
 		}
 	}
-	r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes = 1, notBatched, nil
+	r.MaxBatchSize, r.BatchSizeFrom, r.AllowedBatchSizes, r.BatchTimeout = 1, notBatched, nil, 0
 	for _, p := range b.proofs {
 		if s := p.state(); s.Batched || s.Unproven {
-			r.BatchSizeFrom, r.AllowedBatchSizes = from, c.AllowedBatchSizes
+			r.BatchSizeFrom, r.AllowedBatchSizes, r.BatchTimeout = from, c.AllowedBatchSizes, c.BatchTimeout
 		}
 	}
 	r.Instances = len(b.instances)

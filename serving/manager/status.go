@@ -46,7 +46,7 @@ func (m *Manager) Models() []serving.ModelStatus {
 		mod := m.models[name]
 		all = append(all, serving.ModelStatus{
 			Name: name, BasePath: mod.config.BasePath, Platform: mod.config.Platform,
-			Configured: mod.configured, Versions: mod.status(), Labels: maps.Clone(mod.config.Labels),
+			Configured: mod.configured, Policy: mod.config.Policy, Versions: mod.status(), Labels: maps.Clone(mod.config.Labels),
 		})
 	}
 	return all

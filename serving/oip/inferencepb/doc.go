@@ -1,0 +1,2 @@
+// Package inferencepb has the messages of the Open Inference Protocol by gRPC. inference.proto describes them, `make proto` writes the Go.
+package inferencepb
