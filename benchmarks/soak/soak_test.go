@@ -2,10 +2,11 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"shoal/internal/built"
 )
 
 // A short soak of the real server. What it is about is that nothing is wrong and nothing lost, however slow the machine is.
@@ -17,9 +18,9 @@ func TestSoak(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(models, "test")); err != nil {
 		t.Skipf("the test models are not there (make test-deps makes them): %v", err)
 	}
-	binary := filepath.Join(t.TempDir(), "shoal")
-	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/shoal").CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
+	binary, err := built.Shoal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := soak(t.Context(), binary, models, 10*time.Second, ""); err != nil {
 		t.Error(err)

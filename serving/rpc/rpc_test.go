@@ -63,7 +63,7 @@ func dial(t testing.TB, target string, creds credentials.TransportCredentials) *
 }
 
 func TestRecordedAnswers(t *testing.T) {
-	cases := rpctest.Load(t, "../../cmd/shoal/testdata/grpc_cases.jsonl")
+	cases := rpctest.Load(t, "../../e2e/testdata/grpc_cases.jsonl")
 	if len(cases) == 0 {
 		t.Fatal("no cases")
 	}

@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bench and top send a key, of the command line or of the environment, and show it nowhere.
+func TestCommandsWithKey(t *testing.T) {
+	flags, url, _ := adminPorts(t)
+	s := start(t, append(flags, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--api_key_file="+keyFile(t, bothKeys))...)
+	report := filepath.Join(t.TempDir(), "report.json")
+	bench := func(more ...string) []string {
+		return append([]string{"bench", "--model=half_plus_two", "--clients=2", "--requests=20", "--duration=20s", "--warmup=0", "--check", "--json=" + report}, more...)
+	}
+	for _, c := range []struct {
+		name, variable string
+		args           []string
+		code           int
+		want           string // on either stream
+	}{
+		{"bench, REST", "", bench("--api_key="+predictKey, s.url), 0, "20"},
+		{"bench, gRPC", "", bench("--api-key", predictKey, "grpc://"+s.grpc), 0, "20"},
+		{"bench, from the environment", predictKey, bench(s.url), 0, "20"},
+		{"bench, gRPC, from the environment", predictKey, bench("grpc://" + s.grpc), 0, "20"},
+		{"bench without a key", "", bench(s.url), 1, "401 Unauthorized"},
+		{"bench, gRPC, with a wrong key", wrongKey, bench("grpc://" + s.grpc), 1, "not one of this server's"},
+		{"top", adminKey, []string{"top", "--once", url}, 0, "half_plus_two"},
+		{"top, with a flag", wrongKey, []string{"top", "--once", "--api_key", adminKey, url}, 0, "half_plus_two"},
+		{"top, with a key for predictions", predictKey, []string{"top", "--once", url}, 1, "has to be a key for administration"},
+		{"top without a key", "", []string{"top", "--once", url}, 1, "401 Unauthorized"},
+		{"top on the port of the API", adminKey, []string{"top", "--once", s.url}, 1, "--admin_port"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("SHOAL_API_KEY", c.variable)
+			stdout, stderr, code := shoal(t, ".", c.args...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Fatalf("exit %d, want %d and %q: %s%s", code, c.code, c.want, stdout, stderr)
+			}
+			if strings.Contains(stdout+stderr, "-key-0123456789") {
+				t.Errorf("the key is shown: %s%s", stdout, stderr)
+			}
+			if c.args[0] != "bench" || code != 0 {
+				return
+			}
+			text, err := os.ReadFile(report)
+			if err != nil || strings.Contains(string(text), "-key-0123456789") {
+				t.Errorf("the report: %v %s", err, text)
+			}
+		})
+	}
+}
