@@ -8,6 +8,7 @@ import (
 
 	"shoal/serving/manager"
 	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
 )
@@ -26,7 +27,7 @@ func Example() {
 	tel.Watch(models)
 	const page = "/monitoring/prometheus/metrics"
 	_ = rest.New(rest.Options{
-		Core: models, Observer: tel,
+		Core: models, APIs: []rest.API{v1.New(v1.Options{Core: models})}, Observer: tel,
 		Paths: map[string]fiber.Handler{"/metrics": tel.FiberHandler(), page: tel.TFServingHandler(page)},
 	})
 	_, _ = rpc.New(rpc.Options{Core: models, Observer: tel, Counter: tel.Counter})

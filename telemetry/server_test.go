@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 	"shoal/serving/servingtest"
 )
 
@@ -21,6 +22,7 @@ func TestPagesOfAServer(t *testing.T) {
 	live(tel, "m", 1)
 	server := rest.New(rest.Options{
 		Core:     new(servingtest.Core[fakeServable]), // without a version
+		APIs:     []rest.API{v1.New(v1.Options{Core: new(servingtest.Core[fakeServable])})},
 		Observer: tel,
 		Paths:    map[string]fiber.Handler{"/metrics": tel.FiberHandler(), path: tel.TFServingHandler(path)},
 	})

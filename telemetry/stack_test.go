@@ -17,6 +17,7 @@ import (
 	"shoal/batcher"
 	"shoal/serving"
 	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 	"shoal/serving/rpc"
 	"shoal/serving/servingtest"
 	"shoal/tensor"
@@ -97,7 +98,7 @@ func newStack(t *testing.T, o Options, cfg batcher.Config, model *echo) *stack {
 		t.Fatal(err)
 	}
 	core := &servingtest.Core[*echo]{Loaded: map[string]map[int64]*echo{"m": {1: model}}}
-	overREST := rest.Options{Core: core, Observer: tel, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
+	overREST := rest.Options{Core: core, APIs: []rest.API{v1.New(v1.Options{Core: core})}, Observer: tel, MakeRequestIDs: tel.ShowsRequests(), Timeout: time.Minute}
 	overRPC := rpc.Options{Core: core, Observer: tel, MakeRequestIDs: tel.ShowsRequests()}
 	model.traces = tel.Tracing()
 	s := &stack{t: t, tel: tel, http: &http.Client{Transport: &http.Transport{}}}

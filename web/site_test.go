@@ -18,6 +18,7 @@ import (
 	"shoal/devices/fake"
 	"shoal/serving/access"
 	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 	"shoal/tensor"
 )
 
@@ -68,7 +69,7 @@ func newSiteWith(t *testing.T, keys *access.Keys) *site {
 		t.Fatal(err)
 	}
 	s.url = "http://" + ln.Addr().String()
-	server := rest.New(rest.Options{Core: core, Observer: s.Page, Paths: s.Paths(), Version: "1.2.3", Keys: keys, Open: IsStatic})
+	server := rest.New(rest.Options{Core: core, APIs: []rest.API{v1.New(v1.Options{Core: core})}, Observer: s.Page, Paths: s.Paths(), Version: "1.2.3", Keys: keys, Open: IsStatic})
 	var parts sync.WaitGroup
 	parts.Go(func() { s.Run(context.Background()) })
 	parts.Go(func() {

@@ -17,6 +17,7 @@ import (
 	"shoal/serving/manager"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
 	"shoal/web"
@@ -126,9 +127,8 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		MinTransferRate: a.cfg.REST.MinTransferRate,
 		Budget:          a.memory.budget,
 		CORS:            a.cfg.REST.CORS && !admin, // pages of any origin have no business with the administration
-		CheckMethodName: a.cfg.TensorFlow.CheckMethodNames,
 		TLS:             tls,
-		Logs:            a.logs,
+		APIs:            []rest.API{v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs})},
 		Observer:        a.observer(),
 		MakeRequestIDs:  a.telemetry.ShowsRequests(),
 		Paths:           a.pages(admin),

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"errors"
@@ -9,6 +9,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 )
 
 const (
@@ -17,7 +20,7 @@ const (
 )
 
 func TestPredict(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	for target, want := range map[string]string{
 		predictURL:                                       `{"predictions": [3.5, 5.5]}`,
 		"/V1/MODELS/half_plus_two:predict":               `{"predictions": [3.5, 5.5]}`,
@@ -43,7 +46,7 @@ func TestPredict(t *testing.T) {
 func TestPredictionHeaders(t *testing.T) {
 	core := newFakeCore()
 	core.Loaded["half_plus_two"][2].rows = 17
-	s := start(t, Options{Core: core})
+	s := start(t, rest.Options{Core: core})
 	a := s.post(predictURL, one)
 	if got := a.header.Get("Shoal-Model-Version"); got != "2" {
 		t.Errorf("Shoal-Model-Version: %q", got)
@@ -63,7 +66,7 @@ func TestPredictionHeaders(t *testing.T) {
 }
 
 func TestClassifyRegress(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	examples := func(signature string) string {
 		return fmt.Sprintf(`{"signature_name": %q, "examples": [{"x": 1.0}, {"x": 2.0}]}`, signature)
 	}
@@ -75,7 +78,8 @@ func TestClassifyRegress(t *testing.T) {
 		"JSON Value: {} When method is classify, key 'examples' is expected and was not found")
 	s.post("/v1/models/nope:classify", "").wantError(t, 400, "JSON Parse error: The document is empty")
 
-	strict := start(t, Options{CheckMethodName: true})
+	core := newFakeCore()
+	strict := start(t, rest.Options{Core: core, APIs: []rest.API{v1.New(v1.Options{Core: core, CheckMethodName: true})}})
 	strict.post("/v1/models/half_plus_two:classify", examples("serving_default")).wantError(t, 400,
 		"Expected classification signature method_name to be tensorflow/serving/classify. Was: tensorflow/serving/predict")
 }
@@ -83,7 +87,7 @@ func TestClassifyRegress(t *testing.T) {
 // TestErrors has the texts of TensorFlow Serving, and which of two faults is reported.
 func TestErrors(t *testing.T) {
 	core := newFakeCore()
-	s := start(t, Options{Core: core})
+	s := start(t, rest.Options{Core: core})
 	for _, c := range []struct {
 		name, method, target, body string
 		status                     int
@@ -141,7 +145,7 @@ func TestErrors(t *testing.T) {
 func TestErrorsOfTheModel(t *testing.T) {
 	core := newFakeCore()
 	model := core.Loaded["half_plus_two"][2]
-	s := start(t, Options{Core: core})
+	s := start(t, rest.Options{Core: core})
 	for _, c := range []struct {
 		err    error
 		status int
@@ -179,7 +183,7 @@ func TestErrorsOfTheModel(t *testing.T) {
 func TestStatusTable(t *testing.T) {
 	want := [...]int{200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401, 500}
 	for code, w := range want {
-		if got := httpStatus(codes.Code(code)); got != w {
+		if got := rest.Status(codes.Code(code)); got != w {
 			t.Errorf("%v: %d, want %d", codes.Code(code), got, w)
 		}
 	}
@@ -187,14 +191,14 @@ func TestStatusTable(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	core := newFakeCore()
-	s := start(t, Options{Core: core, Timeout: time.Hour})
+	s := start(t, rest.Options{Core: core, Timeout: time.Hour})
 	before := time.Now()
 	s.post(predictURL, one)
 	deadline := *core.Loaded["half_plus_two"][2].deadline.Load()
 	if deadline.Before(before.Add(time.Hour)) || deadline.After(time.Now().Add(time.Hour)) {
 		t.Errorf("deadline %v, sent after %v", deadline, before)
 	}
-	s = start(t, Options{Core: core})
+	s = start(t, rest.Options{Core: core})
 	s.post(predictURL, one)
 	if deadline := core.Loaded["half_plus_two"][2].deadline.Load(); !deadline.IsZero() {
 		t.Errorf("deadline %v without a timeout", deadline)

@@ -8,8 +8,8 @@ import (
 	"shoal/serving/access"
 )
 
-// authorize says whether the request has a key for what needs the role.
-func (s *Server) authorize(c *fasthttp.RequestCtx, need access.Role) error {
+// Authorize says whether the request has a key for what needs the role.
+func (s *Server) Authorize(c *fasthttp.RequestCtx, need access.Role) error {
 	return s.authorizeHeader(&c.Request.Header, need)
 }
 

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 
 	"shoal/batcher"
 	"shoal/serving"
+	"shoal/serving/rest"
 	"shoal/tensor"
 )
 
@@ -111,7 +112,7 @@ func BenchmarkPredict(b *testing.B) {
 		request := benchRequest(rows)
 		core := newReadyCore(10 * rows)
 		b.Run(fmt.Sprintf("rows=%d/shoal", rows), func(b *testing.B) {
-			s, ln := New(Options{Core: core, Timeout: 30 * time.Second}), fasthttputil.NewInmemoryListener()
+			s, ln := newServer(rest.Options{Core: core, Timeout: 30 * time.Second}), fasthttputil.NewInmemoryListener()
 			go func() { _ = s.Serve(ln) }()
 			exchange(b, ln, request)
 			if err := s.Shutdown(b.Context()); err != nil {
@@ -136,7 +137,7 @@ func newEcho(size int) *fiber.App {
 		if len(c.Request().Body()) == 0 {
 			return fiber.ErrBadRequest
 		}
-		c.Response().Header.SetContentType(contentJSON)
+		c.Response().Header.SetContentType(rest.ContentJSON)
 		return c.Send(answer)
 	})
 	return app
@@ -155,9 +156,8 @@ func handlerContext(tb testing.TB, request string) *fasthttp.RequestCtx {
 
 // BenchmarkHandler leaves the reading and writing of HTTP out.
 func BenchmarkHandler(b *testing.B) {
-	s, echo := New(Options{Core: newReadyCore(10), Timeout: 30 * time.Second}), newEcho(90)
-	_ = s.app.Handler() // Fiber builds its routes
-	for name, h := range map[string]fasthttp.RequestHandler{"shoal": s.app.Server().Handler, "echo": echo.Handler()} {
+	s, echo := newServer(rest.Options{Core: newReadyCore(10), Timeout: 30 * time.Second}), newEcho(90)
+	for name, h := range map[string]fasthttp.RequestHandler{"shoal": s.Handler(), "echo": echo.Handler()} {
 		b.Run(name, func(b *testing.B) {
 			c := handlerContext(b, benchRequest(1))
 			b.ReportAllocs()
@@ -172,11 +172,10 @@ func BenchmarkHandler(b *testing.B) {
 // TestAllocations: what a request allocates does not grow with its body or its answer.
 func TestAllocations(t *testing.T) {
 	measure := func(rows int) float64 {
-		s := New(Options{Core: newReadyCore(10 * rows), Timeout: 30 * time.Second})
-		_ = s.app.Handler()
-		c := handlerContext(t, benchRequest(rows))
+		s := newServer(rest.Options{Core: newReadyCore(10 * rows), Timeout: 30 * time.Second})
+		c, handle := handlerContext(t, benchRequest(rows)), s.Handler()
 		return testing.AllocsPerRun(200, func() {
-			s.app.Server().Handler(c)
+			handle(c)
 			if c.Response.StatusCode() != 200 {
 				t.Fatalf("%s", c.Response.Body())
 			}

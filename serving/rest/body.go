@@ -26,7 +26,7 @@ func (s *Server) receive(c *fasthttp.RequestCtx) bool {
 	if length >= 0 && length <= readAhead {
 		body := readAll(c, stream)
 		if err := k.lease.Use(int64(len(body))); err != nil {
-			s.fail(c, err)
+			s.Fail(c, err)
 			return false
 		}
 		k.enter(working)

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bytes"
@@ -7,12 +7,12 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"shoal/internal/testlog"
+	"shoal/serving/rest"
 	"shoal/tensor"
 )
 
@@ -33,7 +33,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // Memory follows what has arrived of a body, whatever its length is said to be, and all of it is given back.
 func TestMemoryFollowsArrival(t *testing.T) {
 	budget := tensor.NewBudget(64 * mib)
-	s := start(t, Options{Budget: budget})
+	s := start(t, rest.Options{Budget: budget})
 	head := "POST " + predictURL + " HTTP/1.1\r\nHost: x\r\n"
 	var open []net.Conn
 	for i := range 20 {
@@ -62,7 +62,7 @@ func TestMemoryFollowsArrival(t *testing.T) {
 // Over the budget a request is refused at once, and may be sent again; a small one finds room. What never fits is too large.
 func TestOverBudget(t *testing.T) {
 	budget := tensor.NewBudget(64 * mib)
-	s := start(t, Options{Budget: budget})
+	s := start(t, rest.Options{Budget: budget})
 	large := one + strings.Repeat(" ", 30*mib)
 	held := s.dial()
 	defer held.Close()
@@ -91,7 +91,7 @@ func TestOverBudget(t *testing.T) {
 // What a body becomes counts as well: inflated, and as tensors.
 func TestOverBudgetInflated(t *testing.T) {
 	budget := tensor.NewBudget(16 * mib)
-	s := start(t, Options{Budget: budget})
+	s := start(t, rest.Options{Budget: budget})
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	io.WriteString(z, one+strings.Repeat(" ", 40*mib))
@@ -107,7 +107,7 @@ func TestOverBudgetInflated(t *testing.T) {
 
 // Paths and methods that take no body are refused before it is read, and the answer is there while the client still sends.
 func TestUnwantedBody(t *testing.T) {
-	s := start(t, Options{Budget: tensor.NewBudget(1)}) // nothing can be read
+	s := start(t, rest.Options{Budget: tensor.NewBudget(1)}) // nothing can be read
 	for _, line := range []string{"GET /healthz", "POST /x", "POST /v1/models/m", "PUT " + predictURL, "GET /v1/models", "BREW /"} {
 		for _, length := range []string{"Content-Length: 100000000", "Transfer-Encoding: chunked", "Expect: 100-continue\r\nContent-Length: 100000000"} {
 			got := s.raw(line + " HTTP/1.1\r\nHost: x\r\n" + length + "\r\n\r\n")
@@ -121,7 +121,7 @@ func TestUnwantedBody(t *testing.T) {
 // An answer counts until its reader has taken it.
 func TestAnswerOfASlowReader(t *testing.T) {
 	budget := tensor.NewBudget(256 * mib)
-	s := start(t, Options{Budget: budget})
+	s := start(t, rest.Options{Budget: budget})
 	body := `{"instances": [1` + strings.Repeat(",1", 4*mib) + `]}` // the answer is larger than the sockets' buffers
 	c := s.dial()
 	defer c.Close()
@@ -137,59 +137,12 @@ func TestAnswerOfASlowReader(t *testing.T) {
 	eventually(t, "all is given back", func() bool { return budget.Used() == 0 })
 }
 
-// TestPace lets connections be too slow, in fake time.
-func TestPace(t *testing.T) {
-	const rate = 1000
-	for _, c := range []struct {
-		name       string
-		phase      uint64
-		every      time.Duration
-		bytes      int64
-		after      time.Duration // when it is cut off; 0: never
-		atTheStart int64
-	}{
-		{"nothing arrives", receiving, time.Minute, 0, 10 * time.Second, 0},
-		{"nothing is read", sending, time.Minute, 0, 10 * time.Second, 0},
-		{"a byte now and then", receiving, time.Second, 1, 10 * time.Second, 0},
-		{"fast enough", receiving, time.Second, 1100, 0, 0},
-		{"much, and then nothing", receiving, time.Hour, 0, 20 * time.Second, 1 << 30},
-		{"a run that takes long", working, time.Hour, 0, 0, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var p pace
-				p.enter(c.phase)
-				began := time.Now()
-				move := began.Add(c.every)
-				late := time.Duration(0)
-				for now := began; now.Before(began.Add(2 * time.Minute)); now = time.Now() {
-					if !now.Before(move) {
-						p.moved.Add(c.bytes)
-						move = now.Add(c.every)
-					}
-					if p.late(now, rate) {
-						late = now.Sub(began)
-						break
-					}
-					if now == began {
-						p.moved.Add(c.atTheStart)
-					}
-					time.Sleep(time.Second)
-				}
-				if late != c.after {
-					t.Errorf("cut off after %v, want %v", late, c.after)
-				}
-			})
-		})
-	}
-}
-
 // A request that stalls is answered, one whose answer stalls is cut off, and one that works is left alone.
 func TestWatchCutsOff(t *testing.T) {
 	for _, stalls := range []string{"head", "body", "chunk", "reader"} {
 		t.Run(stalls, func(t *testing.T) {
 			core := newFakeCore()
-			s := start(t, Options{Core: core, MinTransferRate: 1000, Logger: new(testlog.Log).Logger()})
+			s := start(t, rest.Options{Core: core, MinTransferRate: 1000, Logger: new(testlog.Log).Logger()})
 			c := s.dial()
 			defer c.Close()
 			large := `{"instances": [1` + strings.Repeat(",1", 4*mib) + `]}`
@@ -199,25 +152,7 @@ func TestWatchCutsOff(t *testing.T) {
 				"chunk":  "POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
 				"reader": fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", predictURL, len(large), large),
 			}[stalls])
-			phase := uint64(receiving)
-			if stalls == "reader" {
-				phase = sending
-			}
-			var k *conn
-			eventually(t, "the server waits for the client", func() bool {
-				s.mu.Lock()
-				l := s.listener
-				s.mu.Unlock()
-				l.mu.Lock()
-				defer l.mu.Unlock()
-				for k = range l.conns {
-					return k.phase.Load()%phases == phase && k.moved.Load() > 40
-				}
-				return false
-			})
-			k.listener.mu.Lock()
-			k.cutOff()
-			k.listener.mu.Unlock()
+			eventually(t, "the server waits for the client", func() bool { return s.CutOff(stalls == "reader") })
 			b, err := io.ReadAll(c)
 			switch {
 			case stalls == "reader" && err == nil && bytes.HasSuffix(b, []byte("]}")):

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bufio"
@@ -13,17 +13,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"shoal/serving/rest"
 )
 
 // run serves on a loopback port without the clean-up of start; stop is the test's.
-func run(t *testing.T, o Options) (s *Server, addr string, served chan error) {
+func run(t *testing.T, o rest.Options) (s *rest.Server, addr string, served chan error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, served = New(o), make(chan error, 1)
-	s.quiet = time.Minute // however slow the machine, no client is closed on before it has had its say
+	s, served = newServer(o), make(chan error, 1)
+	s.SetQuiet(time.Minute) // however slow the machine, no client is closed on before it has had its say
 	go func() { served <- s.Serve(ln) }()
 	return s, ln.Addr().String(), served
 }
@@ -41,7 +43,7 @@ func TestDrainAnswersWhatRuns(t *testing.T) {
 	core := newFakeCore()
 	model := core.Loaded["half_plus_two"][2]
 	model.entered, model.gate = make(chan struct{}), make(chan struct{})
-	s, addr, served := run(t, Options{Core: core})
+	s, addr, served := run(t, rest.Options{Core: core})
 
 	idle, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -113,7 +115,7 @@ func TestDrainAnswersWhatRuns(t *testing.T) {
 // TestDrainUnderLoad stops the server under clients that send without pause. On a connection that has been answered and
 // not been told to close, the next request must be answered.
 func TestDrainUnderLoad(t *testing.T) {
-	s, addr, served := run(t, Options{Core: newFakeCore()})
+	s, addr, served := run(t, rest.Options{Core: newFakeCore()})
 	var clients sync.WaitGroup
 	var answered atomic.Int64
 	warm := make(chan struct{}, 1)
@@ -166,7 +168,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	core := newFakeCore()
 	model := core.Loaded["half_plus_two"][2]
 	model.entered, model.gate = make(chan struct{}), make(chan struct{})
-	s, addr, served := run(t, Options{Core: core})
+	s, addr, served := run(t, rest.Options{Core: core})
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +187,7 @@ func TestShutdownGivesUp(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || resp.StatusCode != statusClientClosed {
+	if err != nil || resp.StatusCode != rest.StatusClientClosed {
 		t.Errorf("%v %v", resp, err)
 	}
 	if core.Pinned() != 0 {
@@ -194,7 +196,7 @@ func TestShutdownGivesUp(t *testing.T) {
 }
 
 func TestShutdownWithoutServe(t *testing.T) {
-	s := New(Options{Core: newFakeCore()})
+	s := newServer(rest.Options{Core: newFakeCore()})
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +214,8 @@ func TestShutdownWithoutServe(t *testing.T) {
 
 // TestShutdownClosesUnusedConnections: clients open connections to have them ready; one that never asked holds nothing up.
 func TestShutdownClosesUnusedConnections(t *testing.T) {
-	s, addr, served := run(t, Options{Core: newFakeCore()})
-	s.quiet = 0
+	s, addr, served := run(t, rest.Options{Core: newFakeCore()})
+	s.SetQuiet(0)
 	unused, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

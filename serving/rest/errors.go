@@ -18,16 +18,16 @@ import (
 	tensorjson "shoal/tensor/json"
 )
 
-// statusClientClosed is what a cancelled request is answered with; net/http has no name for it.
-const statusClientClosed = 499
+// StatusClientClosed is what a cancelled request is answered with; net/http has no name for it.
+const StatusClientClosed = 499
 
-// httpStatus is TensorFlow Serving's table from canonical codes to HTTP.
-func httpStatus(code codes.Code) int {
+// Status is TensorFlow Serving's table from canonical codes to HTTP.
+func Status(code codes.Code) int {
 	switch code {
 	case codes.OK:
 		return http.StatusOK
 	case codes.Canceled:
-		return statusClientClosed
+		return StatusClientClosed
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
 		return http.StatusBadRequest
 	case codes.DeadlineExceeded:
@@ -79,8 +79,8 @@ func overBudget(err error) *httpError {
 	return &httpError{http.StatusServiceUnavailable, err.Error()}
 }
 
-// fail answers with an error. It is the one place where errors become HTTP.
-func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
+// Fail answers with an error, in the form of the API that the path belongs to. It is the one place where errors become HTTP.
+func (s *Server) Fail(c *fasthttp.RequestCtx, err error) {
 	if _, ok := errors.AsType[*tensor.OverBudgetError](err); ok {
 		err = overBudget(err)
 	}
@@ -88,19 +88,22 @@ func (s *Server) fail(c *fasthttp.RequestCtx, err error) {
 		if own.status == http.StatusServiceUnavailable {
 			c.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 		}
-		writeError(c, own.status, own.text)
+		s.writeError(c, own.status, own.text)
 		return
 	}
 	st, ok := status.FromError(err)
 	if !ok {
 		st = status.FromContextError(err)
 	}
-	code := httpStatus(st.Code())
+	code := Status(st.Code())
+	if api := s.owner(rawPath(c.RequestURI())); api != nil {
+		code = api.Status(st.Code())
+	}
 	if wait, ok := retryAfter(err); ok || code == http.StatusServiceUnavailable {
 		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.FormatInt(max(1, wait), 10))
 	}
 	challenge(c, code)
-	writeError(c, code, st.Message())
+	s.writeError(c, code, st.Message())
 	if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("request failed", slog.Int("status", code), slog.String("method", string(c.Method())),
 			slog.String("path", string(c.RequestURI())), slog.String("request_id", string(c.Response.Header.PeekBytes(headerRequestID))),
@@ -120,16 +123,17 @@ func retryAfter(err error) (seconds int64, ok bool) {
 	return int64(math.Ceil(hint.RetryAfter().Seconds())), true
 }
 
-// writeError replaces whatever has been answered so far by {"error": message}.
-func writeError(c *fasthttp.RequestCtx, code int, message string) {
+// writeError replaces whatever has been answered so far.
+func (s *Server) writeError(c *fasthttp.RequestCtx, code int, message string) {
 	c.Response.SetStatusCode(code)
-	c.Response.Header.SetContentType(contentJSON)
+	c.Response.Header.SetContentType(ContentJSON)
 	// An op's message may quote the bytes that it was given; JSON is UTF-8.
-	c.Response.SwapBody(tensorjson.AppendError(c.Response.SwapBody(nil)[:0], strings.ToValidUTF8(message, "\uFFFD")))
-}
-
-// writeEmpty answers with a status alone: TensorFlow Serving gives no body in a few places.
-func writeEmpty(c *fasthttp.RequestCtx, code int) {
-	c.Response.SetStatusCode(code)
-	c.Response.ResetBody()
+	message = strings.ToValidUTF8(message, "\uFFFD")
+	body := c.Response.SwapBody(nil)[:0]
+	if api := s.owner(rawPath(c.RequestURI())); api != nil {
+		body = api.AppendError(body, message)
+	} else {
+		body = tensorjson.AppendError(body, message)
+	}
+	c.Response.SwapBody(body)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/valyala/fasthttp"
+
+	"shoal/internal/ascii"
 )
 
 // misframed says why a request's headers could be read in two ways, so that a proxy in front may see other requests in the same
@@ -44,5 +46,5 @@ func misframed(h *fasthttp.RequestHeader) string {
 
 // isField reports whether a header line is the field's; lower is its name in lower case.
 func isField(line []byte, lower string) bool {
-	return len(line) > len(lower) && line[len(lower)] == ':' && equalFold(line[:len(lower)], lower)
+	return len(line) > len(lower) && line[len(lower)] == ':' && ascii.EqualFold(line[:len(lower)], lower)
 }

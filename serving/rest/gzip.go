@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"shoal/internal/ascii"
 	"shoal/tensor"
 )
 
@@ -54,8 +55,8 @@ func isGzip(encoding []byte) (gzipped bool, err error) {
 		var name []byte
 		name, encoding, _ = bytes.Cut(encoding, []byte(","))
 		switch name = bytes.TrimSpace(name); {
-		case len(name) == 0, equalFold(name, "identity"), equalFold(name, "utf-8"):
-		case !gzipped && (equalFold(name, "gzip") || equalFold(name, "x-gzip")):
+		case len(name) == 0, ascii.EqualFold(name, "identity"), ascii.EqualFold(name, "utf-8"):
+		case !gzipped && (ascii.EqualFold(name, "gzip") || ascii.EqualFold(name, "x-gzip")):
 			gzipped = true
 		default:
 			return false, &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q is not supported: send the body as gzip or as it is", name)}
@@ -140,7 +141,7 @@ func acceptsGzip(header []byte) bool {
 		item, header, _ = bytes.Cut(header, []byte(","))
 		name, params, _ := bytes.Cut(item, []byte(";"))
 		name = bytes.TrimSpace(name)
-		if !equalFold(name, "gzip") && !equalFold(name, "x-gzip") && string(name) != "*" {
+		if !ascii.EqualFold(name, "gzip") && !ascii.EqualFold(name, "x-gzip") && string(name) != "*" {
 			continue
 		}
 		q, weighted := bytes.CutPrefix(bytes.ToLower(bytes.TrimSpace(params)), []byte("q="))

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"shoal/serving/rest"
 )
 
 func gzipped(t *testing.T, s string) string {
@@ -22,7 +24,7 @@ func gzipped(t *testing.T, s string) string {
 }
 
 func TestGzipRequest(t *testing.T) {
-	s := start(t, Options{MaxRequestBytes: 4096})
+	s := start(t, rest.Options{MaxRequestBytes: 4096})
 	send := func(encoding, body string) answer {
 		t.Helper()
 		return s.do("POST", predictURL, body, "Content-Encoding", encoding)
@@ -66,7 +68,7 @@ func TestGzipRequest(t *testing.T) {
 
 func TestGzipAnswer(t *testing.T) {
 	core := newFakeCore()
-	s := start(t, Options{Core: core})
+	s := start(t, rest.Options{Core: core})
 	plain := func(a answer) string {
 		t.Helper()
 		if a.header.Get("Content-Encoding") != "gzip" {
@@ -84,7 +86,7 @@ func TestGzipAnswer(t *testing.T) {
 	}
 	core.Loaded["half_plus_two"][2].repeat = 500
 	want := s.post(predictURL, one)
-	if want.header.Get("Content-Encoding") != "" || want.header.Get("Vary") != "Accept-Encoding" || len(want.body) < minDeflate {
+	if want.header.Get("Content-Encoding") != "" || want.header.Get("Vary") != "Accept-Encoding" || len(want.body) < rest.MinDeflate {
 		t.Fatalf("unasked: %v, %d bytes", want.header, len(want.body))
 	}
 	for range 3 { // the pools are used again
@@ -105,7 +107,7 @@ func TestAcceptsGzip(t *testing.T) {
 		"": false, "gzip": true, "GZIP": true, "x-gzip": true, "*": true, "deflate, br": false, "br, gzip;q=0.5": true, "gzip;q=0": false,
 		"gzip; q=0.000, br": false, "gzip;q=0.001": true, "identity, *;q=0": false, "gzipped": false, ",,;": false,
 	} {
-		if got := acceptsGzip([]byte(header)); got != want {
+		if got := rest.AcceptsGzip([]byte(header)); got != want {
 			t.Errorf("%q: %v", header, got)
 		}
 	}

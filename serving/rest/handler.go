@@ -13,11 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/serving"
 	"shoal/serving/access"
 )
-
-const contentJSON = "application/json"
 
 // handle is Fiber's handler of every request. The URL is matched as it was sent: nothing is cleaned or redirected.
 func (s *Server) handle(f *fiber.Ctx) (err error) {
@@ -26,25 +23,26 @@ func (s *Server) handle(f *fiber.Ctx) (err error) {
 		if r := recover(); r != nil {
 			s.log.Error("panic while answering a request", slog.Any("panic", r), slog.String("path", string(c.RequestURI())),
 				slog.String("request_id", string(c.Response.Header.PeekBytes(headerRequestID))), slog.String("stack", string(debug.Stack())))
-			s.fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
+			s.Fail(c, status.Error(codes.Internal, "Internal error: the server's log has the details"))
 			err = nil
 		}
 	}()
 	s.allowOrigins(c)
 	s.identify(c)
 	path := rawPath(c.RequestURI())
-	switch {
-	case underAPI(path):
-		s.api(c, path)
-	case s.opt.Paths[string(path)] != nil:
-		if err = s.authorize(c, s.pageRole(string(path))); err == nil {
-			return s.opt.Paths[string(path)](f)
+	if api := s.owner(path); api != nil {
+		api.Answer(s, c, path)
+		return nil
+	}
+	if page := s.opt.Paths[string(path)]; page != nil {
+		if err = s.Authorize(c, s.pageRole(string(path))); err == nil {
+			return page(f)
 		}
-	default:
+	} else {
 		err = s.own(c, path)
 	}
 	if err != nil {
-		s.fail(c, err)
+		s.Fail(c, err)
 	}
 	return nil
 }
@@ -63,85 +61,36 @@ func (s *Server) allowOrigins(c *fasthttp.RequestCtx) {
 	}
 }
 
-// api answers what lies under /v1/, with an error too.
-func (s *Server) api(c *fasthttp.RequestCtx, path []byte) {
-	var t target
-	var err error
-	switch string(c.Method()) {
-	case http.MethodPost:
-		t, err = parsePost(path)
-	case http.MethodGet:
-		t, err = parseGet(path)
-	case http.MethodOptions:
-		s.answer(c, &t, preflight)
-		return
+// owner is the API that a path belongs to, or nil.
+func (s *Server) owner(path []byte) API {
+	for _, api := range s.opt.APIs {
+		if api.Owns(path) {
+			return api
+		}
 	}
-	if denied := s.authorize(c, access.Predict); denied != nil {
-		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
-			s.fail(c, denied)
-			return denied
-		})
-		return
-	}
-	if err != nil { // errVersionRange
-		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
-			c.Response.Header.SetContentType(contentJSON)
-			writeEmpty(c, http.StatusBadRequest)
-			return err
-		})
-		return
-	}
-	switch t.action {
-	case doPredict:
-		s.run(c, &t, (*call).predict)
-	case doClassify, doRegress:
-		s.run(c, &t, (*call).infer)
-	default:
-		s.answer(c, &t, func(c *fasthttp.RequestCtx) error {
-			err := s.describe(c, &t)
-			if err != nil {
-				s.fail(c, err)
-			}
-			return err
-		})
-	}
+	return nil
 }
 
-// answer answers a request that needs no run of a model with do, which writes its errors itself, and reports it.
-func (s *Server) answer(c *fasthttp.RequestCtx, t *target, do func(*fasthttp.RequestCtx) error) {
-	call := s.newCall(c, t)
-	defer call.close()
-	call.Err = do(c)
-}
-
-// describe answers what needs no run of a model.
-func (s *Server) describe(c *fasthttp.RequestCtx, t *target) error {
-	switch t.action {
-	case getStatus:
-		return s.status(c, t)
-	case getMetadata:
-		return s.metadata(c, t)
-	case getList:
-		return s.list(c)
-	case getUnnamed:
-		return status.Error(codes.InvalidArgument, "Missing model name in request.")
+// rawPath cuts a request target down to its path: the scheme and authority of an absolute one, the query and the fragment
+// go. Nothing is cleaned or decoded.
+func rawPath(uri []byte) []byte {
+	if len(uri) > 0 && uri[0] != '/' {
+		if i := bytes.Index(uri, []byte("://")); i >= 0 {
+			uri = uri[i+3:]
+			uri = uri[len(authority(uri)):]
+		}
 	}
-	return malformedRequest(c)
-}
-
-func malformedRequest(c *fasthttp.RequestCtx) error {
-	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
-}
-
-// preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on. Its error is not for the client.
-func preflight(c *fasthttp.RequestCtx) error {
-	origin := c.Request.Header.Peek(fasthttp.HeaderOrigin)
-	if bytes.Contains(origin, []byte("http://")) || bytes.Contains(origin, []byte("https://")) {
-		writeEmpty(c, http.StatusOK)
-		return nil
+	if i := bytes.IndexAny(uri, "?#"); i >= 0 {
+		uri = uri[:i]
 	}
-	writeEmpty(c, http.StatusBadRequest)
-	return status.Error(codes.FailedPrecondition, "Origin header is missing in CORS preflight")
+	return uri
+}
+
+func authority(uri []byte) []byte {
+	if i := bytes.IndexAny(uri, "/?#"); i >= 0 {
+		return uri[:i]
+	}
+	return uri
 }
 
 // own answers the server's own paths.
@@ -156,7 +105,7 @@ func (s *Server) own(c *fasthttp.RequestCtx, path []byte) error {
 			return nil
 		}
 	}
-	if err := s.authorize(c, access.Predict); err != nil {
+	if err := s.Authorize(c, access.Predict); err != nil {
 		return err // which paths there are is not told to everybody
 	}
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s (the API is under /v1/models)", c.Method(), path)}
@@ -176,7 +125,7 @@ func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler
 			next(c)
 		default:
 			s.allowOrigins(c)
-			s.fail(c, malformedRequest(c))
+			s.Fail(c, Malformed(c))
 		}
 		if s.draining.Load() { // asked last: it may have begun while the model ran
 			c.Response.Header.SetConnectionClose()
@@ -197,33 +146,23 @@ func (s *Server) protocolError(f *fiber.Ctx, err error) error {
 	text := ""
 	switch code {
 	case http.StatusRequestEntityTooLarge:
-		s.fail(c, s.errTooLarge())
+		s.Fail(c, s.errTooLarge())
 		return nil
 	case http.StatusRequestHeaderFieldsTooLarge:
 		text = fmt.Sprintf("The request line and headers are larger than %d bytes", maxHeaderBytes)
 	case http.StatusRequestTimeout:
-		s.fail(c, s.errSlow(c))
+		s.Fail(c, s.errSlow(c))
 		return nil
 	case http.StatusBadRequest:
 		text = "Malformed HTTP request: " + err.Error()
 	default:
 		text = err.Error()
 	}
-	s.fail(c, &httpError{code, text})
+	s.Fail(c, &httpError{code, text})
 	return nil
 }
 
 func (s *Server) errTooLarge() *httpError {
 	return &httpError{http.StatusRequestEntityTooLarge,
 		fmt.Sprintf("The request body is larger than --max_request_bytes=%d allows", s.opt.MaxRequestBytes)}
-}
-
-// spec names the version that the URL asks for. version outlives the call.
-func (t *target) spec(version *int64) serving.ModelSpec {
-	spec := serving.ModelSpec{Model: string(t.model), Label: string(t.label)}
-	if t.hasVersion {
-		*version = t.version
-		spec.Version = version
-	}
-	return spec
 }

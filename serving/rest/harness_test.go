@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bytes"
@@ -12,17 +12,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"shoal/serving/rest"
+	"shoal/serving/rest/v1"
 )
 
 // testServer is a server on a loopback port; it is shut down when the test ends.
 type testServer struct {
-	*Server
+	*rest.Server
 	t    *testing.T
 	addr string
 	http *http.Client
 }
 
-func start(t *testing.T, o Options) *testServer {
+// newServer makes a server that speaks TensorFlow Serving's API.
+func newServer(o rest.Options) *rest.Server {
+	o.APIs = append(o.APIs, v1.New(v1.Options{Core: o.Core}))
+	return rest.New(o)
+}
+
+func start(t *testing.T, o rest.Options) *testServer {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,7 +40,7 @@ func start(t *testing.T, o Options) *testServer {
 	if o.Core == nil {
 		o.Core = newFakeCore()
 	}
-	s := &testServer{Server: New(o), t: t, addr: ln.Addr().String(), http: &http.Client{Transport: &http.Transport{DisableCompression: true}}}
+	s := &testServer{Server: newServer(o), t: t, addr: ln.Addr().String(), http: &http.Client{Transport: &http.Transport{DisableCompression: true}}}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {

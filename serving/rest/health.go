@@ -12,7 +12,7 @@ func (s *Server) healthz(c *fasthttp.RequestCtx) {
 	if s.opt.Version != "" {
 		b = appendText(append(b, `,"version":`...), s.opt.Version)
 	}
-	writeJSON(c, http.StatusOK, append(b, "}\n"...))
+	WriteJSON(c, http.StatusOK, append(b, "}\n"...))
 }
 
 // readyz answers 200 when every configured model can be used, with warnings where there are any, and otherwise 503 with the reasons.
@@ -22,7 +22,7 @@ func (s *Server) readyz(c *fasthttp.RequestCtx) {
 		ready, reasons = false, append([]string{"the server is shutting down"}, reasons...)
 	}
 	if ready && len(reasons) == 0 {
-		writeJSON(c, http.StatusOK, []byte("{\"ready\":true}\n"))
+		WriteJSON(c, http.StatusOK, []byte("{\"ready\":true}\n"))
 		return
 	}
 	b, code := []byte(`{"ready":false,"reasons":[`), http.StatusServiceUnavailable
@@ -30,9 +30,12 @@ func (s *Server) readyz(c *fasthttp.RequestCtx) {
 		b, code = []byte(`{"ready":true,"warnings":[`), http.StatusOK
 	}
 	for i, reason := range reasons {
-		b = appendText(comma(b, i), reason)
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, reason)
 	}
-	writeJSON(c, code, append(b, "]}\n"...))
+	WriteJSON(c, code, append(b, "]}\n"...))
 	if ready {
 		return
 	}

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"fmt"
@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"github.com/gofiber/fiber/v2"
+
+	"shoal/serving/rest"
 )
 
 func TestTooLarge(t *testing.T) {
-	s := start(t, Options{MaxRequestBytes: 1000})
+	s := start(t, rest.Options{MaxRequestBytes: 1000})
 	const text = "The request body is larger than --max_request_bytes=1000 allows"
 	body := one + strings.Repeat(" ", 1000-len(one))
 	s.post(predictURL, body).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
@@ -49,7 +51,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestChunkedAndContinue(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	head := "POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 	for _, rest := range []string{
 		"Transfer-Encoding: chunked\r\n\r\n7\r\n{\"insta\r\n10;ext=1\r\nnces\": [1.0, 5]}\r\n0\r\n\r\n",
@@ -67,7 +69,7 @@ func TestChunkedAndContinue(t *testing.T) {
 
 // TestPipeline sends requests without waiting; their answers come in order, on one connection.
 func TestPipeline(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	var b strings.Builder
 	for i := range 5 {
 		body := fmt.Sprintf(`{"instances": [%d]}`, 2*i)
@@ -85,15 +87,15 @@ func TestPipeline(t *testing.T) {
 }
 
 func TestMalformedHTTP(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	for name, c := range map[string]struct{ request, status, text string }{
 		"garbage":          {"\x00\x01\x02\r\n\r\n", "400", "Malformed HTTP request"},
 		"negative length":  {"POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "400", "Malformed HTTP request"},
 		"length no number": {"POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n", "400", "Malformed HTTP request"},
 		"bad chunk":        {"POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400", "Malformed HTTP request"},
 		"broken chunk":     {"POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", "400", "Malformed HTTP request"},
-		"long header":      {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 2*maxHeaderBytes), "431", "larger than 16384 bytes"},
-		"long URL":         {"GET /" + strings.Repeat("a", 2*maxHeaderBytes), "431", "larger than 16384 bytes"},
+		"long header":      {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 2*rest.MaxHeaderBytes), "431", "larger than 16384 bytes"},
+		"long URL":         {"GET /" + strings.Repeat("a", 2*rest.MaxHeaderBytes), "431", "larger than 16384 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.raw(c.request)
@@ -117,7 +119,7 @@ func TestMalformedHTTP(t *testing.T) {
 
 // TestNoise throws bytes at the server that are nearly HTTP; it must keep answering.
 func TestNoise(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	r := rand.New(rand.NewPCG(1, 2))
 	request := "POST " + predictURL + " HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\n{\"ins\r\n0\r\n\r\n"
 	for range 300 {
@@ -133,21 +135,21 @@ func TestNoise(t *testing.T) {
 }
 
 func TestHead(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	if a := s.do("HEAD", "/v1/models/half_plus_two", ""); a.status != 400 || a.body != "" {
 		t.Errorf("%d %q", a.status, a.body)
 	}
 }
 
 func TestHTTP10(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	if got := s.raw("GET /healthz HTTP/1.0\r\n\r\n"); !strings.Contains(got, " 200 ") || !strings.Contains(got, "Connection: close") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestCORS(t *testing.T) {
-	with, without := start(t, Options{CORS: true}), start(t, Options{})
+	with, without := start(t, rest.Options{CORS: true}), start(t, rest.Options{})
 	allow := map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET", "Access-Control-Allow-Headers": "Content-Type"}
 	for _, c := range []struct {
 		method, target, body, origin string
@@ -186,7 +188,7 @@ func TestCORS(t *testing.T) {
 }
 
 func TestExtraPaths(t *testing.T) {
-	s := start(t, Options{Paths: map[string]fiber.Handler{
+	s := start(t, rest.Options{Paths: map[string]fiber.Handler{
 		"/metrics":   func(c *fiber.Ctx) error { return c.SendString("up 1\n") },
 		"/fails":     func(c *fiber.Ctx) error { return fiber.NewError(http.StatusTeapot, "short and stout") },
 		"/v1/models": func(c *fiber.Ctx) error { return c.SendString("hidden") },
@@ -202,7 +204,7 @@ func TestExtraPaths(t *testing.T) {
 
 // TestMemoryOfManyRefusals checks that refused bodies are not kept.
 func TestMemoryOfManyRefusals(t *testing.T) {
-	s := start(t, Options{MaxRequestBytes: 64 << 20})
+	s := start(t, rest.Options{MaxRequestBytes: 64 << 20})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 50 {

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,42 +41,4 @@ func TestLimiter(t *testing.T) {
 			t.Errorf("released: %v", err)
 		}
 	})
-}
-
-// TestDecodingIsBounded fills the decoder's slots: a large body waits until its deadline, a small one passes.
-func TestDecodingIsBounded(t *testing.T) {
-	s := start(t, Options{DecodeLimit: 1, Timeout: 50 * time.Millisecond})
-	if err := s.decoding.acquire(t.Context(), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	large := one + strings.Repeat(" ", smallBody)
-	s.post(predictURL, large).wantError(t, http.StatusGatewayTimeout, status.Convert(errDecodeWait).Message())
-	s.post(predictURL, one).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
-	s.decoding.release()
-	s.post(predictURL, large).wantValue(t, 200, `{"predictions": [3.5, 5.5]}`)
-	if len(s.decoding.slots) != 0 {
-		t.Error("a slot was not released")
-	}
-}
-
-// TestRefusedUndecoded: a large body that would be refused anyway is not looked at, unless there is no such model.
-func TestRefusedUndecoded(t *testing.T) {
-	core := newFakeCore()
-	core.Loaded["half_plus_two"][2].refuses = status.Error(codes.Unavailable, "the queue is full")
-	s := start(t, Options{Core: core})
-	large := strings.Repeat(" ", smallBody) + `{"instances": `
-	for _, c := range []struct {
-		path, body string
-		code       int
-	}{
-		{predictURL, large, http.StatusServiceUnavailable},
-		{"/v1/models/half_plus_two:classify", large, http.StatusServiceUnavailable},
-		{"/v1/models/half_plus_two/versions/1:predict", large, http.StatusBadRequest},
-		{"/v1/models/nobody:predict", large, http.StatusBadRequest},
-		{predictURL, `{"instances": `, http.StatusBadRequest},
-	} {
-		if a := s.post(c.path, c.body); a.status != c.code {
-			t.Errorf("%s, %d bytes: %d %s, want %d", c.path, len(c.body), a.status, a.body, c.code)
-		}
-	}
 }

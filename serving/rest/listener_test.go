@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bufio"
@@ -16,6 +16,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/serving/rest"
 )
 
 func TestTLS(t *testing.T) {
@@ -23,7 +25,7 @@ func TestTLS(t *testing.T) {
 	defer donor.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(donor.Certificate())
-	s := start(t, Options{TLS: &tls.Config{Certificates: donor.TLS.Certificates}, MaxRequestBytes: 1000})
+	s := start(t, rest.Options{TLS: &tls.Config{Certificates: donor.TLS.Certificates}, MaxRequestBytes: 1000})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com"}}}
 	defer client.CloseIdleConnections()
 	for body, want := range map[string]int{one: 200, strings.Repeat("x", 4<<20): 413} {
@@ -59,7 +61,7 @@ func TestAcceptWaitsForDescriptors(t *testing.T) {
 	}
 	e := &exhausted{Listener: ln}
 	e.left.Store(3)
-	s, served := New(Options{Core: newFakeCore()}), make(chan error, 1)
+	s, served := newServer(rest.Options{Core: newFakeCore()}), make(chan error, 1)
 	go func() { served <- s.Serve(e) }()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
@@ -83,7 +85,7 @@ func TestAcceptWaitsForDescriptors(t *testing.T) {
 var errWant = status.Error(codes.Unavailable, "")
 
 func TestServeReturnsFailures(t *testing.T) {
-	s := New(Options{Core: newFakeCore()})
+	s := newServer(rest.Options{Core: newFakeCore()})
 	if err := s.Serve(failing{}); !errors.Is(err, errWant) {
 		t.Errorf("Serve: %v", err)
 	}

@@ -1,19 +1,15 @@
-package rest
+package rest_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	"shoal/serving"
+	"shoal/serving/rest"
 )
 
 func TestStatusListMetadata(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	version := func(v int, state, code, message string) string {
 		return fmt.Sprintf(`{"version": "%d", "state": %q, "status": {"error_code": %q, "error_message": %q}}`, v, state, code, message)
 	}
@@ -45,7 +41,7 @@ func TestStatusListMetadata(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	core := newFakeCore()
-	s := start(t, Options{Core: core, Version: "1.2.3"})
+	s := start(t, rest.Options{Core: core, Version: "1.2.3"})
 	s.get("/healthz").wantValue(t, 200, `{"status": "ok", "version": "1.2.3"}`)
 	s.get("/readyz").wantValue(t, 200, `{"ready": true}`)
 	core.SetWarnings("model a: a run is overdue")
@@ -65,14 +61,20 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestCodeNames(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want string
-	}{{nil, "OK"}, {status.Error(codes.Canceled, ""), "CANCELLED"}, {status.Error(codes.Unauthenticated, ""), "UNAUTHENTICATED"}, {errors.New(""), "UNKNOWN"}, {status.Error(99, ""), "UNKNOWN"}} {
-		b := string(appendVersions(nil, []serving.VersionStatus{{Version: 1, Err: c.err}}, nil))
-		if !strings.Contains(b, `"error_code":"`+c.want+`"`) {
-			t.Errorf("%v: %s", c.err, b)
+func TestRawPath(t *testing.T) {
+	for uri, want := range map[string]string{
+		"/v1/models/m":                "/v1/models/m",
+		"/v1/models/m?x=1":            "/v1/models/m",
+		"/v1/models/m#f?x":            "/v1/models/m",
+		"/v1//models/../m%2F":         "/v1//models/../m%2F",
+		"http://host:80/v1/models/m?": "/v1/models/m",
+		"http://host":                 "",
+		"http://host?q=/v1/":          "",
+		"*":                           "*",
+		"":                            "",
+	} {
+		if got := string(rest.RawPath([]byte(uri))); got != want {
+			t.Errorf("rawPath(%q) = %q, want %q", uri, got, want)
 		}
 	}
 }

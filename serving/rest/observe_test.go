@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/rest"
 )
 
 // done is an observer of calls that are over.
@@ -26,7 +27,7 @@ func TestObserve(t *testing.T) {
 	core := newFakeCore()
 	core.Loaded["panics"] = map[int64]*fakeServable{1: halfPlusTwo(0)}
 	core.Loaded["panics"][1].panics = true
-	s := start(t, Options{Core: core, MaxRequestBytes: 1 << 10, Observer: done(func(c *serving.Call) {
+	s := start(t, rest.Options{Core: core, MaxRequestBytes: 1 << 10, Observer: done(func(c *serving.Call) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, *c)
@@ -83,7 +84,7 @@ func TestObserve(t *testing.T) {
 	if len(seen) != 0 {
 		t.Errorf("the server's own page was reported: %+v", seen)
 	}
-	if code := status.Code(&httpError{http.StatusRequestEntityTooLarge, "too large"}); code != codes.ResourceExhausted {
+	if code := status.Code(rest.NewHTTPError(http.StatusRequestEntityTooLarge, "too large")); code != codes.ResourceExhausted {
 		t.Errorf("a body that is too large is reported as %v", code)
 	}
 }

@@ -1,4 +1,4 @@
-package rest
+package rest_test
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"regexp"
 	"testing"
+
+	"shoal/serving/rest"
 )
 
 // recorded is an answer of TensorFlow Serving.
@@ -21,7 +23,7 @@ type recorded struct {
 
 // TestRecorded replays what TensorFlow Serving answered for its model half_plus_two, which the fake computes as well.
 func TestRecorded(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	file, err := os.ReadFile("testdata/recorded.jsonl")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
-// Package rest serves the REST API of TensorFlow Serving on Fiber: predict, classify and regress, a model's status and
-// metadata, the list of models, and the server's own health. It translates a request for serving.Core, and the answer back.
+// Package rest is the HTTP server of the REST APIs, on Fiber: listener, connections, bodies and their limits, compression, CORS,
+// request ids, keys, errors, the record of each request, and the server's own health. The protocols are packages of their own, each
+// an API: v1 is TensorFlow Serving's.
 package rest
 
 import (
@@ -16,7 +17,6 @@ import (
 
 	"shoal/serving"
 	"shoal/serving/access"
-	"shoal/serving/predictionlog"
 	"shoal/tensor"
 )
 
@@ -50,17 +50,16 @@ type Options struct {
 	MinTransferRate int64          // bytes per second that a connection carries while a request arrives or an answer leaves; 0: any
 	Budget          *tensor.Budget // of what all requests hold; nil: unlimited
 	CORS            bool           // answer with Access-Control-Allow-* headers
-	CheckMethodName bool           // classify and regress demand the signature's method name
 	TLS             *tls.Config    // nil: plain HTTP
-	// Logs keeps a sample of the answered requests. nil: none are kept.
-	Logs *predictionlog.Logs
-	// Observer is shown every request under /v1/. nil: nobody is.
+	// APIs are what the server speaks, each under paths of its own.
+	APIs []API
+	// Observer is shown every request of an API. nil: nobody is.
 	Observer serving.Observer
 	// MakeRequestIDs gives an X-Request-Id to requests that come without; a client's own is echoed in any case.
 	MakeRequestIDs bool
-	// Paths are further pages by exact path, such as the metrics'. They may not lie under /v1/.
+	// Paths are further pages by exact path, such as the metrics'. They may not be an API's.
 	Paths map[string]fiber.Handler
-	// Keys are what requests under /v1/ need one of, and Paths one for administration. nil: no key is needed.
+	// Keys are what requests of an API need one of, and Paths one for administration. nil: no key is needed.
 	Keys *access.Keys
 	// Open tells the paths of Paths that need no key, in any case. nil: none.
 	Open func(path string) bool

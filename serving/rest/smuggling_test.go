@@ -1,14 +1,16 @@
-package rest
+package rest_test
 
 import (
 	"strings"
 	"testing"
+
+	"shoal/serving/rest"
 )
 
 // TestSmuggling sends what a proxy in front could read as other requests than this server does. Each is answered with 400, and
 // the connection is closed, so that nothing that follows on it is taken for a request.
 func TestSmuggling(t *testing.T) {
-	s := start(t, Options{})
+	s := start(t, rest.Options{})
 	const (
 		body  = `{"instances": [1]}`
 		line  = "POST " + predictURL + " HTTP/1.1\r\n"

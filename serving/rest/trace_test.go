@@ -1,16 +1,17 @@
-package rest
+package rest_test
 
 import (
 	"context"
 	"testing"
 
 	"shoal/serving"
+	"shoal/serving/rest"
 )
 
 func TestRequestIDs(t *testing.T) {
 	for name, makes := range map[string]bool{"made": true, "not made": false} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, Options{MakeRequestIDs: makes})
+			s := start(t, rest.Options{MakeRequestIDs: makes})
 			for sent, kept := range map[string]bool{"": false, "7f0e-4a1b": true, "two words": false} {
 				for _, target := range []string{"/v1/models/half_plus_two", "/v1/models/unknown", "/healthz"} {
 					var header []string
@@ -51,7 +52,7 @@ func (t tracer) Done(c *serving.Call) {
 // TestTrace: an observer makes the context of a request, and has it at the end, when the answer is complete, an error too.
 func TestTrace(t *testing.T) {
 	all := make(tracer, 9)
-	s := start(t, Options{Observer: all})
+	s := start(t, rest.Options{Observer: all})
 	for _, c := range []struct{ method, target, body, called string }{
 		{"POST", "/v1/models/half_plus_two:predict", `{"instances": [1]}`, "Predict"},
 		{"POST", "/v1/models/unknown:predict", `{"instances": [1]}`, "Predict"},

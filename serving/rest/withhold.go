@@ -25,7 +25,7 @@ func (s *Server) inspect(h *fasthttp.RequestHeader) (none fasthttp.RequestConfig
 	length := h.ContentLength()
 	switch {
 	case length != -1 && length <= readAhead && length <= s.opt.MaxRequestBytes:
-	case !takesBody(h), s.authorizeHeader(h, access.Predict) != nil:
+	case !s.takesBody(h), s.authorizeHeader(h, access.Predict) != nil:
 		withhold(h, new(httpError))
 	case length > s.opt.MaxRequestBytes:
 		withhold(h, s.errTooLarge())
@@ -38,12 +38,13 @@ func (s *Server) inspect(h *fasthttp.RequestHeader) (none fasthttp.RequestConfig
 }
 
 // takesBody reports whether there may be somebody to read the body.
-func takesBody(h *fasthttp.RequestHeader) bool {
+func (s *Server) takesBody(h *fasthttp.RequestHeader) bool {
 	if !h.IsPost() {
 		return false
 	}
-	t, err := parsePost(rawPath(h.RequestURI()))
-	return err == nil && t.action != malformed
+	path := rawPath(h.RequestURI())
+	api := s.owner(path)
+	return api != nil && api.TakesBody(path)
 }
 
 // withhold makes the body that follows invisible, and the request the connection's last.
@@ -81,5 +82,5 @@ func (s *Server) refuse(c *fasthttp.RequestCtx, err error) {
 	c.Response.Reset()
 	c.Response.SetConnectionClose()
 	s.allowOrigins(c)
-	s.fail(c, err)
+	s.Fail(c, err)
 }

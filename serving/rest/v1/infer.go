@@ -1,4 +1,4 @@
-package rest
+package v1
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func (c *call) infer() error {
 	if err := inference.Infer(c.Context, &c.Call, c); err != nil {
 		return err
 	}
-	c.describe()
+	c.Describe()
 	return nil
 }
 
@@ -29,8 +29,8 @@ func (c *call) DecodeExamples(context.Context, *serving.Call) (req inference.Req
 	if c.target.action == doRegress {
 		name, req.Method = "regress", inference.Regress
 	}
-	err = c.withBody(func(body []byte) error {
-		if err := c.conn.lease.Reserve(examplesShare * int64(len(body))); err != nil {
+	err = c.Body(c.pin, func(body []byte) error {
+		if err := c.Reserve(examplesShare * int64(len(body))); err != nil {
 			return err
 		}
 		decoded, err := tensorjson.DecodeExamples(body, name)
@@ -43,13 +43,13 @@ func (c *call) DecodeExamples(context.Context, *serving.Call) (req inference.Req
 	if err != nil {
 		return req, err
 	}
-	req.Deadline, req.CheckMethodName = c.deadline, c.server.opt.CheckMethodName
+	req.Deadline, req.CheckMethodName = c.Deadline, c.api.opt.CheckMethodName
 	return req, c.pin()
 }
 
 // EncodeResult implements inference.Codec.
 func (c *call) EncodeResult(_ *serving.Call, req inference.Request, result inference.Result) error {
-	return c.respond(0, func(dst []byte) ([]byte, error) {
+	return c.Respond(0, func(dst []byte) ([]byte, error) {
 		if req.Method == inference.Regress {
 			return tensorjson.AppendRegress(dst, regressions(result.Regression))
 		}

@@ -1,4 +1,4 @@
-package rest
+package v1
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/internal/ascii"
 )
 
 // errVersionRange is returned for a version number beyond int64. It is answered with an empty body, as TensorFlow
@@ -38,34 +40,6 @@ type target struct {
 
 const modelsPrefix = "/v1/models"
 
-// rawPath cuts a request target down to its path: the scheme and authority of an absolute one, the query and the fragment
-// go. Nothing is cleaned or decoded.
-func rawPath(uri []byte) []byte {
-	if len(uri) > 0 && uri[0] != '/' {
-		if i := bytes.Index(uri, []byte("://")); i >= 0 {
-			uri = uri[i+3:]
-			uri = uri[len(authority(uri)):]
-		}
-	}
-	if i := bytes.IndexAny(uri, "?#"); i >= 0 {
-		uri = uri[:i]
-	}
-	return uri
-}
-
-func authority(uri []byte) []byte {
-	if i := bytes.IndexAny(uri, "/?#"); i >= 0 {
-		return uri[:i]
-	}
-	return uri
-}
-
-// underAPI reports whether the path is the API's, which begins with /v1/ in any case.
-func underAPI(path []byte) bool {
-	_, ok := cutFold(path, "/v1/")
-	return ok
-}
-
 // parsePost matches, without regard to case,
 //
 //	/v1/models/NAME[/versions/N|/labels/L]:(classify|regress|predict)
@@ -74,7 +48,7 @@ func underAPI(path []byte) bool {
 func parsePost(path []byte) (t target, err error) {
 	t, err = matchPost(path)
 	if i := bytes.LastIndexByte(path, '%'); t.action == malformed && err == nil && i >= 0 {
-		if verb, ok := cutFold(path[i:], "%3a"); ok {
+		if verb, ok := ascii.CutFold(path[i:], "%3a"); ok {
 			return matchPost(slices.Concat(path[:i], []byte(":"), verb))
 		}
 	}
@@ -82,7 +56,7 @@ func parsePost(path []byte) (t target, err error) {
 }
 
 func matchPost(path []byte) (t target, err error) {
-	rest, ok := cutFold(path, modelsPrefix)
+	rest, ok := ascii.CutFold(path, modelsPrefix)
 	if !ok || len(rest) == 0 || rest[0] != '/' {
 		return target{}, nil
 	}
@@ -96,7 +70,7 @@ func matchPost(path []byte) (t target, err error) {
 		return target{}, nil
 	}
 	verb := rest[1:]
-	if !equalFold(verb, "predict") && !equalFold(verb, "classify") && !equalFold(verb, "regress") {
+	if !ascii.EqualFold(verb, "predict") && !ascii.EqualFold(verb, "classify") && !ascii.EqualFold(verb, "regress") {
 		return target{}, nil
 	}
 	if err := t.setVersion(digits, label); err != nil {
@@ -120,7 +94,7 @@ func matchPost(path []byte) (t target, err error) {
 // where each part is taken if it can be: /v1/models/metadata is the status of a model of that name. "metadata" that is not
 // in lower case asks for the status.
 func parseGet(path []byte) (t target, err error) {
-	rest, ok := cutFold(path, modelsPrefix)
+	rest, ok := ascii.CutFold(path, modelsPrefix)
 	if !ok {
 		return target{}, nil
 	}
@@ -159,7 +133,7 @@ func subresource(path []byte) (action, bool) {
 	switch {
 	case string(path) == "/metadata":
 		return getMetadata, true
-	case len(path) == 0, equalFold(path, "/metadata"):
+	case len(path) == 0, ascii.EqualFold(path, "/metadata"):
 		return getStatus, true
 	}
 	return malformed, false
@@ -167,7 +141,7 @@ func subresource(path []byte) (action, bool) {
 
 // cutVersion takes /versions/N or /labels/L off the front, if one is there.
 func cutVersion(path []byte) (digits, label, rest []byte) {
-	if after, ok := cutFold(path, "/versions/"); ok {
+	if after, ok := ascii.CutFold(path, "/versions/"); ok {
 		n := 0
 		for n < len(after) && after[n] >= '0' && after[n] <= '9' {
 			n++
@@ -175,7 +149,7 @@ func cutVersion(path []byte) (digits, label, rest []byte) {
 		if n > 0 {
 			return after[:n], nil, after[n:]
 		}
-	} else if after, ok := cutFold(path, "/labels/"); ok {
+	} else if after, ok := ascii.CutFold(path, "/labels/"); ok {
 		if label, rest := segment(after); len(label) > 0 {
 			return nil, label, rest
 		}
@@ -231,28 +205,4 @@ func unhex(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
-}
-
-// cutFold removes a prefix of lower-case ASCII, without regard to case.
-func cutFold(s []byte, prefix string) (rest []byte, ok bool) {
-	if len(s) < len(prefix) || !equalFold(s[:len(prefix)], prefix) {
-		return nil, false
-	}
-	return s[len(prefix):], true
-}
-
-// equalFold compares with lower-case ASCII.
-func equalFold(s []byte, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i, c := range s {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

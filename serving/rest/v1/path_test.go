@@ -1,4 +1,4 @@
-package rest
+package v1
 
 import (
 	"net/url"
@@ -118,22 +118,4 @@ func FuzzPath(f *testing.F) {
 		}
 		checkPath(t, path)
 	})
-}
-
-func TestRawPath(t *testing.T) {
-	for uri, want := range map[string]string{
-		"/v1/models/m":                "/v1/models/m",
-		"/v1/models/m?x=1":            "/v1/models/m",
-		"/v1/models/m#f?x":            "/v1/models/m",
-		"/v1//models/../m%2F":         "/v1//models/../m%2F",
-		"http://host:80/v1/models/m?": "/v1/models/m",
-		"http://host":                 "",
-		"http://host?q=/v1/":          "",
-		"*":                           "*",
-		"":                            "",
-	} {
-		if got := string(rawPath([]byte(uri))); got != want {
-			t.Errorf("rawPath(%q) = %q, want %q", uri, got, want)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package rest
+package v1
 
 import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -7,7 +7,7 @@ import (
 
 // record writes the request down where it is one of the model's logged sample. entry makes the record, and only then.
 func (c *call) record(signature string, entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog) {
-	log := c.server.opt.Logs.For(c.Handle.Model)
+	log := c.api.opt.Logs.For(c.Handle.Model)
 	if !log.Sampled() {
 		return
 	}

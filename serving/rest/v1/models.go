@@ -1,4 +1,4 @@
-package rest
+package v1
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"shoal/serving"
+	"shoal/serving/rest"
 	tensorjson "shoal/tensor/json"
 )
 
@@ -20,10 +21,10 @@ import (
 var protoJSON = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}
 
 // status answers GET /v1/models/NAME[/versions/N]. A label is ignored, as TensorFlow Serving does.
-func (s *Server) status(c *fasthttp.RequestCtx, t *target) error {
+func (a *API) status(c *fasthttp.RequestCtx, t *target) error {
 	var number int64
 	spec := t.spec(&number)
-	versions, err := s.opt.Core.Status(spec.Model, spec.Version)
+	versions, err := a.opt.Core.Status(spec.Model, spec.Version)
 	if err != nil {
 		return err
 	}
@@ -32,9 +33,9 @@ func (s *Server) status(c *fasthttp.RequestCtx, t *target) error {
 }
 
 // list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched, and its labels.
-func (s *Server) list(c *fasthttp.RequestCtx) error {
+func (a *API) list(c *fasthttp.RequestCtx) error {
 	b := []byte(`{"models":[`)
-	for i, m := range s.opt.Core.Models() {
+	for i, m := range a.opt.Core.Models() {
 		b = comma(b, i)
 		b = appendText(append(b, `{"name":`...), m.Name)
 		b = appendVersions(append(b, ','), m.Versions, appendBatching)
@@ -55,9 +56,9 @@ func (s *Server) list(c *fasthttp.RequestCtx) error {
 }
 
 // metadata answers GET /v1/models/NAME[/versions/N|/labels/L]/metadata with the signatures as the model has them.
-func (s *Server) metadata(c *fasthttp.RequestCtx, t *target) error {
+func (a *API) metadata(c *fasthttp.RequestCtx, t *target) error {
 	var number int64
-	h, err := s.opt.Core.Handle(t.spec(&number))
+	h, err := a.opt.Core.Handle(t.spec(&number))
 	if err != nil {
 		return err
 	}
@@ -142,5 +143,5 @@ func writeIndented(c *fasthttp.RequestCtx, document []byte) {
 		out.Write(document) // a name that is not UTF-8 is passed on as it is
 	}
 	out.WriteByte('\n')
-	writeJSON(c, http.StatusOK, out.Bytes())
+	rest.WriteJSON(c, http.StatusOK, out.Bytes())
 }

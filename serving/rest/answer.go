@@ -1,0 +1,49 @@
+package rest
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	tensorjson "shoal/tensor/json"
+)
+
+// ContentJSON is the Content-Type of JSON.
+const ContentJSON = "application/json"
+
+// WriteJSON answers with a document. A large one that was asked for is compressed.
+func WriteJSON(c *fasthttp.RequestCtx, code int, document []byte) {
+	c.Response.SetStatusCode(code)
+	c.Response.Header.SetContentType(ContentJSON)
+	c.Response.SetBody(document)
+	if code == http.StatusOK {
+		deflateAnswer(c)
+	}
+}
+
+// WriteEmpty answers with a status alone.
+func WriteEmpty(c *fasthttp.RequestCtx, code int) {
+	c.Response.SetStatusCode(code)
+	c.Response.ResetBody()
+}
+
+// Malformed is the error of a request that the API does not have, in TensorFlow Serving's words.
+func Malformed(c *fasthttp.RequestCtx) error {
+	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
+}
+
+// Preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on. Its error is not for the client.
+func Preflight(c *fasthttp.RequestCtx) error {
+	origin := c.Request.Header.Peek(fasthttp.HeaderOrigin)
+	if bytes.Contains(origin, []byte("http://")) || bytes.Contains(origin, []byte("https://")) {
+		WriteEmpty(c, http.StatusOK)
+		return nil
+	}
+	WriteEmpty(c, http.StatusBadRequest)
+	return status.Error(codes.FailedPrecondition, "Origin header is missing in CORS preflight")
+}
+
+func appendText(b []byte, s string) []byte { return tensorjson.AppendString(b, []byte(s)) }
