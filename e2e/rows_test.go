@@ -373,6 +373,6 @@ func inputOf(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signatures, _ := tensorflow.Signatures(meta)
+	signatures := tensorflow.Describe(meta).Signatures
 	return signatures["serving_default"].Inputs[0].Name
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"shoal/engine"
 )
 
 // SignatureBatching says whether requests of a signature share batches now.
@@ -38,8 +40,8 @@ type Report struct {
 	// Weights are the bytes of variables and large constants, known exactly; TensorFlow's own copies come on top. 0: not known.
 	Weights int64
 
-	Graph    *GraphReport // nil: the graph was loaded as it is
-	FellBack string       // why the graph was loaded as it is though it should not have been; ""
+	Graph    *engine.GraphReport // nil: the graph was loaded as it is
+	FellBack string              // why the graph was loaded as it is though it should not have been; ""
 }
 
 // Timing is the shortest time seen for a batch of that many rows.
@@ -64,16 +66,6 @@ const (
 	PhaseWarmUp   = "warm_up"  // first runs, with made-up inputs; the batch size is measured
 	PhaseRecorded = "recorded" // the model's recorded requests
 )
-
-// GraphReport says what was done to a graph.
-type GraphReport struct {
-	NodesBefore, NodesAfter int
-	Frozen                  int // variables that became constants
-	Kept                    int // variables that stay
-	Dropped                 int // variables that nothing uses
-	BatchNormsFolded        int
-	NotFrozen               string // why nothing was frozen though it could be; ""
-}
 
 // Brief is what a line of the log has room for.
 func (r *Report) Brief() []any {

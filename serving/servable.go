@@ -5,9 +5,8 @@ package serving
 import (
 	"context"
 
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/tensor"
 )
 
@@ -16,8 +15,8 @@ import (
 type Servable interface {
 	// Signature returns the signature with this key; "" stands for "serving_default".
 	Signature(name string) (*tensor.Signature, bool)
-	// MetaGraph is the model's own description of itself (signature_def for the metadata API), not to be changed.
-	MetaGraph() *for_core_protos_go_proto.MetaGraphDef
+	// Describe returns what the model is for its clients: its signatures, and its metadata. Nobody may change it.
+	Describe() *engine.Description
 	// Run runs one request. The entry has its signature, inputs, arena and deadline; the servable decides about the rest of it. The
 	// servable retains the arena for as long as it reads the inputs. The caller frees the answer. Errors carry a gRPC status.
 	Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error)

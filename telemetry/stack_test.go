@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/rest"
 	"shoal/serving/rest/v1"
@@ -48,9 +48,7 @@ func (*echo) Device() string { return "fake:0" }
 
 func (e *echo) Signature(string) (*tensor.Signature, bool) { return e.sig, true }
 
-func (e *echo) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
-	return new(for_core_protos_go_proto.MetaGraphDef)
-}
+func (e *echo) Describe() *engine.Description { return new(engine.Description) }
 
 // runner is the executor; the servable's Run has other arguments.
 type runner struct{ *echo }

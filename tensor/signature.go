@@ -1,5 +1,7 @@
 package tensor
 
+import "slices"
+
 // Spec describes one input or output of a signature.
 type Spec struct {
 	Name        string // the alias that clients use
@@ -7,6 +9,9 @@ type Spec struct {
 	Shape       Shape // -1: any size; nil when the rank is unknown
 	UnknownRank bool
 	TensorName  string // the graph's own name, "op:0"
+	// Default is the value of an input that a client does not send; nil: it must be sent. Nobody may change it. Its type may be
+	// another one than DType: the model says so.
+	Default *Tensor
 }
 
 // Signature is one entry point of a model. Inputs and Outputs are sorted by Name; tensors travel in this order.
@@ -35,6 +40,11 @@ func (s *Signature) Input(name string) int { return find(s.Inputs, name) }
 
 // Output is the index of the output with this alias, or -1.
 func (s *Signature) Output(name string) int { return find(s.Outputs, name) }
+
+// HasDefaults reports whether any input has a default value.
+func (s *Signature) HasDefaults() bool {
+	return slices.ContainsFunc(s.Inputs, func(in Spec) bool { return in.Default != nil })
+}
 
 func find(specs []Spec, name string) int {
 	for i := range specs {

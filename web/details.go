@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -58,11 +57,7 @@ func (p *Page) model(c *fiber.Ctx) error {
 
 func (p *Page) describe(h *serving.Handle) details {
 	d := details{Model: h.Model, Version: h.Version, Signatures: []signatureDetails{}}
-	for name := range maps.Keys(h.MetaGraph().GetSignatureDef()) {
-		sig, ok := h.Signature(name)
-		if !ok {
-			continue // not served
-		}
+	for _, sig := range h.Describe().Signatures {
 		s := signatureDetails{Name: sig.Name, Method: sig.Method, Inputs: tensors(sig.Inputs), Outputs: tensors(sig.Outputs), Verb: "predict"}
 		if p.opt.Example != nil {
 			s.Verb, s.Example, s.Why = p.opt.Example(sig)

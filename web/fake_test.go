@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -140,12 +140,12 @@ func (h *half) Signature(name string) (*tensor.Signature, bool) {
 	return h.sig, name == "" || name == h.sig.Name
 }
 
-func (h *half) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
-	all := map[string]*for_core_protos_go_proto.SignatureDef{"serving_default": {}, "not_served": {}}
+func (h *half) Describe() *engine.Description {
+	all := map[string]*tensor.Signature{h.sig.Name: h.sig}
 	for _, sig := range h.more {
-		all[sig.Name] = nil
+		all[sig.Name] = sig
 	}
-	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: all}
+	return &engine.Description{Signatures: all}
 }
 
 func (h *half) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {

@@ -6,14 +6,14 @@ import (
 	"slices"
 
 	"shoal/configs"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/source"
 )
 
 // checkModels looks at what the configuration points to: base paths, versions, and whether the versions that would be served
-// have the meta graph asked for. It finds what can be known without loading.
-func checkModels(models []serving.ModelConfig, found *source.FileSource, tags []string) (faults configs.Faults) {
+// are models that the engine can load. It finds what can be known without loading.
+func checkModels(models []serving.ModelConfig, found *source.FileSource, e engine.Engine) (faults configs.Faults) {
 	for _, m := range models {
 		fault := func(format string, args ...any) {
 			faults = append(faults, "model "+m.Name+fmt.Sprintf(format, args...))
@@ -39,7 +39,7 @@ func checkModels(models []serving.ModelConfig, found *source.FileSource, tags []
 			}
 		}
 		for _, v := range served {
-			if _, err := tensorflow.ReadMetaGraph(dirs[v], tags); err != nil {
+			if err := e.Check(dirs[v]); err != nil {
 				fault(", version %d: %v", v, plain(err))
 			}
 		}

@@ -13,7 +13,6 @@ import (
 	"shoal/configs"
 	"shoal/devices"
 	"shoal/engine/tensorflow"
-	"shoal/serving/bundle"
 )
 
 // instancesOfGPU is how many instances of a model a GPU has where nobody says: while one computes, the other's inputs are gathered
@@ -54,7 +53,7 @@ func selectDevices(inv *devices.Inventory, cfg *configs.Server) (*devices.Select
 // nobody asked for GPUs the CPU takes their place.
 func confirmGPUs(inv *devices.Inventory, s *devices.Selection, cfg *configs.Server, files *configFiles, log *slog.Logger) (*devices.Selection, error) {
 	// As in all later sessions: how memory is taken, and how many threads there are, the first one decides.
-	names, err := tensorflow.Devices(bundle.SessionConfig(files.Session, cfg.Devices.VirtualCPUs))
+	names, err := tensorflow.Devices(tensorflow.SessionConfig(files.Session, cfg.Devices.VirtualCPUs))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"shoal/engine/tensorflow"
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
 	"shoal/serving/bundle"
@@ -132,7 +133,10 @@ func loadInChild(way, dir string, tags []string) (*serving.Report, error) {
 // printReport is the child's part: it loads the version as the server does, and prints the report.
 func printReport(w io.Writer, way, dir string, tags []string) error {
 	spareP()
-	o := bundle.Options{Tags: tags, Freeze: rewrite.Auto, NoPrune: way == asItIs, Instances: 1, Batch: bundle.BatchProven, SyntheticWarmup: true, Measure: true, Logger: slog.New(slog.DiscardHandler)}
+	o := bundle.Options{
+		Engine:    &tensorflow.Engine{Tags: tags, Freeze: rewrite.Auto, NoPrune: way == asItIs},
+		Instances: 1, Batch: bundle.BatchProven, SyntheticWarmup: true, Measure: true, Logger: slog.New(slog.DiscardHandler),
+	}
 	s, err := bundle.NewLoader(o)(serving.ModelConfig{Name: "inspected"}, 1, dir).Load(context.Background())
 	if err != nil {
 		return plain(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"shoal/engine"
 	"shoal/engine/tensorflow"
 	"shoal/serving/bundle"
 	"shoal/serving/openapi"
@@ -40,13 +41,13 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return plain(err)
 	}
-	sigs, skipped := tensorflow.Signatures(mg)
+	d := tensorflow.Describe(mg)
 	fmt.Fprintf(stdout, "%s\n  tags %s, written by TensorFlow %s\n", dir, strings.Join(mg.GetMetaInfoDef().GetTags(), ","), mg.GetMetaInfoDef().GetTensorflowVersion())
-	natures := tensorflow.Study(dir, *tags, sigs)
-	for _, name := range slices.Sorted(maps.Keys(sigs)) {
-		printSignature(stdout, model, sigs[name], natures[name])
+	natures := tensorflow.Study(dir, *tags, d.Signatures)
+	for _, name := range slices.Sorted(maps.Keys(d.Signatures)) {
+		printSignature(stdout, model, d.Signatures[name], natures[name])
 	}
-	for _, name := range skipped {
+	for _, name := range slices.Sorted(maps.Keys(d.Skipped)) {
 		fmt.Fprintf(stdout, "\nsignature %s: has sparse or composite tensors and is not served\n", name)
 	}
 	fmt.Fprint(stdout, "\nat load\n")
@@ -75,7 +76,7 @@ func inspectFlags() (fs *pflag.FlagSet, tags *[]string, gain *bool, way *string)
 	return fs, tags, gain, way
 }
 
-func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *tensorflow.Nature) {
+func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *engine.Nature) {
 	fmt.Fprintf(w, "\nsignature %s (%s)\n", sig.Name, sig.Method)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range sig.Inputs {
@@ -101,7 +102,7 @@ func printSignature(w io.Writer, model string, sig *tensor.Signature, nature *te
 }
 
 // prospect says what the graph tells of how requests will be batched.
-func prospect(sig *tensor.Signature, n *tensorflow.Nature) string {
+func prospect(sig *tensor.Signature, n *engine.Nature) string {
 	if why := bundle.Unbatchable(sig, n); why != "" {
 		return "requests run alone: " + why
 	}

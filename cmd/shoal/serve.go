@@ -117,7 +117,7 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &source.FileSource{Logger: newLogger(cfg, stderr)}, cfg.TensorFlow.Tags)...)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &source.FileSource{Logger: newLogger(cfg, stderr)}, newEngine(cfg, files))...)
 	if len(faults) > 0 {
 		return faults
 	}

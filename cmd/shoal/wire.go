@@ -10,6 +10,7 @@ import (
 	"shoal/batcher"
 	"shoal/configs"
 	"shoal/devices"
+	"shoal/engine"
 	"shoal/engine/tensorflow"
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
@@ -193,18 +194,21 @@ func newPage(cfg *configs.Server, fleet devices.Reader) *web.Page {
 // freezing are --freeze_variables' words.
 var freezing = map[string]rewrite.Mode{"auto": rewrite.Auto, "always": rewrite.Always, "never": rewrite.Never}
 
+// newEngine is what loads models.
+func newEngine(cfg *configs.Server, files *configFiles) engine.Engine {
+	return &tensorflow.Engine{
+		Tags: cfg.TensorFlow.Tags, Session: files.Session, VirtualCPUs: cfg.Devices.VirtualCPUs,
+		NoPrune: !cfg.TensorFlow.Prune, Freeze: freezing[cfg.TensorFlow.Freeze], ScratchDir: cfg.TensorFlow.ScratchDir,
+	}
+}
+
 // bundleOptions choose instances and batching for the machine, where flags and files do not.
 func (a *app) bundleOptions(cores int) bundle.Options {
 	o := bundle.Options{
-		Tags:             a.cfg.TensorFlow.Tags,
-		Session:          a.files.Session,
-		NoPrune:          !a.cfg.TensorFlow.Prune,
-		Freeze:           freezing[a.cfg.TensorFlow.Freeze],
-		Scratch:          a.cfg.TensorFlow.ScratchDir,
+		Engine:           newEngine(a.cfg, a.files),
 		Instances:        max(cores/max(a.cfg.Devices.VirtualCPUs, 1), 1),
 		GPUInstances:     instancesOfGPU,
 		Devices:          a.fleet,
-		VirtualCPUs:      a.cfg.Devices.VirtualCPUs,
 		Batch:            batchMode(a.cfg, a.files),
 		Warmup:           a.cfg.Lifecycle.Warmup,
 		WarmupIterations: a.cfg.Lifecycle.WarmupIterations,

@@ -83,7 +83,7 @@ func newRunner(t testing.TB, dir string, o Options) runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := m.NewInstance()
+	in, err := m.newInstance()
 	if err != nil {
 		t.Fatal(err)
 	}

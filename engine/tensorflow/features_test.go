@@ -24,7 +24,7 @@ func TestFeatures(t *testing.T) {
 		if err != nil {
 			t.Skipf("the test models are not there (make test-models makes them): %v", err)
 		}
-		signatures, _ := Signatures(meta)
+		signatures := Describe(meta).Signatures
 		Study(dir, []string{"serve"}, signatures)
 		sig := signatures[c.signature]
 		if sig == nil {

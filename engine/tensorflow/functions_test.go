@@ -168,7 +168,7 @@ func TestNestedFunctions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := m.NewInstance()
+		in, err := m.newInstance()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/engine"
 	"shoal/tensor"
 )
 
@@ -58,8 +59,16 @@ func marshalled(o *pb.RunOptions) []byte {
 	return raw
 }
 
-// NewInstance makes an instance. Close it before the model.
-func (m *Model) NewInstance() (*Instance, error) {
+// NewInstance implements engine.Runner.
+func (m *Model) NewInstance() (engine.Instance, error) {
+	in, err := m.newInstance()
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (m *Model) newInstance() (*Instance, error) {
 	in := &Instance{model: m, calls: make(map[*tensor.Signature]*call)}
 	for _, sig := range m.Signatures {
 		c, err := m.newCall(sig)

@@ -3,16 +3,19 @@ package tensorflow
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/engine"
 	"shoal/internal/files"
 	"shoal/tensor"
 )
@@ -112,34 +115,58 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
-// Signatures turns a meta graph's signature_def into signatures, by key. Those that cannot be run here (sparse or composite
-// tensors) are left out and named in skipped. TensorFlow's own "__saved_model_init_op" is none.
-func Signatures(mg *pb.MetaGraphDef) (sigs map[string]*tensor.Signature, skipped []string) {
-	sigs = make(map[string]*tensor.Signature)
+// Describe turns a meta graph's signature_def into signatures. Those with sparse or composite tensors are skipped. TensorFlow's own
+// "__saved_model_init_op" is none. Default values are left out.
+func Describe(mg *pb.MetaGraphDef) engine.Description {
+	d := engine.Description{
+		Signatures: make(map[string]*tensor.Signature), Skipped: make(map[string]string),
+		Metadata: &apis_go_proto.SignatureDefMap{SignatureDef: mg.GetSignatureDef()},
+	}
 	for name, def := range mg.GetSignatureDef() {
 		if name == "__saved_model_init_op" || name == "__saved_model_train_op" {
 			continue
 		}
-		sig := &tensor.Signature{Name: name, Method: def.GetMethodName()}
-		var ok1, ok2 bool
-		sig.Inputs, ok1 = specs(def.GetInputs())
-		sig.Outputs, ok2 = specs(def.GetOutputs())
-		if !ok1 || !ok2 {
-			skipped = append(skipped, name)
+		if why := cmp.Or(unsupported("input", def.GetInputs()), unsupported("output", def.GetOutputs())); why != "" {
+			d.Skipped[name] = why
 			continue
 		}
-		sigs[name] = sig
+		d.Signatures[name] = &tensor.Signature{
+			Name: name, Method: def.GetMethodName(), Inputs: specs(def.GetInputs()), Outputs: specs(def.GetOutputs()),
+		}
 	}
-	slices.Sort(skipped)
-	return sigs, skipped
+	return d
 }
 
-func specs(infos map[string]*pb.TensorInfo) ([]tensor.Spec, bool) {
+// unsupported says which of a signature's inputs or outputs is not a dense tensor; "": none.
+func unsupported(side string, infos map[string]*pb.TensorInfo) string {
+	for _, name := range slices.Sorted(maps.Keys(infos)) {
+		if kind := structure(infos[name]); kind != "" {
+			return fmt.Sprintf("its %s %q is %s; only dense tensors are supported", side, name, kind)
+		}
+	}
+	return ""
+}
+
+// structure names what consists of several tensors; "" for a single one.
+func structure(info *pb.TensorInfo) string {
+	switch {
+	case info.GetCooSparse() != nil:
+		return "a sparse tensor"
+	case info.GetCompositeTensor() != nil:
+		class := info.GetCompositeTensor().GetTypeSpec().GetTypeSpecClass()
+		if name, ok := strings.CutSuffix(class.String(), "_TENSOR_SPEC"); ok {
+			return "a " + strings.ToLower(name) + " tensor"
+		}
+		return "a composite tensor"
+	case info.GetName() == "":
+		return "no tensor of the graph"
+	}
+	return ""
+}
+
+func specs(infos map[string]*pb.TensorInfo) []tensor.Spec {
 	var list []tensor.Spec
 	for name, info := range infos {
-		if info.GetName() == "" {
-			return nil, false
-		}
 		s := tensor.Spec{Name: name, DType: tensor.DType(info.GetDtype()), TensorName: info.GetName()}
 		if sh := info.GetTensorShape(); sh == nil || sh.GetUnknownRank() {
 			s.UnknownRank = true
@@ -152,5 +179,5 @@ func specs(infos map[string]*pb.TensorInfo) ([]tensor.Spec, bool) {
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b tensor.Spec) int { return cmp.Compare(a.Name, b.Name) })
-	return list, true
+	return list
 }

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"shoal/engine"
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/tensor"
 )
@@ -36,8 +37,10 @@ type Options struct {
 	Freeze       rewrite.Mode // which variables become constants; zero: those of convolutional models within the budget
 	FreezeBudget int64        // bytes; 0: rewrite.DefaultBudget
 	Device       string       // for the ops that name none, "/device:CPU:1"; empty: TensorFlow chooses
-	ScratchDir   string       // where rewritten graphs lie while they are loaded; empty: the system's temporary directory
-	Logger       *slog.Logger // nil: nothing is logged
+	// Signatures are those that batches come with, for the same model on another device; nil: the model's own.
+	Signatures map[string]*tensor.Signature
+	ScratchDir string       // where rewritten graphs lie while they are loaded; empty: the system's temporary directory
+	Logger     *slog.Logger // nil: nothing is logged
 
 	keepGraphs bool // a run can be asked for the graph that it executes; for tests
 }
@@ -52,20 +55,22 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Model is a loaded SavedModel: one TensorFlow session, whose variables all instances share.
+// Model is a loaded SavedModel: one TensorFlow session, whose variables all instances share. It is an engine.Model.
 type Model struct {
-	Signatures map[string]*tensor.Signature
-	Skipped    []string // signatures that cannot be served (sparse or composite tensors)
+	engine.Description
 	// Rewriting says what was pruned and frozen; nil where the model was loaded as it is.
 	Rewriting *rewrite.Report
 	// FellBack is why the model could not be rewritten as the options said, and is loaded as it is; nil: it could be.
 	FellBack error
 
+	dir       string
+	tags      []string
 	device    string // Options.Device
-	oneThread bool   // a run computes in the caller's thread alone
-	primary   *Model // whose signatures the instances answer to; nil: its own
+	asItIs    bool   // Options.NoPrune
+	imprecise bool
+	oneThread bool                         // a run computes in the caller's thread alone
+	answers   map[string]*tensor.Signature // Options.Signatures
 	shadow    *shadow
-	meta      *pb.MetaGraphDef
 	session   *C.TF_Session
 	graph     *C.TF_Graph
 }
@@ -81,6 +86,9 @@ func Load(dir string, o Options) (*Model, error) {
 		m, err := loadOnce(dir, o)
 		op := missingOp(err)
 		if op == "" {
+			if err == nil {
+				m.dir, m.tags = dir, o.Tags
+			}
 			return m, err
 		}
 		ok, why := op != had, ""
@@ -158,7 +166,7 @@ func loadFrom(dir string, o Options) (*Model, error) {
 		}
 		return nil, err
 	}
-	m := &Model{session: session, graph: graph, device: o.Device}
+	m := &Model{session: session, graph: graph, device: o.Device, asItIs: o.NoPrune, answers: o.Signatures, imprecise: imprecise(o.Config)}
 	m.oneThread = o.Config.GetIntraOpParallelismThreads() == 1 && !m.onGPU()
 	meta, err := parseMetaGraph(unsafe.Slice((*byte)(metaBuf.data), int(metaBuf.length)))
 	if err == nil {
@@ -168,8 +176,8 @@ func loadFrom(dir string, o Options) (*Model, error) {
 		m.Close()
 		return nil, err
 	}
-	m.meta = meta
-	m.Signatures, m.Skipped = Signatures(meta)
+	m.Description = Describe(meta)
+	addDefaults(meta, m.Signatures, o.Logger)
 	return m, nil
 }
 
@@ -192,8 +200,11 @@ func restoresNothing(meta *pb.MetaGraphDef) bool {
 	})
 }
 
-// MetaGraph is the model's description of itself, without the graph.
-func (m *Model) MetaGraph() *pb.MetaGraphDef { return m.meta }
+// Describe implements engine.Model.
+func (m *Model) Describe() *engine.Description { return &m.Description }
+
+// Study implements engine.Model.
+func (m *Model) Study() map[string]*engine.Nature { return Study(m.dir, m.tags, m.Signatures) }
 
 // Close ends the session and frees it. No instance may be running, and none may run afterwards.
 func (m *Model) Close() {

@@ -29,7 +29,7 @@ func load(t testing.TB, name string) (*Model, *Instance) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := m.NewInstance()
+	in, err := m.newInstance()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
 	"shoal/engine/tensorflow/rewrite"
+	"shoal/internal/memory"
 	"shoal/tensor"
 )
 
@@ -163,8 +164,8 @@ func TestLoadInChild(t *testing.T) {
 		if way.name != name {
 			continue
 		}
-		before := memory(t, "RssAnon")
-		top := memory(t, "VmHWM")
+		before := processBytes(t, "RssAnon")
+		top := processBytes(t, "VmHWM")
 		start := time.Now()
 		r := newRunner(t, dir, benchOptions(way.options))
 		report := loadReport{Load: time.Since(start)}
@@ -176,15 +177,15 @@ func TestLoadInChild(t *testing.T) {
 		}
 		out.Free()
 		report.First = time.Since(start)
-		ReleaseMemory()
-		report.Resident, report.Top = memory(t, "RssAnon")-before, memory(t, "VmHWM")-top
+		memory.Release()
+		report.Resident, report.Top = processBytes(t, "RssAnon")-before, processBytes(t, "VmHWM")-top
 		line, _ := json.Marshal(report)
 		fmt.Printf("report: %s\n", line)
 	}
 }
 
-// memory reads a figure of this process in /proc, in bytes.
-func memory(t testing.TB, field string) int64 {
+// processBytes reads a figure of this process in /proc, in bytes.
+func processBytes(t testing.TB, field string) int64 {
 	file, err := os.Open("/proc/self/status")
 	if err != nil {
 		t.Skip(err)

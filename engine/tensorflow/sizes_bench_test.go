@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"shoal/internal/memory"
 	"shoal/tensor"
 )
 
@@ -67,8 +68,8 @@ func benchmarkSizes(b *testing.B, dir string, largest int64, padded func(rows, l
 	}
 	run(1)
 	run(largest)
-	ReleaseMemory()
-	before := memory(b, "RssAnon")
+	memory.Release()
+	before := processBytes(b, "RssAnon")
 
 	sizes := make(map[int64]bool)
 	for rows := int64(1); rows <= largest; rows++ {
@@ -93,6 +94,6 @@ func benchmarkSizes(b *testing.B, dir string, largest int64, padded func(rows, l
 	b.ReportMetric(float64(worked)/(cpuTime()-start).Seconds(), "instances/cpu-s")
 	b.ReportMetric(float64(len(sizes)), "sizes")
 	b.ReportMetric((passes[0]-passes[1]).Seconds()*1e3/float64(len(sizes)), "ms-to-prepare-one")
-	ReleaseMemory()
-	b.ReportMetric(float64(memory(b, "RssAnon")-before)/1e6, "MB")
+	memory.Release()
+	b.ReportMetric(float64(processBytes(b, "RssAnon")-before)/1e6, "MB")
 }

@@ -23,7 +23,7 @@ func TestMarkSteady(t *testing.T) {
 			t.Logf("%s is not there (make test-deps and make bench make it)", dir)
 			continue
 		}
-		signatures, _ := Signatures(meta)
+		signatures := Describe(meta).Signatures
 		Study(dir, []string{"serve"}, signatures)
 		sig := signatures[c.signature]
 		if sig == nil {

@@ -11,27 +11,15 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
 	"google.golang.org/grpc/status"
 
+	"shoal/engine"
 	"shoal/tensor"
 )
 
-// Nature is what the graph says of a signature before anything runs.
-type Nature struct {
-	// Writes says what may change the model's state when the signature runs: `AssignAddVariableOp (node "counter")`. An op that
-	// is not known to be free of effects counts. "": nothing.
-	Writes string
-	// Random is the first op whose results differ from run to run; "": there is none.
-	Random string
-	// Mixing are the ops that may let rows of the batch influence each other, by name. It depends on shapes and axes that the graph
-	// does not tell, whether they do.
-	Mixing []string
-	// Images is the format of the pictures that the signature decodes, "png" or "jpeg"; "": it decodes none.
-	Images string
-}
-
 // Study reads the graph of the model in dir: it adds to the signatures the features that they parse out of tf.Examples and
-// whether they are steady, and returns each one's nature, by name. Of a graph that cannot be read it is assumed that every signature writes.
-func Study(dir string, tags []string, signatures map[string]*tensor.Signature) map[string]*Nature {
-	natures := make(map[string]*Nature, len(signatures))
+// whether they are steady, and returns each one's nature, by name. An op that is not known to be free of effects counts as one that
+// writes; of a graph that cannot be read it is assumed that every signature writes.
+func Study(dir string, tags []string, signatures map[string]*tensor.Signature) map[string]*engine.Nature {
+	natures := make(map[string]*engine.Nature, len(signatures))
 	_, raw, err := findMetaGraph(dir, Options{Tags: tags}.withDefaults().Tags)
 	if err == nil {
 		g := bareGraphOf(raw)
@@ -46,7 +34,7 @@ func Study(dir string, tags []string, signatures map[string]*tensor.Signature) m
 		}
 	}
 	for name := range signatures {
-		natures[name] = &Nature{Writes: "its graph cannot be read: " + status.Convert(err).Message()}
+		natures[name] = &engine.Nature{Writes: "its graph cannot be read: " + status.Convert(err).Message()}
 	}
 	return natures
 }
@@ -71,12 +59,12 @@ type study struct {
 	ops    map[string]*op_def_go_proto.OpDef
 	called map[string]bool // functions seen
 	mixing map[string]bool
-	found  Nature
+	found  engine.Nature
 }
 
 // nature goes from the signature's outputs back to everything that they need, control inputs too. Of a function that is called, every
 // node counts: TensorFlow runs those with effects whether or not an output needs them.
-func (g *bareGraph) nature(sig *tensor.Signature, ops map[string]*op_def_go_proto.OpDef) *Nature {
+func (g *bareGraph) nature(sig *tensor.Signature, ops map[string]*op_def_go_proto.OpDef) *engine.Nature {
 	s := &study{graph: g, ops: ops, called: make(map[string]bool), mixing: make(map[string]bool)}
 	index := make(map[string]*bareNode, len(g.main.nodes))
 	for i := range g.main.nodes {

@@ -39,7 +39,7 @@ func TestStudy(t *testing.T) {
 		if err != nil {
 			t.Skipf("the test models are not there (make test-deps makes them): %v", err)
 		}
-		signatures, _ := Signatures(meta)
+		signatures := Describe(meta).Signatures
 		name := c.signature
 		if name == "" {
 			name = "serving_default"
@@ -64,7 +64,7 @@ func TestStudyOfWhatCannotBeRead(t *testing.T) {
 	if err != nil {
 		t.Skipf("the test models are not there (make test-deps makes them): %v", err)
 	}
-	signatures, _ := Signatures(meta)
+	signatures := Describe(meta).Signatures
 	empty := t.TempDir()
 	if err := os.WriteFile(filepath.Join(empty, "saved_model.pb"), []byte("no model"), 0o644); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 
+	"shoal/engine"
 	"shoal/engine/tensorflow"
 	"shoal/loadtest/bodies"
 	"shoal/tensor"
@@ -27,7 +28,7 @@ type LoopOptions struct {
 // Loop runs a model in a loop, without a server: the most that the machine can do with it.
 type Loop struct {
 	model     *tensorflow.Model
-	instances []*tensorflow.Instance
+	instances []engine.Instance
 	sig       *tensor.Signature
 	unknown   int
 }

@@ -1,5 +1,5 @@
-// Package bundle makes servables of SavedModels: a session, instances that run on it, a batcher in front of them, and a
-// warm-up before the first request. It is where the serving room meets TensorFlow.
+// Package bundle makes servables of what engines load: instances of a model on its devices, a batcher in front of them, and a warm-up
+// before the first request. It knows no engine.
 package bundle
 
 import (
@@ -8,28 +8,21 @@ import (
 	"log/slog"
 	"time"
 
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/engine/tensorflow"
-	"shoal/engine/tensorflow/rewrite"
+	"shoal/engine"
+	"shoal/internal/memory"
 	"shoal/serving"
 	"shoal/tensor"
 )
 
 // Options hold for every version that is loaded.
 type Options struct {
-	Tags    []string        // of the meta graph to serve; empty: serve
-	Session *pb.ConfigProto // laid over what is chosen for this machine; nil: nothing
-	NoPrune bool            // load graphs as they are
-	Freeze  rewrite.Mode    // which variables become constants
-	Scratch string          // directory of rewritten graphs; "": the system's temporary one
+	Engine engine.Engine
 
 	Instances    int            // runs of one version at once on each device, ≥ 1, where its instance groups do not say
 	GPUInstances int            // the same on a GPU
 	Devices      *devices.Fleet // nil: the CPU
-	VirtualCPUs  int            // as how many devices TensorFlow shows the CPU; below 2: as one
 
 	Batch        Mode
 	Batching     batcher.Config
@@ -47,20 +40,21 @@ type Options struct {
 	SyntheticWarmup  bool // run signatures with made-up inputs, those that change nothing
 	Measure          bool // time batches of made-up inputs, for a report; not while others use the machine
 	CheckMethodNames bool // in recorded requests as in clients'
-	// Loaded is told how long reading a SavedModel took, and WarmedUp how long its recorded requests did; nil: nobody is.
+	// Loaded is told how long reading a model took, and WarmedUp how long its recorded requests did; nil: nobody is.
 	Loaded   func(model string, version int64, dir string, took time.Duration, err error)
 	WarmedUp func(model string, version int64, dir string, records int, took time.Duration, err error)
 
 	Logger *slog.Logger
 
-	open func(dir string, o tensorflow.Options) (*tensorflow.Model, error) // nil: tensorflow.Load
-	wrap func(batcher.Placed) batcher.Placed                               // around each instance; nil: none
+	wrap func(batcher.Placed) batcher.Placed // around each instance; nil: none
 }
 
 // Bundle is a loaded version; it implements serving.Servable.
 type Bundle struct {
-	model     *tensorflow.Model
-	instances []*tensorflow.Instance
+	engine    engine.Engine
+	model     engine.Model
+	described *engine.Description
+	instances []engine.Instance
 	members   []*member // one for each device, the first with model
 	follower  *follower // nil: there is no fleet to follow
 	wrap      func(batcher.Placed) batcher.Placed
@@ -93,12 +87,12 @@ func (b *Bundle) Signature(name string) (*tensor.Signature, bool) {
 	if name == "" {
 		name = defaultSignature
 	}
-	sig, ok := b.model.Signatures[name]
+	sig, ok := b.described.Signatures[name]
 	return sig, ok
 }
 
-// MetaGraph is the model's own description.
-func (b *Bundle) MetaGraph() *pb.MetaGraphDef { return b.model.MetaGraph() }
+// Describe is what the engine says of the model.
+func (b *Bundle) Describe() *engine.Description { return b.described }
 
 // Run queues the request and waits for its answer.
 func (b *Bundle) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
@@ -148,5 +142,5 @@ func (b *Bundle) Close() {
 
 func (b *Bundle) free() {
 	closeMembers(b.members)
-	tensorflow.ReleaseMemory()
+	memory.Release()
 }

@@ -19,6 +19,7 @@ import (
 	"shoal/batcher"
 	"shoal/devices"
 	"shoal/devices/fake"
+	"shoal/engine/tensorflow"
 	"shoal/internal/testlog"
 	"shoal/serving"
 	"shoal/tensor"
@@ -69,7 +70,7 @@ func newHarbour(t *testing.T, n int, groups string) *harbour {
 		}
 	})
 	h.options = Options{
-		Devices: h.fleet, VirtualCPUs: 3, Instances: 1, GPUInstances: 2, Batch: BatchProven, SyntheticWarmup: true, Warmup: true, Logger: logger,
+		Engine: &tensorflow.Engine{VirtualCPUs: 3}, Devices: h.fleet, Instances: 1, GPUInstances: 2, Batch: BatchProven, SyntheticWarmup: true, Warmup: true, Logger: logger,
 		Batching: batcher.Config{MaxBatchSize: 8}, wrap: func(x batcher.Placed) batcher.Placed { return &leaky{x, h} },
 	}
 	return h

@@ -8,23 +8,21 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"shoal/devices"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/tensor"
 )
 
-// Load loads the version. Where a first run of its rewritten graph fails in a way that the rewriting may be to blame for, the
-// model is loaded once more as it is, whose word is the last. That a graph runs does not say that it computes the same: to
-// compare it with the original would take a second session of every model at every load.
+// Load loads the version. If a first run fails, and the engine suspects what it has changed in the model, the model is loaded once
+// more as it is, and the result of that counts. That a changed model runs does not show that it computes the same: to compare it with
+// the original, every load would have to load the model twice.
 func (l *loader) Load(ctx context.Context) (serving.Servable, error) {
 	b, err := l.load(ctx)
-	if blamed, ok := errors.AsType[*rewritingError](err); ok && ctx.Err() == nil {
-		reason := status.Convert(blamed.error).Message()
+	if suspected, ok := errors.AsType[*suspectError](err); ok && ctx.Err() == nil {
 		l.Logger.Warn("a first run failed: the model is loaded as it is, in case pruning and freezing is to blame",
-			"model", l.model, "version", l.version, "reason", reason)
+			"model", l.model, "version", l.version, "reason", status.Convert(suspected).Message())
 		original := *l
-		original.NoPrune, original.fellBack = true, reason
+		original.asItIs = suspected.error
 		b, err = original.load(ctx)
 	}
 	if err != nil {
@@ -33,22 +31,15 @@ func (l *loader) Load(ctx context.Context) (serving.Servable, error) {
 	return b, nil
 }
 
-// rewritingError is the failure of a run that the rewriting of the graph may be to blame for.
-type rewritingError struct{ error }
+// suspectError is the failure of a run that the engine's changes of the model may have caused.
+type suspectError struct{ error }
 
-func (e *rewritingError) Unwrap() error              { return e.error }
-func (e *rewritingError) GRPCStatus() *status.Status { return status.Convert(e.error) }
+func (e *suspectError) Unwrap() error              { return e.error }
+func (e *suspectError) GRPCStatus() *status.Status { return status.Convert(e.error) }
 
-// blamed says that the error of a first run may come from its graph being another one than the model's own, which it need not be.
-func (l *loader) blamed(m *tensorflow.Model, err error) bool {
-	if err == nil || l.NoPrune || m.Rewriting == nil || !m.Rewriting.Changed() || devices.RunFault(err) {
-		return false
-	}
-	switch status.Code(err) {
-	case codes.ResourceExhausted, codes.OutOfRange, codes.DataLoss, codes.Unimplemented, codes.Canceled, codes.DeadlineExceeded:
-		return false
-	}
-	return true
+// suspect reports whether the error of a first run may come from what the engine has changed in the model.
+func (l *loader) suspect(m engine.Model, err error) bool {
+	return l.asItIs == nil && engine.Suspects(m, err)
 }
 
 // expected says that a model's refusal of made-up inputs is nothing to wonder at. A model that reads text or pictures, or inputs of

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/engine/tensorflow"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
@@ -72,7 +73,9 @@ func loadWith(t *testing.T, dir string, o Options) (*Bundle, string, error) {
 	t.Helper()
 	var log bytes.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	o.Scratch = t.TempDir()
+	if o.Engine == nil {
+		o.Engine = &tensorflow.Engine{ScratchDir: t.TempDir()}
+	}
 	s, err := NewLoader(o)(serving.ModelConfig{Name: "m"}, 1, dir).Load(t.Context())
 	if err != nil {
 		return nil, log.String(), err
@@ -82,6 +85,16 @@ func loadWith(t *testing.T, dir string, o Options) (*Bundle, string, error) {
 	return b, log.String(), nil
 }
 
+// opener is TensorFlow with a Load of its own.
+type opener struct {
+	tensorflow.Engine
+	load func(e *tensorflow.Engine, dir string, o engine.Options) (engine.Model, error)
+}
+
+func (e *opener) Load(dir string, o engine.Options) (engine.Model, error) {
+	return e.load(&e.Engine, dir, o)
+}
+
 // A rewritten graph that does not run is given up for the model as it is, which the log and the report say.
 func TestARewrittenGraphThatDoesNotRunIsGivenUp(t *testing.T) {
 	dir := modelDir(t, "half_plus_two/1")
@@ -89,13 +102,13 @@ func TestARewrittenGraphThatDoesNotRunIsGivenUp(t *testing.T) {
 	opened := 0
 	b, log, err := loadWith(t, dir, Options{
 		Batch: BatchAll, Instances: 1, SyntheticWarmup: true,
-		open: func(dir string, o tensorflow.Options) (*tensorflow.Model, error) {
+		Engine: &opener{Engine: tensorflow.Engine{ScratchDir: t.TempDir()}, load: func(e *tensorflow.Engine, dir string, o engine.Options) (engine.Model, error) {
 			opened++
-			if !o.NoPrune {
-				return tensorflow.Load(broken, o)
+			if !o.AsItIs {
+				return e.Load(broken, o)
 			}
-			return tensorflow.Load(dir, o)
-		},
+			return e.Load(dir, o)
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,18 +153,18 @@ func TestWhereBothFailTheOriginalsErrorCounts(t *testing.T) {
 	gone := status.Error(codes.Internal, "the original's error")
 	_, log, err := loadWith(t, dir, Options{
 		Batch: BatchAll, Instances: 1, Warmup: true,
-		open: func(dir string, o tensorflow.Options) (*tensorflow.Model, error) {
-			if opened++; o.NoPrune {
+		Engine: &opener{Engine: tensorflow.Engine{ScratchDir: t.TempDir()}, load: func(e *tensorflow.Engine, dir string, o engine.Options) (engine.Model, error) {
+			if opened++; o.AsItIs {
 				return nil, gone
 			}
-			return tensorflow.Load(dir, o)
-		},
+			return e.Load(dir, o)
+		}},
 	})
 	if !errors.Is(err, gone) || opened != 2 || !strings.Contains(log, "warm-up request 1") {
 		t.Errorf("opened %d times: %v, log\n%s", opened, err, log)
 	}
 	_, _, err = loadWith(t, dir, Options{Batch: BatchAll, Instances: 1, Warmup: true})
-	if _, blamed := errors.AsType[*rewritingError](err); blamed || !strings.Contains(err.Error(), "warm-up request 1") {
+	if _, blamed := errors.AsType[*suspectError](err); blamed || !strings.Contains(err.Error(), "warm-up request 1") {
 		t.Errorf("%T %v", err, err)
 	}
 }

@@ -76,7 +76,7 @@ func (f *follower) look(m *member) {
 // refuses it has been reached all the same.
 func (f *follower) try(m *member) {
 	err := m.try(f.b)
-	if devices.RunFault(err) {
+	if f.b.engine.DeviceFault(err) {
 		f.log.Warn("a device that was to return fails still", "device", m.String(), "error", status.Convert(err).Message())
 		f.fleet.Fail(m.ID, err)
 	}
@@ -115,7 +115,7 @@ func (b *Bundle) fault(fleet *devices.Fleet) func(string, error) bool {
 		return nil
 	}
 	return func(device string, err error) bool {
-		if !devices.RunFault(err) {
+		if !b.engine.DeviceFault(err) {
 			return false
 		}
 		for _, m := range b.members {

@@ -3,20 +3,22 @@ package bundle
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/predictionlog"
 )
 
-// NewLoader is the serving.LoaderFunc for SavedModels.
+// NewLoader is the serving.LoaderFunc for the models of an engine.
 func NewLoader(o Options) serving.LoaderFunc {
 	sizes := newSizeMemory()
 	return func(model serving.ModelConfig, version int64, dir string) serving.Loader {
@@ -31,26 +33,20 @@ type loader struct {
 	dir     string
 	sizes   *sizeMemory
 
-	fellBack string // why the graph is loaded as it is though it should not be
+	asItIs error // why the model is loaded as it is; nil: as the engine is configured
 }
 
 // load makes the session, checks the signatures, starts the batcher and warms up. What was made is freed on any error.
 func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	log := l.Logger.With("model", l.model, "version", l.version)
-	session, err := l.sessionConfig(log)
-	if err != nil {
-		return nil, err
-	}
 	batching, from, mode, err := l.batching()
 	if err != nil {
 		return nil, err
 	}
-	memory := startMeter()
-	defer memory.stop()
+	grown := startMeter()
+	defer grown.stop()
 	start := time.Now()
-	members, err := l.openMembers(tensorflow.Options{
-		Tags: l.Tags, Config: session, NoPrune: l.NoPrune, Freeze: l.Freeze, ScratchDir: l.Scratch, Logger: log,
-	}, log)
+	members, err := l.openMembers(log)
 	if l.Loaded != nil {
 		l.Loaded(l.model, l.version, l.dir, time.Since(start), err)
 	}
@@ -58,21 +54,17 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		return nil, err
 	}
 	model := members[0].model
-	b := &Bundle{model: model, members: members, wrap: l.wrap, proofs: make(proofs), timings: make(timings), sizes: l.sizes, trace: l.Trace, log: log}
+	b := &Bundle{
+		engine: l.Engine, model: model, described: model.Describe(), members: members, wrap: l.wrap, proofs: make(proofs), timings: make(timings), sizes: l.sizes, trace: l.Trace, log: log,
+	}
 	defer func() {
 		if err != nil {
 			b.Close()
 		}
 	}()
 	l.reportModel(&b.report, model, time.Since(start))
-	if len(model.Signatures) == 0 {
-		if len(model.Skipped) > 0 {
-			return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served: %s have sparse or composite tensors", l.dir, strings.Join(model.Skipped, ", "))
-		}
-		return nil, status.Errorf(codes.FailedPrecondition, "the SavedModel in %s has no signature that can be served", l.dir)
-	}
-	if len(model.Skipped) > 0 {
-		log.Warn("signatures with sparse or composite tensors are not served", "signatures", strings.Join(model.Skipped, ","))
+	if err := checkSignatures(b.described, l.dir, log); err != nil {
+		return nil, err
 	}
 	if b.instances, err = makeInstances(members); err != nil {
 		return nil, err
@@ -105,8 +97,8 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 		err = l.warmUp(ctx, b, log)
 	}
 	if err != nil {
-		if l.blamed(model, err) {
-			err = &rewritingError{err}
+		if l.suspect(model, err) {
+			err = &suspectError{err}
 		}
 		return nil, err
 	}
@@ -118,9 +110,22 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	if l.Measure {
 		b.report.Measured = measure(b.instances[0], cmp.Or(b.representative(), b.inOrder()[0].sig))
 	}
-	b.report.Memory, b.report.Shared = memory.read() // what loading needed besides, several times what stays, is given back
+	b.report.Memory, b.report.Shared = grown.read() // what loading needed besides, several times what stays, is given back
 	b.report.Load = time.Since(start)
 	return b, nil
+}
+
+// checkSignatures fails if the model has nothing to serve, and warns of each signature that is not served.
+func checkSignatures(d *engine.Description, dir string, log *slog.Logger) error {
+	why := ""
+	for _, name := range slices.Sorted(maps.Keys(d.Skipped)) {
+		why += fmt.Sprintf("; %s: %s", name, d.Skipped[name])
+		log.Warn("a signature is not served", "signature", name, "reason", d.Skipped[name])
+	}
+	if len(d.Signatures) == 0 {
+		return status.Errorf(codes.FailedPrecondition, "the model in %s has no signature that can be served%s", dir, why)
+	}
+	return nil
 }
 
 // warmUp runs the recorded requests that lie beside the model.

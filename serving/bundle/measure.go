@@ -3,7 +3,7 @@ package bundle
 import (
 	"time"
 
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -18,7 +18,7 @@ const (
 
 // measure runs batches of made-up inputs, twice as large each time, until they do not get more done, and returns their
 // timings; none where the model refuses made-up inputs.
-func measure(in *tensorflow.Instance, sig *tensor.Signature) (timings []serving.Timing) {
+func measure(in engine.Instance, sig *tensor.Signature) (timings []serving.Timing) {
 	start := time.Now()
 	best := 0.0
 	for rows := int64(1); rows <= largestMeasured; rows *= 2 {

@@ -3,8 +3,6 @@ package bundle
 import (
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,24 +12,24 @@ import (
 
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/tensor"
 )
 
-// member is the version on one device: a session, whose ops are pinned there, and the instances that run on it.
+// member is the version on one device: the model, loaded there, and its instances.
 type member struct {
 	devices.Target
 	count     int  // of instances
-	pinned    bool // false: TensorFlow sees no other device
-	model     *tensorflow.Model
-	instances []*tensorflow.Instance
-	placement tensorflow.Placement
+	pinned    bool // false: the engine sees no other device
+	model     engine.Model
+	instances []engine.Instance
+	placement engine.Placement
 	release   func() // of the memory that was reserved
 }
 
 // instance is a batcher.Placed.
 type instance struct {
-	*tensorflow.Instance
+	engine.Instance
 	device string
 	gpu    bool
 }
@@ -76,12 +74,8 @@ func (l *loader) count(p devices.Placement) int {
 	return max(l.Instances, 1)
 }
 
-// openMembers loads the model on each of its devices. On an error nothing stays open.
-func (l *loader) openMembers(o tensorflow.Options, log *slog.Logger) (members []*member, err error) {
-	open := l.open
-	if open == nil {
-		open = tensorflow.Load
-	}
+// openMembers loads the model on each of its devices. All of them answer to the first one's signatures. On an error nothing stays open.
+func (l *loader) openMembers(log *slog.Logger) (members []*member, err error) {
 	places, err := l.placements(log)
 	if err != nil {
 		return nil, err
@@ -96,25 +90,28 @@ func (l *loader) openMembers(o tensorflow.Options, log *slog.Logger) (members []
 		m := &member{Target: p.Target, count: l.count(p), release: func() {}}
 		if l.Devices != nil {
 			m.pinned = !l.Devices.Alone(p.Device)
-			if m.release, err = l.Devices.Reserve(p.Device, modelBytes(l.dir)); err != nil {
+			if m.release, err = l.Devices.Reserve(p.Device, l.Engine.Bytes(l.dir)); err != nil {
 				return members, err
 			}
 		}
-		members = append(members, m)
-		if o.Device = ""; m.pinned {
+		o := engine.Options{AsItIs: l.asItIs != nil, Logger: log}
+		if m.pinned {
 			o.Device = p.TensorFlowName
 		}
-		if m.model, err = open(l.dir, o); err != nil {
+		if len(members) > 0 {
+			o.Signatures = members[0].model.Describe().Signatures
+		}
+		members = append(members, m)
+		if m.model, err = l.Engine.Load(l.dir, o); err != nil {
 			return members, onDevice(m, len(places), err)
 		}
 	}
 	return members, nil
 }
 
-// makeInstances makes every member's, and lists them all. They answer to the first member's signatures.
-func makeInstances(members []*member) (all []*tensorflow.Instance, err error) {
+// makeInstances makes every member's, and lists them all.
+func makeInstances(members []*member) (all []engine.Instance, err error) {
 	for _, m := range members {
-		m.model.AnswerFor(members[0].model)
 		for range m.count {
 			in, err := m.model.NewInstance()
 			if err != nil {
@@ -149,7 +146,7 @@ func closeMembers(members []*member) {
 }
 
 // executor is one instance as the batcher knows it.
-func (m *member) executor(in *tensorflow.Instance, wrap func(batcher.Placed) batcher.Placed) batcher.Placed {
+func (m *member) executor(in engine.Instance, wrap func(batcher.Placed) batcher.Placed) batcher.Placed {
 	var x batcher.Placed = &instance{in, m.String(), m.Kind == devices.GPU}
 	if wrap != nil {
 		x = wrap(x)
@@ -175,7 +172,7 @@ func executors(members []*member, wrap func(batcher.Placed) batcher.Placed) (lis
 
 // verify runs a signature where the model is pinned, and takes down where its ops ran. It fails where the device fails; a model that
 // refuses made-up inputs is not looked at.
-func (m *member) verify(sig *tensor.Signature, log *slog.Logger) error {
+func (m *member) verify(e engine.Engine, sig *tensor.Signature, log *slog.Logger) error {
 	if !m.pinned {
 		return nil
 	}
@@ -183,9 +180,11 @@ func (m *member) verify(sig *tensor.Signature, log *slog.Logger) error {
 	if b == nil {
 		return nil
 	}
-	p, err := m.instances[0].Placement(b)
+	p, known, err := engine.PlacementOf(m.instances[0], b)
 	switch {
-	case devices.RunFault(err):
+	case !known:
+		return nil
+	case e.DeviceFault(err):
 		return status.Errorf(codes.Unavailable, "%v fails: %s", m.Device, status.Convert(err).Message())
 	case err != nil:
 		log.Debug("where the ops run is not known: the model refuses made-up inputs", "device", m.String(), "error", err)
@@ -211,17 +210,4 @@ func tally(counts map[string]int) string {
 		list = append(list, name+":"+strconv.Itoa(counts[name]))
 	}
 	return strings.Join(list, " ")
-}
-
-// modelBytes is about what a model takes on a device: the files of its variables and its graph, in which constants lie.
-func modelBytes(dir string) (n uint64) {
-	for _, pattern := range []string{"saved_model.pb", "variables/variables.data-*"} {
-		files, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, file := range files {
-			if info, err := os.Stat(file); err == nil {
-				n += uint64(info.Size())
-			}
-		}
-	}
-	return n
 }

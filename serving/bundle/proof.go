@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/independence"
 	"shoal/tensor"
@@ -23,7 +23,7 @@ const (
 // proof is what is known of the rows of one signature, and so whether its requests share batches. Every request reads it.
 type proof struct {
 	sig    *tensor.Signature
-	nature *tensorflow.Nature
+	nature *engine.Nature
 	later  bool // its synthetic rows run once the version is available
 
 	batched atomic.Bool

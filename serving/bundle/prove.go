@@ -8,12 +8,11 @@ import (
 	"slices"
 	"time"
 
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
 	"shoal/devices"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/independence"
 	"shoal/tensor"
@@ -35,8 +34,8 @@ const (
 // not run: the first client finds the state as the model has it. Where the configuration sets no batch size, the runs tell where to
 // begin.
 func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config, mode Mode, log *slog.Logger) error {
-	natures := tensorflow.Study(l.dir, l.Tags, b.model.Signatures)
-	for name, sig := range b.model.Signatures {
+	natures := b.model.Study()
+	for name, sig := range b.described.Signatures {
 		b.proofs[sig] = &proof{sig: sig, nature: natures[name]}
 	}
 	began := time.Now()
@@ -46,8 +45,8 @@ func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config,
 		}
 		p.later = !l.Measure && time.Since(began) > patience
 		refused := l.proveOne(b, p, batching, mode, log)
-		if l.blamed(b.model, refused) && !expected(p.sig, refused) {
-			return &rewritingError{refused}
+		if l.suspect(b.model, refused) && !expected(p.sig, refused) {
+			return &suspectError{refused}
 		}
 		if s := p.state(); !s.Batched {
 			log.Info("requests of the signature run alone", "signature", s.Signature, "reason", s.Reason)
@@ -58,7 +57,7 @@ func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config,
 }
 
 // Unbatchable says why requests of a signature run alone by default, whatever its runs would show; "": that has to be seen.
-func Unbatchable(sig *tensor.Signature, n *tensorflow.Nature) string {
+func Unbatchable(sig *tensor.Signature, n *engine.Nature) string {
 	switch why := declaredUnbatched(sig); {
 	case why != "":
 		return why
@@ -128,8 +127,7 @@ func (b *Bundle) experiment(p *proof, runner independence.Runner, ran func(int, 
 
 // rounding is the relative error up to which two answers are the same.
 func (l *loader) rounding(b *Bundle) float64 {
-	rewrites := l.Session.GetGraphOptions().GetRewriteOptions()
-	if rewrites.GetAutoMixedPrecision() == pb.RewriterConfig_ON || rewrites.GetAutoMixedPrecisionOnednnBfloat16() == pb.RewriterConfig_ON {
+	if engine.ReportOf(b.model).Imprecise {
 		return 5 * coarseRounding
 	}
 	for _, m := range b.members {
@@ -146,7 +144,7 @@ func (l *loader) chooseSize(b *Bundle, c *batcher.Config, mode Mode) {
 		return
 	}
 	c.FindBatchSize = c.MaxBatchSize == 0
-	b.program = program(l.dir)
+	b.program = engine.FingerprintOf(b.model)
 	known := l.sizes.recall(b.program)
 	if known == nil {
 		known = b.timings.of(b.representative())

@@ -14,7 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/engine/tensorflow"
+	"shoal/engine"
+	"shoal/internal/memory"
 	"shoal/serving"
 )
 
@@ -42,23 +43,18 @@ const (
 	notBatched      = "not batched"
 )
 
-// reportModel takes down what is known once the session is made.
-func (l *loader) reportModel(r *serving.Report, m *tensorflow.Model, took time.Duration) {
-	r.Signatures = slices.Sorted(maps.Keys(m.Signatures))
-	r.FellBack = l.fellBack
-	if m.FellBack != nil {
-		r.FellBack = status.Convert(m.FellBack).Message()
+// reportModel takes down what is known once the model is loaded.
+func (l *loader) reportModel(r *serving.Report, m engine.Model, took time.Duration) {
+	r.Signatures = slices.Sorted(maps.Keys(m.Describe().Signatures))
+	e := engine.ReportOf(m)
+	if fellBack := cmp.Or(e.FellBack, l.asItIs); fellBack != nil {
+		r.FellBack = status.Convert(fellBack).Message()
 	}
-	if w := m.Rewriting; w != nil {
-		r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseRewrite, Took: w.Took})
-		took -= w.Took
-		r.Weights = w.KeptBytes + w.ConstantBytes
-		r.Graph = &serving.GraphReport{
-			NodesBefore: w.Nodes.Before, NodesAfter: w.Nodes.After,
-			Frozen: w.Frozen, Kept: w.Kept, Dropped: w.Dropped, BatchNormsFolded: w.Folded, NotFrozen: w.NotFrozen,
-		}
+	r.Weights, r.Graph = e.Weights, e.Graph
+	if e.Graph != nil {
+		r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseRewrite, Took: e.Rewrite})
 	}
-	r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseSession, Took: took})
+	r.Phases = append(r.Phases, serving.Phase{Name: serving.PhaseSession, Took: took - e.Rewrite})
 }
 
 // reportBatching takes down how the version is batched. c has its defaults; from is "" where neither a flag nor a file decided.
@@ -99,14 +95,14 @@ var loadsBegun, loadsRunning atomic.Int64
 // startMeter gives free memory back first, so that what was free already is not taken for used.
 func startMeter() *meter {
 	m := &meter{alone: loadsRunning.Add(1) == 1, loads: loadsBegun.Add(1)}
-	tensorflow.ReleaseMemory()
+	memory.Release()
 	m.before = residentMemory()
 	return m
 }
 
 // read says how much more memory is used now, after what the load needed is given back, and whether others loaded meanwhile.
 func (m *meter) read() (grown int64, shared bool) {
-	tensorflow.ReleaseMemory()
+	memory.Release()
 	if now := residentMemory(); m.before > 0 && now > m.before {
 		grown = now - m.before
 	}

@@ -17,7 +17,7 @@ func (l *loader) settle(b *Bundle, c *batcher.Config, log *slog.Logger) error {
 		if !l.SyntheticWarmup || sig == nil {
 			continue
 		}
-		if err := m.verify(sig, log); err != nil {
+		if err := m.verify(l.Engine, sig, log); err != nil {
 			l.Devices.Fail(m.ID, err)
 			return err
 		}
@@ -49,7 +49,7 @@ func (l *loader) warmUpMembers(ctx context.Context, b *Bundle, c batcher.Config,
 		if err != nil {
 			return err
 		}
-		only := &Bundle{model: b.model, proofs: b.proofs, batcher: own}
+		only := &Bundle{described: b.described, proofs: b.proofs, batcher: own}
 		n, err := predictionlog.WarmUp(ctx, l.dir, only, predictionlog.WarmUpOptions{Iterations: l.WarmupIterations, CheckMethodName: l.CheckMethodNames, Logger: log})
 		own.Close()
 		if err != nil {

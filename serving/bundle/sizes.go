@@ -1,22 +1,13 @@
 package bundle
 
 import (
-	"crypto/sha256"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
-
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
 )
 
-const (
-	maxRemembered = 256      // programs whose runs are remembered
-	maxHashed     = 64 << 20 // bytes of a graph that is read once more to tell it from others
-)
+// maxRemembered is the number of programs whose runs are remembered.
+const maxRemembered = 256
 
 // sizeMemory remembers how long batches of a program ran, so that another version of it, trained further, begins where the last one
 // is. A nil one remembers nothing.
@@ -76,25 +67,4 @@ func (m *sizeMemory) ends(program string, b *batcher.Batcher) {
 		delete(m.known, other)
 	}
 	m.known[program] = found
-}
-
-// program identifies what a model computes, whatever its weights are: the hashes that TensorFlow writes into fingerprint.pb, or else
-// one of saved_model.pb. "": it cannot be told.
-func program(dir string) string {
-	if raw, err := os.ReadFile(filepath.Join(dir, "fingerprint.pb")); err == nil {
-		var f pb.FingerprintDef
-		if proto.Unmarshal(raw, &f) == nil && f.GetGraphDefProgramHash() != 0 {
-			return strconv.FormatUint(f.GetGraphDefProgramHash(), 16) + "/" + strconv.FormatUint(f.GetSignatureDefHash(), 16)
-		}
-	}
-	file := filepath.Join(dir, "saved_model.pb")
-	if info, err := os.Stat(file); err != nil || info.Size() > maxHashed {
-		return ""
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(raw)
-	return string(sum[:])
 }

@@ -163,7 +163,8 @@ func invalid(format string, args ...any) error {
 
 // describe prints a signature as the model has it, for a message that says what is missing from it.
 func describe(h *serving.Handle, sig *tensor.Signature) string {
-	def, ok := h.MetaGraph().GetSignatureDef()[sig.Name]
+	metadata, _ := h.Describe().Metadata.(*apis_go_proto.SignatureDefMap)
+	def, ok := metadata.GetSignatureDef()[sig.Name]
 	if !ok {
 		return sig.Name
 	}

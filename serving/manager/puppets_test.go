@@ -12,11 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/source"
 	"shoal/tensor"
@@ -34,8 +34,8 @@ type puppetServable struct {
 
 var errUsedAfterClose = errors.New("run after close")
 
-func (s *puppetServable) Signature(string) (*tensor.Signature, bool)        { return nil, false }
-func (s *puppetServable) MetaGraph() *for_core_protos_go_proto.MetaGraphDef { return nil }
+func (s *puppetServable) Signature(string) (*tensor.Signature, bool) { return nil, false }
+func (s *puppetServable) Describe() *engine.Description              { return nil }
 
 func (s *puppetServable) Run(context.Context, batcher.Entry) (*batcher.Answer, error) {
 	if s.closed.Load() {

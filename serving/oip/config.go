@@ -104,11 +104,9 @@ func Configuration(core serving.Core, h *serving.Handle) (Config, error) {
 		}
 	}
 	c.setBatching(serving.ReportOf(h.Servable), sig)
-	defaults := h.MetaGraph().GetSignatureDef()[sig.Name].GetDefaults()
 	for i := range sig.Inputs {
 		s := &sig.Inputs[i]
-		_, optional := defaults[s.Name]
-		c.Input = append(c.Input, ConfigInput{s.Name, configType(s.DType), c.dims(s), optional})
+		c.Input = append(c.Input, ConfigInput{s.Name, configType(s.DType), c.dims(s), s.Default != nil})
 	}
 	for i := range sig.Outputs {
 		s := &sig.Outputs[i]

@@ -52,11 +52,5 @@ func DefaultSignature(h *serving.Handle) (*tensor.Signature, bool) {
 
 // Signatures are the keys of the signatures that are served, sorted.
 func Signatures(h *serving.Handle) (keys []string) {
-	for key := range maps.Keys(h.MetaGraph().GetSignatureDef()) {
-		if _, ok := h.Signature(key); ok {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(h.Describe().Signatures))
 }

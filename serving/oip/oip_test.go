@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
 
 	"shoal/batcher"
@@ -34,7 +32,7 @@ func (m *model) Report() *serving.Report {
 func core() (*servingtest.Core[*model], *model) {
 	def := &tensor.Signature{
 		Name:    "serving_default",
-		Inputs:  []tensor.Spec{{Name: "ids", DType: tensor.Int64, Shape: tensor.Shape{-1}}, {Name: "x", DType: tensor.Float32, Shape: tensor.Shape{-1, 4}}},
+		Inputs:  []tensor.Spec{{Name: "ids", DType: tensor.Int64, Shape: tensor.Shape{-1}, Default: new(tensor.Tensor)}, {Name: "x", DType: tensor.Float32, Shape: tensor.Shape{-1, 4}}},
 		Outputs: []tensor.Spec{{Name: "y", DType: tensor.String, Shape: tensor.Shape{-1, -1}}},
 	}
 	wide := &tensor.Signature{
@@ -44,9 +42,6 @@ func core() (*servingtest.Core[*model], *model) {
 	m := &model{
 		Model: servingtest.Model{
 			Signatures: map[string]*tensor.Signature{"serving_default": def, "wide": wide},
-			Meta: &pb.MetaGraphDef{SignatureDef: map[string]*pb.SignatureDef{
-				"serving_default": {Defaults: map[string]*tensor_go_proto.TensorProto{"ids": {}}}, "wide": {}, "not served": {},
-			}},
 		},
 		batching: []serving.SignatureBatching{{Signature: "serving_default", Batched: true}},
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"slices"
 
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -23,15 +23,15 @@ type fakeCore struct {
 type fakeVersion struct {
 	model      string
 	version    int64
-	meta       *pb.MetaGraphDef
+	described  *engine.Description
 	signatures []*tensor.Signature
 }
 
 // load makes a version available, newest first.
 func (f *fakeCore) load(model string, version int64, labels []string, signatures ...*tensor.Signature) {
-	v := &fakeVersion{model, version, &pb.MetaGraphDef{SignatureDef: map[string]*pb.SignatureDef{"not_served": {}}}, signatures}
+	v := &fakeVersion{model, version, &engine.Description{Signatures: make(map[string]*tensor.Signature)}, signatures}
 	for _, sig := range signatures {
-		v.meta.SignatureDef[sig.Name] = &pb.SignatureDef{}
+		v.described.Signatures[sig.Name] = sig
 	}
 	f.loaded = append(f.loaded, v)
 	i := slices.IndexFunc(f.models, func(m serving.ModelStatus) bool { return m.Name == model })
@@ -68,7 +68,7 @@ func (f *fakeCore) Status(string, *int64) ([]serving.VersionStatus, error) {
 
 func (f *fakeCore) Ready() (bool, []string) { return true, nil }
 
-func (v *fakeVersion) MetaGraph() *pb.MetaGraphDef { return v.meta }
+func (v *fakeVersion) Describe() *engine.Description { return v.described }
 
 func (v *fakeVersion) Close() {}
 

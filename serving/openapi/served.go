@@ -5,8 +5,7 @@ import (
 	"slices"
 	"weak"
 
-	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -23,7 +22,7 @@ type servedVersion struct {
 	labels     []string
 	signatures []*tensor.Signature // serving_default first
 	// loaded tells the version apart from one of the same number that is loaded later, and keeps nothing of it.
-	loaded weak.Pointer[pb.MetaGraphDef]
+	loaded weak.Pointer[engine.Description]
 }
 
 func (s served) equal(o served) bool {
@@ -60,15 +59,14 @@ func (s *served) add(core serving.Core, v serving.VersionStatus) {
 		return // it went meanwhile
 	}
 	defer h.Release()
-	sv := servedVersion{number: v.Version, labels: slices.Sorted(slices.Values(v.Labels)), loaded: weak.Make(h.MetaGraph())}
-	names := slices.Sorted(maps.Keys(h.MetaGraph().GetSignatureDef()))
+	sv := servedVersion{number: v.Version, labels: slices.Sorted(slices.Values(v.Labels)), loaded: weak.Make(h.Describe())}
+	signatures := h.Describe().Signatures
+	names := slices.Sorted(maps.Keys(signatures))
 	if i := slices.Index(names, defaultSignature); i > 0 {
 		names = slices.Insert(slices.Delete(names, i, i+1), 0, defaultSignature)
 	}
 	for _, name := range names {
-		if sig, ok := h.Signature(name); ok {
-			sv.signatures = append(sv.signatures, sig)
-		}
+		sv.signatures = append(sv.signatures, signatures[name])
 	}
 	s.versions = append(s.versions, sv)
 }

@@ -12,13 +12,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
-	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/predictionlog/tfrecord"
 	"shoal/serving/servingtest"
@@ -41,12 +40,18 @@ func spec(name string, d tensor.DType, shape ...int64) tensor.Spec {
 
 var signatures = map[string]*tensor.Signature{
 	"serving_default": {Name: "serving_default", Inputs: []tensor.Spec{spec("x", tensor.Float32, -1)}, Outputs: []tensor.Spec{spec("y", tensor.Float32, -1)}},
-	"text": {Name: "text", Inputs: []tensor.Spec{spec("k", tensor.Int64), spec("s", tensor.String, -1, 2)},
+	"text": {Name: "text", Inputs: []tensor.Spec{withDefault(spec("k", tensor.Int64), 42), spec("s", tensor.String, -1, 2)},
 		Outputs: []tensor.Spec{spec("k", tensor.Int64), spec("s", tensor.String, -1, 2)}},
 	"classify": {Name: "classify", Method: "tensorflow/serving/classify", Inputs: []tensor.Spec{spec("inputs", tensor.String, -1)},
 		Outputs: []tensor.Spec{spec("scores", tensor.Float32, -1, 1)}},
 	"regress": {Name: "regress", Method: "tensorflow/serving/regress", Inputs: []tensor.Spec{spec("inputs", tensor.String, -1)},
 		Outputs: []tensor.Spec{spec("outputs", tensor.Float32, -1)}},
+}
+
+// withDefault has a scalar as the default value.
+func withDefault(s tensor.Spec, n uint64) tensor.Spec {
+	s.Default = &tensor.Tensor{DType: s.DType, Shape: tensor.Shape{}, Data: binary.LittleEndian.AppendUint64(nil, n)}
+	return s
 }
 
 func (f *fake) Signature(name string) (*tensor.Signature, bool) {
@@ -55,12 +60,7 @@ func (f *fake) Signature(name string) (*tensor.Signature, bool) {
 }
 func (f *fake) Close() {}
 
-func (f *fake) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
-	k := integer(42)
-	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{
-		"text": {Defaults: map[string]*tensor_go_proto.TensorProto{"k": message(&k)}},
-	}}
-}
+func (f *fake) Describe() *engine.Description { return &engine.Description{Signatures: signatures} }
 
 func (f *fake) Run(_ context.Context, e batcher.Entry) (*batcher.Answer, error) {
 	sig, in := e.Signature, e.Inputs

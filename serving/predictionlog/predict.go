@@ -48,7 +48,7 @@ func (w *warmUpCodec) DecodeRequest(_ context.Context, c *serving.Call) error {
 			return status.Errorf(codes.InvalidArgument, "output tensor alias not found in signature: %s", alias)
 		}
 	}
-	inputs, err := decode(c.Handle, sig, w.request.GetInputs(), w.arena)
+	inputs, err := decode(sig, w.request.GetInputs(), w.arena)
 	if err != nil {
 		return err
 	}
@@ -63,26 +63,26 @@ func (*warmUpCodec) EncodeAnswer(*serving.Call, []tensor.Tensor) error { return 
 func (*warmUpCodec) Sample(*serving.Call, []tensor.Tensor) {}
 
 // decode puts the inputs into the signature's order, with the model's own defaults for those that the request leaves out.
-func decode(s serving.Servable, sig *tensor.Signature, sent map[string]*tensor_go_proto.TensorProto, arena *tensor.Arena) ([]tensor.Tensor, error) {
+func decode(sig *tensor.Signature, sent map[string]*tensor_go_proto.TensorProto, arena *tensor.Arena) ([]tensor.Tensor, error) {
 	for _, alias := range slices.Sorted(maps.Keys(sent)) {
 		if sig.Input(alias) < 0 {
 			return nil, status.Errorf(codes.InvalidArgument, "signature %s has no input %q; its inputs are {%s}", sig.Name, alias, inputNames(sig))
 		}
 	}
-	defaults := s.MetaGraph().GetSignatureDef()[sig.Name].GetDefaults()
 	decoder := tensorproto.Decoder{Arena: arena, Left: maxInputBytes}
 	inputs := make([]tensor.Tensor, len(sig.Inputs))
 	for i, spec := range sig.Inputs {
-		m, ok := sent[spec.Name]
-		if !ok {
-			m, ok = defaults[spec.Name]
-		}
-		if !ok {
+		var t tensor.Tensor
+		switch m, ok := sent[spec.Name]; {
+		case ok:
+			var err error
+			if t, err = decoder.Message(m); err != nil {
+				return nil, status.Errorf(codes.InvalidArgument, "input %q: %v", spec.Name, err)
+			}
+		case spec.Default != nil:
+			t = *spec.Default
+		default:
 			return nil, status.Errorf(codes.InvalidArgument, "input %q of signature %s is missing, and the model has no default for it", spec.Name, sig.Name)
-		}
-		t, err := decoder.Message(m)
-		if err != nil {
-			return nil, status.Errorf(codes.InvalidArgument, "input %q: %v", spec.Name, err)
 		}
 		if t.DType != spec.DType {
 			return nil, status.Errorf(codes.InvalidArgument, "input %q is to be %v but %v is provided", spec.Name, spec.DType, t.DType)

@@ -11,10 +11,12 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/serving"
 	"shoal/serving/servingtest"
 	"shoal/tensor"
@@ -45,7 +47,7 @@ func (f *fakeServable) Signature(name string) (*tensor.Signature, bool) {
 	return sig, ok
 }
 
-func (f *fakeServable) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
+func (f *fakeServable) Describe() *engine.Description {
 	info := func(name string, dtype types_go_proto.DataType, dims ...int64) *for_core_protos_go_proto.TensorInfo {
 		shape := &tensor_shape_go_proto.TensorShapeProto{UnknownRank: dims == nil}
 		for _, d := range dims {
@@ -53,13 +55,14 @@ func (f *fakeServable) MetaGraph() *for_core_protos_go_proto.MetaGraphDef {
 		}
 		return &for_core_protos_go_proto.TensorInfo{Encoding: &for_core_protos_go_proto.TensorInfo_Name{Name: name}, Dtype: dtype, TensorShape: shape}
 	}
-	return &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{
+	metadata := &apis_go_proto.SignatureDefMap{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{
 		"serving_default": {
 			Inputs:     map[string]*for_core_protos_go_proto.TensorInfo{"x": info("x:0", types_go_proto.DataType_DT_FLOAT, -1)},
 			Outputs:    map[string]*for_core_protos_go_proto.TensorInfo{"y": info("y:0", types_go_proto.DataType_DT_FLOAT)},
 			MethodName: "tensorflow/serving/predict",
 		},
 	}}
+	return &engine.Description{Signatures: f.signatures, Metadata: metadata}
 }
 
 func (f *fakeServable) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"go.uber.org/goleak"
 
 	"shoal/batcher"
@@ -29,7 +30,7 @@ type model struct {
 func newModel() *model {
 	m := &model{runs: map[string]runFunc{}}
 	m.Signatures = map[string]*tensor.Signature{}
-	m.Meta = &for_core_protos_go_proto.MetaGraphDef{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{}}
+	m.Metadata = &apis_go_proto.SignatureDefMap{SignatureDef: map[string]*for_core_protos_go_proto.SignatureDef{}}
 	m.Compute = func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error) {
 		return m.runs[e.Signature.Name](ctx, e.Inputs, e.Deadline)
 	}
@@ -48,7 +49,7 @@ func (m *model) add(name, method string, in, out map[string]tensor.DType, run ru
 	m.Signatures[name] = &tensor.Signature{Name: name, Method: method, Inputs: specs(in), Outputs: specs(out)}
 	m.runs[name] = run
 	//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
-	m.Meta.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: method}
+	m.Metadata.SignatureDef[name] = &for_core_protos_go_proto.SignatureDef{MethodName: method}
 	return m
 }
 

@@ -34,7 +34,7 @@ func (s *Server) modelMetadata(_ context.Context, req *apis_go_proto.GetModelMet
 		return nil, err
 	}
 	defer h.Release()
-	packed, err := anypb.New(&apis_go_proto.SignatureDefMap{SignatureDef: h.MetaGraph().GetSignatureDef()})
+	packed, err := anypb.New(h.Describe().Metadata)
 	if err != nil {
 		return nil, err
 	}

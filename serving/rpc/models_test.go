@@ -30,7 +30,7 @@ func TestMetadata(t *testing.T) {
 	if err := resp.Metadata["signature_def"].UnmarshalTo(&sigs); err != nil {
 		t.Fatal(err)
 	}
-	if want := (&apis_go_proto.SignatureDefMap{SignatureDef: c.Loaded["half_plus_two"][2].Meta.SignatureDef}); !proto.Equal(&sigs, want) {
+	if want := c.Loaded["half_plus_two"][2].Metadata; !proto.Equal(&sigs, want) {
 		t.Errorf("got %v, want %v", &sigs, want)
 	}
 	if s := resp.ModelSpec; s.Name != "half_plus_two" || s.GetVersion().GetValue() != 2 || s.SignatureName != "" {

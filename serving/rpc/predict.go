@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -119,26 +117,24 @@ func (s *Server) deadline(ctx context.Context) time.Time {
 
 // decodeInputs puts the request's tensors into the signature's order, with the model's own defaults for those not sent.
 func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *predictRequest) ([]tensor.Tensor, error) {
-	defaults := h.MetaGraph().GetSignatureDef()[sig.Name].GetDefaults()
-	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && len(defaults) == 0 {
+	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && !sig.HasDefaults() {
 		return nil, inputCountError(sig, req)
 	}
 	dec := tensorproto.Decoder{Arena: req.arena, Ask: h, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.call.sent))}
 	inputs, used := req.arena.Tensors(len(sig.Inputs)), 0
 	for i, spec := range sig.Inputs {
 		wire, sent := req.input(spec.Name)
-		var err error
-		switch def, ok := defaults[spec.Name]; {
+		switch {
 		case sent:
 			used++
-			inputs[i], err = dec.Decode(wire)
-		case ok:
-			inputs[i], err = dec.Message(def)
+			var err error
+			if inputs[i], err = dec.Decode(wire); err != nil {
+				return nil, inputError(spec.Name, err)
+			}
+		case spec.Default != nil:
+			inputs[i] = *spec.Default
 		default:
-			return nil, noInputError(spec, req, defaults)
-		}
-		if err != nil {
-			return nil, inputError(spec.Name, err)
+			return nil, noInputError(sig, spec, req)
 		}
 	}
 	if used != len(req.inputs) {
@@ -182,11 +178,17 @@ func inputCountError(sig *tensor.Signature, req *predictRequest) error {
 		strings.Join(without(sent, want), ","), strings.Join(without(want, sent), ","))
 }
 
-func noInputError(spec tensor.Spec, req *predictRequest, defaults map[string]*tensor_go_proto.TensorProto) error {
+func noInputError(sig *tensor.Signature, spec tensor.Spec, req *predictRequest) error {
+	var defaults []string
+	for _, s := range sig.Inputs {
+		if s.Default != nil {
+			defaults = append(defaults, s.Name)
+		}
+	}
 	return status.Errorf(codes.InvalidArgument,
 		"Signature input alias: %s(feed name: %s) not found in request and no default value provided. "+
 			"Inputs expected to be in the request {%s}, or default input alias set: %s",
-		spec.Name, spec.TensorName, strings.Join(req.aliases(), ","), strings.Join(slices.Sorted(maps.Keys(defaults)), ","))
+		spec.Name, spec.TensorName, strings.Join(req.aliases(), ","), strings.Join(defaults, ","))
 }
 
 func strangeInputError(sig *tensor.Signature, req *predictRequest) error {

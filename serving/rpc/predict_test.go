@@ -166,7 +166,8 @@ func TestPredictDefaults(t *testing.T) {
 		func(_ context.Context, in []tensor.Tensor, _ time.Time) ([]tensor.Tensor, error) {
 			return []tensor.Tensor{servingtest.Floats(tensor.Shape{}, servingtest.Values(in[0])[0]+servingtest.Values(in[1])[0])}, nil
 		})
-	c.Loaded["nonbatch"][1].Meta.SignatureDef["sum"].Defaults = protos{"b": floatProto(nil, 40)}
+	forty := servingtest.Floats(tensor.Shape{}, 40)
+	c.Loaded["nonbatch"][1].Signatures["sum"].Inputs[1].Default = &forty
 	conn := start(t, Options{Core: c})
 	two := floatProto(nil, 2)
 	for name, in := range map[string]struct {

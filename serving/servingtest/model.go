@@ -5,15 +5,18 @@ import (
 	"context"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/batcher"
+	"shoal/engine"
 	"shoal/tensor"
 )
 
 // Model is a servable whose runs a test decides.
 type Model struct {
 	Signatures map[string]*tensor.Signature
-	Meta       *pb.MetaGraphDef // nil: the signatures' keys and methods
+	Skipped    map[string]string              // engine.Description
+	Metadata   *apis_go_proto.SignatureDefMap // nil: the signatures' keys and methods
 	// Compute is given inputs that are well-formed, and returns the outputs.
 	Compute func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error)
 }
@@ -24,17 +27,18 @@ func (m *Model) Signature(name string) (*tensor.Signature, bool) {
 	return s, ok
 }
 
-// MetaGraph is Meta, or is made of the signatures.
-func (m *Model) MetaGraph() *pb.MetaGraphDef {
-	if m.Meta != nil {
-		return m.Meta
+// Describe makes a new description.
+func (m *Model) Describe() *engine.Description {
+	d := &engine.Description{Signatures: m.Signatures, Skipped: m.Skipped, Metadata: m.Metadata}
+	if m.Metadata == nil {
+		defs := make(map[string]*pb.SignatureDef)
+		for name, s := range m.Signatures {
+			//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
+			defs[name] = &pb.SignatureDef{MethodName: s.Method}
+		}
+		d.Metadata = &apis_go_proto.SignatureDefMap{SignatureDef: defs}
 	}
-	meta := &pb.MetaGraphDef{SignatureDef: map[string]*pb.SignatureDef{}}
-	for name, s := range m.Signatures {
-		//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
-		meta.SignatureDef[name] = &pb.SignatureDef{MethodName: s.Method}
-	}
-	return meta
+	return d
 }
 
 // Run holds the arena while Compute uses the inputs.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
-	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -63,7 +62,7 @@ func (a *API) metadata(c *fasthttp.RequestCtx, t *target) error {
 		return err
 	}
 	defer h.Release()
-	signatures, err := protoJSON.Marshal(&apis_go_proto.SignatureDefMap{SignatureDef: h.MetaGraph().GetSignatureDef()})
+	signatures, err := protoJSON.Marshal(h.Describe().Metadata)
 	if err != nil {
 		return status.Errorf(codes.Internal, "Failed to convert proto to json. Error: %v", err)
 	}

@@ -1,4 +1,4 @@
-package devices
+package tensorflow
 
 import (
 	"slices"
@@ -32,9 +32,11 @@ var runtimeFaults = []string{
 	"GPU sync failed", "was already in an error state",
 }
 
-// RunFault tells whether a run's error is its GPU's: then Watcher.Fail takes the GPU out of service and the batch may run
-// elsewhere. An error that the request or the model brought about would come again on any device.
-func RunFault(err error) bool {
+// DeviceFault implements engine.Engine: it reports whether a run's error is its GPU's. An error that the request or the model causes
+// would come again on any device.
+func (*Engine) DeviceFault(err error) bool { return deviceFault(err) }
+
+func deviceFault(err error) bool {
 	s, ok := status.FromError(err)
 	if !ok || err == nil {
 		return false

@@ -1,4 +1,4 @@
-package devices
+package tensorflow
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-func TestRunFault(t *testing.T) {
+func TestDeviceFault(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want bool
@@ -27,7 +27,7 @@ func TestRunFault(t *testing.T) {
 		{errors.New("CUDA_ERROR_UNKNOWN"), false},
 		{nil, false},
 	} {
-		if got := RunFault(c.err); got != c.want {
+		if got := deviceFault(c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
 	}
