@@ -2,7 +2,6 @@ package serving
 
 import (
 	"shoal/batcher"
-	"shoal/devices"
 	"shoal/tensor"
 )
 
@@ -43,7 +42,22 @@ type Queuer interface {
 // Placed is a servable that runs on devices which the server watches.
 type Placed interface {
 	// Devices are those that the servable has instances on.
-	Devices() []devices.Use
+	Devices() []DeviceUse
+}
+
+// DeviceUse is how a servable uses a device.
+type DeviceUse struct {
+	Device    string // "gpu:0", as users name it
+	ID        string // of the device itself: the UUID of a GPU
+	GPU       bool
+	Index     int // of the name
+	Instances int
+	InService bool
+	PinnedTo  string // the engine's name for the device, "/device:GPU:0"; "": the engine sees no other, and nothing is pinned
+
+	// Where the ops of a run were found after loading. Both are empty if nobody looked.
+	Ops       int            // on the device
+	Elsewhere map[string]int // ops that ran on another device, by name
 }
 
 // Refuses is nil if the servable is no Refuser.
@@ -64,7 +78,7 @@ func (h *Handle) Stats() (s batcher.Stats, ok bool) {
 }
 
 // Devices is empty if the servable is not Placed.
-func (h *Handle) Devices() []devices.Use {
+func (h *Handle) Devices() []DeviceUse {
 	if p, ok := h.Servable.(Placed); ok {
 		return p.Devices()
 	}

@@ -130,7 +130,7 @@ func (t *Telemetry) useSamples(e *emitter, h *serving.Handle, model, version str
 		if !u.InService {
 			in = 0
 		}
-		e.number(&deviceInstances, t.since, float64(in), model, version, u.Device.String())
+		e.number(&deviceInstances, t.since, float64(in), model, version, u.Device)
 		if u.Ops+len(u.Elsewhere) == 0 {
 			continue
 		}
@@ -138,7 +138,7 @@ func (t *Telemetry) useSamples(e *emitter, h *serving.Handle, model, version str
 		for _, n := range u.Elsewhere {
 			elsewhere += n
 		}
-		e.number(&deviceOps, t.since, float64(u.Ops), model, version, u.Device.String(), "here")
-		e.number(&deviceOps, t.since, float64(elsewhere), model, version, u.Device.String(), "elsewhere")
+		e.number(&deviceOps, t.since, float64(u.Ops), model, version, u.Device, "here")
+		e.number(&deviceOps, t.since, float64(elsewhere), model, version, u.Device, "elsewhere")
 	}
 }

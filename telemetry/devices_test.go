@@ -8,6 +8,7 @@ import (
 	"shoal/batcher"
 	"shoal/devices"
 	"shoal/devices/fake"
+	"shoal/serving"
 )
 
 // onGPU is an instance on the first of gpus.
@@ -33,8 +34,8 @@ func gpus() devices.Reader {
 }
 
 // Devices makes the fake servable one that is on a device.
-func (fakeServable) Devices() []devices.Use {
-	return []devices.Use{{Device: fake.GPUs(1)[0], Instances: 2, InService: true, TensorFlow: "/device:GPU:0", Ops: 12, Elsewhere: map[string]int{"A": 2, "B": 1}}}
+func (fakeServable) Devices() []serving.DeviceUse {
+	return []serving.DeviceUse{{Device: "gpu:0", GPU: true, Instances: 2, InService: true, PinnedTo: "/device:GPU:0", Ops: 12, Elsewhere: map[string]int{"A": 2, "B": 1}}}
 }
 
 func TestDeviceMetrics(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"shoal/devices"
 	"shoal/serving"
 )
 
@@ -28,7 +27,7 @@ func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
 				continue
 			}
 			for _, u := range p.devicesOf(m.Name, v.Version) {
-				all[u.Device.ID] = append(all[u.Device.ID], useState{m.Name, v.Version, u.Instances, u.Ops, counted(u.Elsewhere)})
+				all[u.ID] = append(all[u.ID], useState{m.Name, v.Version, u.Instances, u.Ops, counted(u.Elsewhere)})
 			}
 		}
 	}
@@ -36,7 +35,7 @@ func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
 }
 
 // devicesOf asks a version where it is, and pins it meanwhile.
-func (p *Page) devicesOf(model string, version int64) []devices.Use {
+func (p *Page) devicesOf(model string, version int64) []serving.DeviceUse {
 	h, err := p.handle(serving.ModelSpec{Model: model, Version: &version})
 	if err != nil {
 		return nil // it went meanwhile

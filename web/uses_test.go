@@ -10,8 +10,9 @@ import (
 )
 
 // Devices makes half a servable that is on a GPU.
-func (h *half) Devices() []devices.Use {
-	return []devices.Use{{Device: fake.GPUs(1)[0], Instances: 2, InService: true, TensorFlow: "/device:GPU:0", Ops: 3, Elsewhere: map[string]int{"StringJoin": 2, "Cast": 1}}}
+func (h *half) Devices() []serving.DeviceUse {
+	gpu := fake.GPUs(1)[0]
+	return []serving.DeviceUse{{Device: gpu.String(), ID: gpu.ID, GPU: true, Instances: 2, InService: true, PinnedTo: "/device:GPU:0", Ops: 3, Elsewhere: map[string]int{"StringJoin": 2, "Cast": 1}}}
 }
 
 func TestDevicesTellWhatIsOnThem(t *testing.T) {

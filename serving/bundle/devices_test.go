@@ -200,7 +200,7 @@ func TestEveryDeviceGetsBatches(t *testing.T) {
 		t.Errorf("%d requests failed", refused)
 	}
 	for i, u := range b.Devices() {
-		if u.Device != h.gpus[i] || u.Instances != 2 || !u.InService || u.TensorFlow != fmt.Sprintf("/device:CPU:%d", i) || u.Ops == 0 || len(u.Elsewhere) > 0 {
+		if u.ID != h.gpus[i].ID || u.Device != h.gpus[i].String() || u.Instances != 2 || !u.InService || u.PinnedTo != fmt.Sprintf("/device:CPU:%d", i) || u.Ops == 0 || len(u.Elsewhere) > 0 {
 			t.Errorf("%+v", u)
 		}
 	}
@@ -286,7 +286,7 @@ func TestDeviceThatTheDriverGivesUp(t *testing.T) {
 	if err := halve(b, 1); err != nil {
 		t.Error(err)
 	}
-	if only := h.load("mlp").Devices(); len(only) != 1 || only[0].Device != h.gpus[0] {
+	if only := h.load("mlp").Devices(); len(only) != 1 || only[0].ID != h.gpus[0].ID {
 		t.Errorf("a model that is loaded while a device is lost is on %+v", only)
 	}
 }

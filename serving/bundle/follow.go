@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/devices"
+	"shoal/serving"
 )
 
 // follower keeps the batcher's idea of which devices are in service the fleet's. A device that returns is tried with a run of its
@@ -132,12 +133,14 @@ func (b *Bundle) fault(fleet *devices.Fleet) func(string, error) bool {
 func (b *Bundle) Ready() error { return b.batcher.Stranded() }
 
 // Devices are those that the version is on. It implements serving.Placed.
-func (b *Bundle) Devices() []devices.Use {
-	var list []devices.Use
+func (b *Bundle) Devices() (list []serving.DeviceUse) {
 	for _, m := range b.members {
-		u := devices.Use{Device: m.Device, Instances: len(m.instances), InService: b.batcher.InService(m.String())}
+		u := serving.DeviceUse{
+			Device: m.String(), ID: m.ID, GPU: m.Kind == devices.GPU, Index: m.Index,
+			Instances: len(m.instances), InService: b.batcher.InService(m.String()),
+		}
 		if m.pinned {
-			u.TensorFlow, u.Ops, u.Elsewhere = m.TensorFlowName, m.placement.Ops, m.placement.Elsewhere
+			u.PinnedTo, u.Ops, u.Elsewhere = m.TensorFlowName, m.placement.Ops, m.placement.Elsewhere
 		}
 		list = append(list, u)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"shoal/devices"
 	"shoal/serving"
 	"shoal/tensor"
 )
@@ -160,8 +159,8 @@ func (c *Config) setInstances(h *serving.Handle) {
 	c.InstanceGroup = []InstanceGroup{}
 	for i, use := range h.Devices() {
 		g := InstanceGroup{Name: fmt.Sprintf("%s_%d", h.Model, i), Kind: "KIND_CPU", Count: use.Instances}
-		if use.Device.Kind == devices.GPU {
-			g.Kind, g.GPUs = "KIND_GPU", []int{use.Device.Index}
+		if use.GPU {
+			g.Kind, g.GPUs = "KIND_GPU", []int{use.Index}
 		}
 		c.InstanceGroup = append(c.InstanceGroup, g)
 	}
