@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,17 +14,17 @@ import (
 
 // checkModels looks at what the configuration points to: base paths, versions, and whether the versions that would be served
 // are models that the engine can load. It finds what can be known without loading.
-func checkModels(models []serving.ModelConfig, found *source.FileSource, e engine.Engine) (faults configs.Faults) {
+func checkModels(ctx context.Context, models []serving.ModelConfig, found source.Source, e engine.Engine) (faults configs.Faults) {
 	for _, m := range models {
 		fault := func(format string, args ...any) {
 			faults = append(faults, "model "+m.Name+fmt.Sprintf(format, args...))
 		}
-		dirs, err := found.Versions(m.BasePath)
+		locations, err := found.Versions(ctx, m.BasePath)
 		if err != nil {
 			fault(": base_path: %v", plain(err))
 			continue
 		}
-		versions := slices.Sorted(maps.Keys(dirs))
+		versions := slices.Sorted(maps.Keys(locations))
 		slices.Reverse(versions)
 		if len(versions) == 0 {
 			fault(": no version under %s: a version is a directory named by a number", m.BasePath)
@@ -39,11 +40,20 @@ func checkModels(models []serving.ModelConfig, found *source.FileSource, e engin
 			}
 		}
 		for _, v := range served {
-			if err := e.Check(dirs[v]); err != nil {
+			if err := checkVersion(ctx, source.Version{Number: v, Location: locations[v]}, found, e); err != nil {
 				fault(", version %d: %v", v, plain(err))
 			}
 		}
 	}
 	slices.Sort(faults)
 	return faults
+}
+
+func checkVersion(ctx context.Context, v source.Version, found source.Source, e engine.Engine) error {
+	dir, release, err := found.Fetch(ctx, v)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return e.Check(dir)
 }

@@ -39,7 +39,7 @@ func loadFiles(cfg *configs.Server) (*configFiles, error) {
 	read, err := configfile.Load(cfg)
 	faults.Take(err)
 	s := &configFiles{Files: read, models: modelsOf(read.Models)}
-	faults.Take(loggingFaults(read.Models, cfg.Models.ConfigFile))
+	faults.Take(modelFaults(read.Models, cfg.Models.ConfigFile))
 	s.groups = loadGroups(cfg, &faults)
 	s.keys = loadKeys(cfg, &faults)
 	return s, faults.Err()
@@ -56,9 +56,9 @@ func modelsOf(read configfile.Models) modelSet {
 	return models
 }
 
-// loggingFaults is what is wrong with the models' request logs; file, which may be "", is named in each fault.
-func loggingFaults(read configfile.Models, file string) error {
-	faults := configs.Faults(predictionlog.Faults(read.Logging)).Err()
+// modelFaults is what is wrong with the models' base paths and request logs; file, which may be "", is named in each fault.
+func modelFaults(read configfile.Models, file string) error {
+	faults := append(sourceFaults(read), predictionlog.Faults(read.Logging)...).Err()
 	if file == "" {
 		return faults
 	}
@@ -70,7 +70,7 @@ func loggingFaults(read configfile.Models, file string) error {
 func checkedModels(read configfile.Models, err error, file string) (modelSet, error) {
 	var faults configs.Faults
 	faults.Take(err)
-	faults.Take(loggingFaults(read, file))
+	faults.Take(modelFaults(read, file))
 	if len(faults) > 0 {
 		return modelSet{}, status.Error(codes.InvalidArgument, faults.Error())
 	}

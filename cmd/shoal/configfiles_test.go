@@ -58,12 +58,13 @@ func TestModelsOf(t *testing.T) {
 	}
 }
 
-// The faults of models and those of their request logs are told together.
-func TestModelAndLoggingFaults(t *testing.T) {
-	const text = `model_config_list { config { name: "nowhere" } config { name: "log" base_path: "/i" logging_config {
+// The faults of models, those of their base paths and those of their request logs are told together.
+func TestModelFaults(t *testing.T) {
+	const text = `model_config_list { config { name: "nowhere" } config { name: "far" base_path: "hdfs://n/m" } config { name: "log" base_path: "/i" logging_config {
 	  log_collector_config { type: "kafka" } sampling_config { sampling_rate: 2 } } } }`
 	want := []string{
 		`model "nowhere": base_path must not be empty`,
+		`model "far": base_path "hdfs://n/m": hdfs:// is not supported: use a local or mounted directory, file://`,
 		`logging_config of model log: log_collector_config.type "kafka" is unknown; supported is "file"`,
 		`logging_config of model log: log_collector_config.filename_prefix is missing`,
 		`logging_config of model log: sampling_config.sampling_rate is to be between 0 and 1`,

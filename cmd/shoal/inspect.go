@@ -1,12 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -16,7 +15,6 @@ import (
 	"shoal/engine/tensorflow"
 	"shoal/serving/bundle"
 	"shoal/serving/openapi"
-	"shoal/serving/source"
 	"shoal/tensor"
 )
 
@@ -33,7 +31,11 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	if fs.NArg() != 1 {
 		return usageError(fmt.Errorf("one directory is needed: shoal inspect DIR"))
 	}
-	dir, model := newestVersion(filepath.Clean(fs.Arg(0)))
+	dir, model, release, err := fetchNewest(context.Background(), fs.Arg(0))
+	if err != nil {
+		return plain(err)
+	}
+	defer release()
 	if *way != "" {
 		return printReport(stdout, *way, dir, *tags)
 	}
@@ -118,19 +120,4 @@ func shapeText(s tensor.Spec) string {
 		return "any shape"
 	}
 	return s.Shape.String()
-}
-
-// newestVersion finds the version's directory and the name of the model that it belongs to.
-func newestVersion(dir string) (versionDir, model string) {
-	if abs, err := filepath.Abs(dir); err == nil {
-		model = filepath.Base(filepath.Dir(abs))
-		if _, err := strconv.ParseInt(filepath.Base(abs), 10, 64); err != nil {
-			model = filepath.Base(abs)
-		}
-	}
-	versions, err := new(source.FileSource).Versions(dir)
-	if err != nil || len(versions) == 0 {
-		return dir, model
-	}
-	return versions[slices.Max(slices.Collect(maps.Keys(versions)))], model
 }

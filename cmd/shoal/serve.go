@@ -17,7 +17,6 @@ import (
 	"shoal/devices"
 	"shoal/engine/tensorflow"
 	"shoal/internal/files"
-	"shoal/serving/source"
 )
 
 // serve runs the server until SIGTERM or SIGINT; then it finishes what it accepted. A second signal ends it at once.
@@ -117,7 +116,7 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(files.models.configs, &source.FileSource{Logger: newLogger(cfg, stderr)}, newEngine(cfg, files))...)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(context.Background(), files.models.configs, newSources(newLogger(cfg, stderr)), newEngine(cfg, files))...)
 	if len(faults) > 0 {
 		return faults
 	}

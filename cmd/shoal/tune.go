@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,7 +43,13 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	case o.Time <= 0 || o.P99 < 0 || o.Largest < 1 || o.Cores < 0:
 		return usageError(fmt.Errorf("--time and --max-batch-size must be positive, --p99 and --cores not negative"))
 	}
-	o.Dir, _ = newestVersion(filepath.Clean(dirs[0]))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var release func()
+	if o.Dir, _, release, err = fetchNewest(ctx, dirs[0]); err != nil {
+		return plain(err)
+	}
+	defer release()
 	for flag, path := range map[string]string{"--out": c.out, "--json": c.asJSON} {
 		if path == "-" {
 			continue
@@ -67,8 +72,6 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	if busy, err := strconv.ParseFloat(machine.Load, 64); err == nil && busy > 0.5*float64(machine.Cores) {
 		fmt.Fprintf(stderr, "the machine is busy (load average %s on %d cores): what is measured now is less than it can do\n", machine.Load, machine.Cores)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	began := time.Now()
 	r, err := tune.Run(ctx, *o)
 	fmt.Fprint(stderr, clear)

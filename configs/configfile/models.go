@@ -131,15 +131,14 @@ func (m modelReader) notef(format string, args ...any) {
 	m.models.Notes = append(m.models.Notes, fmt.Sprintf("%s: "+format, append([]any{m.who}, args...)...))
 }
 
-// basePath may be relative to the working directory, or a file:// URL.
+// basePath may be relative to the working directory, or a URL. Which schemes there are is not known here.
 func (m modelReader) basePath() string {
 	path := strings.TrimPrefix(m.GetBasePath(), "file://")
 	if path == "" {
 		m.faultf("base_path must not be empty: it is the directory that holds the versions")
 		return ""
 	}
-	if scheme, _, found := strings.Cut(path, "://"); found {
-		m.faultf("base_path %q: %s:// is not supported: use a local or mounted directory", path, scheme)
+	if strings.Contains(path, "://") {
 		return path
 	}
 	return filepath.Clean(path)

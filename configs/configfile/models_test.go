@@ -19,6 +19,7 @@ model_config_list {
   config { name: "two" base_path: "relative/b" model_version_policy { latest { num_versions: 2 } } }
   config { name: "zero" base_path: "./c" model_version_policy { latest { } } }
   config { name: "all" base_path: "file:///m/d" model_version_policy { all {} } }
+  config { name: "far" base_path: "s3://bucket//m/" }
   config {
     name: "some" base_path: "/m/e"
     model_version_policy: { specific: { versions: [0x10, 2] versions: 2 } }
@@ -38,6 +39,7 @@ model_config_list {
 		{Name: "two", BasePath: "relative/b", Platform: "tensorflow", Policy: Policy{Latest: 2}},
 		{Name: "zero", BasePath: "c", Platform: "tensorflow", Policy: Policy{Latest: 1}},
 		{Name: "all", BasePath: "/m/d", Platform: "tensorflow", Policy: Policy{All: true}},
+		{Name: "far", BasePath: "s3://bucket//m/", Platform: "tensorflow", Policy: Policy{Latest: 1}},
 		{Name: "some", BasePath: "/m/e", Platform: "tensorflow", Policy: Policy{Specific: []int64{2, 16}},
 			Labels: map[string]int64{"stable": 2, "canary": 16}},
 	}
@@ -58,7 +60,6 @@ model_config_list {
   config { name: "twice" base_path: "/b" }
   config { name: "twice" base_path: "/c" }
   config { name: "nowhere" }
-  config { name: "far" base_path: "s3://bucket/m" }
   config { name: "torch" base_path: "/d" model_platform: "pytorch" }
   config { name: "other" base_path: "/e" model_type: OTHER }
   config { name: "both" base_path: "/f" model_type: TENSORFLOW model_platform: "tensorflow" }
@@ -71,7 +72,6 @@ model_config_list {
 		"model_config_list: config number 1: name must not be empty",
 		"Illegal to list model twice multiple times in config list",
 		`model "nowhere": base_path must not be empty`,
-		`model "far": base_path "s3://bucket/m": s3:// is not supported`,
 		`model "torch": model_platform "pytorch" is not supported: use "tensorflow"`,
 		`model "other": model_type OTHER is not supported`,
 		`model "both": Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform`,

@@ -3,6 +3,8 @@ package manager
 import (
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"shoal/serving/source"
 )
 
@@ -32,8 +34,8 @@ type arrivals struct {
 }
 
 type sighting struct {
-	print uint64
-	since time.Time
+	fingerprint uint64
+	since       time.Time
 }
 
 // begin starts a look; end forgets the directories that the look did not ask about.
@@ -43,8 +45,8 @@ func (a *arrivals) end()   { a.seen, a.now = a.now, nil }
 // judge says whether the version in dir, holding c at this moment, may be loaded.
 func (a *arrivals) judge(dir string, c source.Contents, moment time.Time) verdict {
 	s, known := a.seen[dir]
-	if !known || s.print != c.Print {
-		s = sighting{print: c.Print, since: moment}
+	if !known || s.fingerprint != c.Fingerprint {
+		s = sighting{fingerprint: c.Fingerprint, since: moment}
 	}
 	a.now[dir] = s
 	same := moment.Sub(s.since)
@@ -66,8 +68,8 @@ func (a *arrivals) judge(dir string, c source.Contents, moment time.Time) verdic
 	return verdict{pending: true, reason: "its files changed just now"}
 }
 
-// missed notes a look that failed: the directory is being changed.
-func (a *arrivals) missed(dir string) verdict {
+// missed notes a look that failed: the directory is being changed, or its place does not answer.
+func (a *arrivals) missed(dir string, err error) verdict {
 	delete(a.now, dir)
-	return verdict{pending: true, reason: "its files are changing"}
+	return verdict{pending: true, reason: status.Convert(err).Message()}
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // SetConfig makes models the whole configuration, at once: models are added and removed, policies, base paths and labels
@@ -116,7 +117,7 @@ func (m *Manager) configure(c serving.ModelConfig) {
 	c.Policy.Specific = slices.Clone(c.Policy.Specific)
 	mod := m.models[c.Name]
 	if mod == nil {
-		mod = &model{name: c.Name, versions: make(map[place]*version)}
+		mod = &model{name: c.Name, versions: make(map[source.Version]*version)}
 		m.models[c.Name] = mod
 	}
 	log := m.log.With(slog.String("model", c.Name))
@@ -170,7 +171,7 @@ func (mod *model) forgetLook() {
 
 func (mod *model) available(number int64) bool {
 	for _, v := range mod.versions {
-		if v.number == number && v.state == serving.Available {
+		if v.Number == number && v.state == serving.Available {
 			return true
 		}
 	}

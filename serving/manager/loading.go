@@ -26,13 +26,13 @@ func (m *Manager) load(ctx context.Context, v *version, config serving.ModelConf
 			return
 		}
 		began := time.Now()
-		servable, err := m.callLoader(ctx, v, config)
+		l, err := m.attempt(ctx, v, config)
 		took := time.Since(began)
 		turn.done()
 		switch {
 		case err == nil:
-			if !m.loaded(ctx, v, servable, attempt, took) {
-				servable.Close()
+			if !m.loaded(ctx, v, l, attempt, took) {
+				l.close()
 				m.abandoned(v)
 			}
 			return
@@ -69,22 +69,30 @@ func (m *Manager) pause(ctx context.Context, v *version) (touched bool, err erro
 	}
 }
 
-// callLoader runs one attempt; a loader that panics has failed, and takes nothing else with it.
-func (m *Manager) callLoader(ctx context.Context, v *version, config serving.ModelConfig) (s serving.Servable, err error) {
+// attempt fetches and loads a version once. A source or a loader that panics has failed, and takes nothing else with it.
+func (m *Manager) attempt(ctx context.Context, v *version, config serving.ModelConfig) (l *live, err error) {
+	var release func()
 	defer func() {
 		if r := recover(); r != nil {
 			m.log.Error("the loader panicked", v.attrs(slog.Any("panic", r), slog.String("stack", string(debug.Stack())))...)
-			s, err = nil, status.Errorf(codes.Internal, "the loader panicked: %v", r)
+			l, err = nil, status.Errorf(codes.Internal, "the loader panicked: %v", r)
+		}
+		if err != nil && release != nil {
+			release()
 		}
 	}()
-	s, err = m.opts.Loader(config, v.number, v.dir).Load(ctx)
+	dir, release, err := m.opts.Source.Fetch(ctx, v.Version)
+	if err != nil {
+		return nil, status.Convert(err).Err()
+	}
+	s, err := m.opts.Loader(config, v.Number, dir).Load(ctx)
 	switch {
 	case err != nil:
 		return nil, status.Convert(err).Err()
 	case s == nil:
-		return nil, status.Errorf(codes.Internal, "the loader returned nothing for %s", v.dir)
+		return nil, status.Errorf(codes.Internal, "the loader returned nothing for %s", v.Location)
 	}
-	return s, nil
+	return newLive(s, v.Number, release), nil
 }
 
 // loadBegins is false where the version was abandoned in the moment before.
@@ -101,17 +109,17 @@ func (m *Manager) loadBegins(ctx context.Context, v *version) bool {
 	return true
 }
 
-// loaded makes the version available; it is false, and the servable the caller's, where it is not wanted any more.
-func (m *Manager) loaded(ctx context.Context, v *version, s serving.Servable, attempt int, took time.Duration) bool {
+// loaded makes the version available; it is false, and l the caller's to close, where it is not wanted any more.
+func (m *Manager) loaded(ctx context.Context, v *version, l *live, attempt int, took time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.loadFinished(v, attempt, took, nil)
 	if ctx.Err() != nil {
 		return false
 	}
-	v.live = newLive(s, v.number)
+	v.live = l
 	m.move(v, serving.Available, nil)
-	m.sayAvailable(v, s, took)
+	m.sayAvailable(v, l.servable, took)
 	m.reconcile()
 	return true
 }
@@ -140,7 +148,7 @@ func (m *Manager) loadFailed(v *version, attempt int, took time.Duration, err er
 	}
 	v.gaveUp = v.aspired
 	m.move(v, serving.End, err)
-	m.log.Error("load given up", v.attrs(slog.Int("attempts", attempt), slog.String("dir", v.dir),
+	m.log.Error("load given up", v.attrs(slog.Int("attempts", attempt), slog.String("dir", v.Location),
 		slog.String("reason", describe(err)))...)
 	m.reconcile()
 	return false
@@ -148,7 +156,7 @@ func (m *Manager) loadFailed(v *version, attempt int, took time.Duration, err er
 
 func (m *Manager) loadFinished(v *version, attempt int, took time.Duration, err error) {
 	if f := m.opts.Hooks.LoadFinished; f != nil {
-		f(v.model.name, v.number, attempt, took, err)
+		f(v.model.name, v.Number, attempt, took, err)
 	}
 }
 
@@ -173,7 +181,7 @@ func (m *Manager) unload(v *version, l *live) {
 	turn := m.unloading.draw()
 	<-turn.granted
 	began := time.Now()
-	l.servable.Close()
+	l.close()
 	took := time.Since(began)
 	turn.done()
 

@@ -62,7 +62,7 @@ func TestAFailedLoadIsTriedAgainWhenItsFilesChange(t *testing.T) {
 				s.config(latest("m", 1))
 				s.pass(10 * time.Second)
 				s.puppet.fails("/m/1", nil)
-				s.source.set("/m", 1, source.Contents{Print: 2, HasModel: true, Changed: time.Now()})
+				s.source.set("/m", 1, source.Contents{Fingerprint: 2, HasModel: true, Changed: time.Now()})
 				s.pass(2 * time.Second)
 				s.want("m", "1 AVAILABLE")
 				if n := s.puppet.attempts("/m/1"); n != 2 {
@@ -79,7 +79,7 @@ func TestChangedFilesHaveAllTheirAttempts(t *testing.T) {
 		s.puppet.fails("/m/1", errTest)
 		s.config(latest("m", 1))
 		s.pass(10 * time.Second)
-		s.source.set("/m", 1, source.Contents{Print: 2, HasModel: true})
+		s.source.set("/m", 1, source.Contents{Fingerprint: 2, HasModel: true})
 		s.pass(time.Second)
 		s.want("m", "1 LOADING")
 		s.pass(time.Minute)
@@ -94,7 +94,7 @@ func TestChangedFilesHaveAllTheirAttempts(t *testing.T) {
 func TestAFailureOfYoungFilesIsRetriedAtItsTime(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1)
-		s.source.set("/m", 1, source.Contents{Print: 2, HasModel: true, Changed: time.Now().Add(time.Hour)})
+		s.source.set("/m", 1, source.Contents{Fingerprint: 2, HasModel: true, Changed: time.Now().Add(time.Hour)})
 		s.puppet.fails("/m/1", errTest)
 		s.puppet.took = 2 * time.Second
 		s.config(latest("m", 1))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // target is what one look looks under.
@@ -16,12 +17,12 @@ type target struct {
 	basePath string
 }
 
-// plan is what a look needs to know of one model, taken down before the slow reading of directories.
+// plan is what a look needs to know of one model, recorded before the source is asked, which may be slow.
 type plan struct {
 	mod    *model
 	config serving.ModelConfig
-	inUse  map[place]bool   // loaded, or loading for the first time: not to be looked into
-	failed map[place]uint64 // the prints of files whose load failed: they have been judged before
+	inUse  map[source.Version]bool   // loaded, or loading for the first time: not to be looked into
+	failed map[source.Version]uint64 // the fingerprints of files whose load failed: they have been judged before
 }
 
 // finding is what a look found of one model.
@@ -32,10 +33,10 @@ type finding struct {
 	note    string
 }
 
-// candidate is a version that should be served. print is 0 where the directory was not looked into.
+// candidate is a version that should be served. fingerprint is 0 where the directory was not looked into.
 type candidate struct {
-	place
-	print uint64
+	source.Version
+	fingerprint uint64
 }
 
 // targets are the base paths to look under, by the names of their models.
@@ -58,31 +59,31 @@ func (m *Manager) plan(t target) (p plan, ok bool) {
 	if !mod.configured || mod.config.BasePath != t.basePath {
 		return plan{}, false
 	}
-	p = plan{mod: mod, config: mod.config, inUse: make(map[place]bool), failed: make(map[place]uint64)}
+	p = plan{mod: mod, config: mod.config, inUse: make(map[source.Version]bool), failed: make(map[source.Version]uint64)}
 	for _, v := range mod.versions {
 		switch {
 		case v.state == serving.Available, v.aspired && v.err == nil && v.state < serving.Available:
-			p.inUse[v.place] = true
+			p.inUse[v.Version] = true
 		case v.aspired && v.err != nil:
-			p.failed[v.place] = v.print
+			p.failed[v.Version] = v.fingerprint
 		}
 	}
 	return p, true
 }
 
-// find reads the directories of one model, without the lock.
+// find asks the source about one model, without the lock.
 func (m *Manager) find(p plan, marks *arrivals) (f finding) {
-	dirs, err := m.opts.Source.Versions(p.config.BasePath)
+	found, err := m.opts.Source.Versions(m.ctx, p.config.BasePath)
 	if err != nil {
 		f.problem = err
 		return f
 	}
-	numbers := slices.Sorted(maps.Keys(dirs))
+	numbers := slices.Sorted(maps.Keys(found))
 	slices.Reverse(numbers)
-	prints := make(map[int64]uint64)
+	fingerprints := make(map[int64]uint64)
 	chosen := p.config.Policy.Choose(numbers, func(number int64) bool {
-		v, print := m.judge(p, place{number, dirs[number]}, marks)
-		prints[number] = print
+		v, fingerprint := m.judge(p, source.Version{Number: number, Location: found[number]}, marks)
+		fingerprints[number] = fingerprint
 		switch {
 		case v.eligible:
 		case v.pending && f.pending == "":
@@ -93,7 +94,7 @@ func (m *Manager) find(p plan, marks *arrivals) (f finding) {
 		return v.eligible
 	})
 	for _, number := range chosen {
-		f.wanted = append(f.wanted, candidate{place{number, dirs[number]}, prints[number]})
+		f.wanted = append(f.wanted, candidate{source.Version{Number: number, Location: found[number]}, fingerprints[number]})
 	}
 	if absent := p.config.Policy.Absent(numbers); len(absent) > 0 {
 		f.note = fmt.Sprintf("no directory for version %d under %s", absent[0], p.config.BasePath)
@@ -104,19 +105,19 @@ func (m *Manager) find(p plan, marks *arrivals) (f finding) {
 	return f
 }
 
-// judge says whether a version may be loaded. The print is 0 where its directory was not looked into.
-func (m *Manager) judge(p plan, at place, marks *arrivals) (v verdict, print uint64) {
+// judge says whether a version may be loaded. The fingerprint is 0 where its directory was not looked into.
+func (m *Manager) judge(p plan, at source.Version, marks *arrivals) (v verdict, fingerprint uint64) {
 	if p.inUse[at] {
 		return verdict{eligible: true}, 0
 	}
-	c, err := m.opts.Source.Inspect(at.dir)
+	c, err := m.opts.Source.Inspect(m.ctx, at)
 	if err != nil {
-		return marks.missed(at.dir), 0
+		return marks.missed(at.Location, err), 0
 	}
-	if failed, known := p.failed[at]; known && failed == c.Print {
-		return verdict{eligible: true}, c.Print
+	if failed, known := p.failed[at]; known && failed == c.Fingerprint {
+		return verdict{eligible: true}, c.Fingerprint
 	}
-	return marks.judge(at.dir, c, time.Now()), c.Print
+	return marks.judge(at.Location, c, time.Now()), c.Fingerprint
 }
 
 // found applies a look, unless the configuration changed meanwhile: another look is on its way then.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // Manager owns the versions of all models: it decides which of those the source finds should be served, loads them,
@@ -47,7 +48,7 @@ type model struct {
 	name       string
 	config     serving.ModelConfig
 	configured bool
-	versions   map[place]*version
+	versions   map[source.Version]*version
 
 	settledOnce bool // since it was configured: its versions have all been available or failed at one moment
 
@@ -59,27 +60,22 @@ type model struct {
 	said    string // the last of these that was logged
 }
 
-// place is what makes a version one of its own: the same number in another directory is another.
-type place struct {
-	number int64
-	dir    string
-}
-
-// version is one version and where it is in its life; after its end it may begin another. Guarded by Manager.mu.
+// version is one version and where it is in its life; after its end it may begin another. The same number at another location is
+// another version. Guarded by Manager.mu.
 type version struct {
-	place
-	model    *model
-	print    uint64 // of the files as they were when last looked at
-	state    serving.State
-	err      error
-	born     int
-	aspired  bool
-	started  bool               // its load was begun: nothing to do but wait
-	gaveUp   bool               // its load failed with these files
-	live     *live              // while available
-	unused   bool               // while it is unloaded: its last handle was released
-	cancel   context.CancelFunc // of its load
-	tryAgain chan struct{}      // capacity 1: its files changed while it waits to be loaded again
+	source.Version
+	model       *model
+	fingerprint uint64 // of the files as they were when last looked at
+	state       serving.State
+	err         error
+	born        int
+	aspired     bool
+	started     bool               // its load was begun: nothing to do but wait
+	gaveUp      bool               // its load failed with these files
+	live        *live              // while available
+	unused      bool               // while it is unloaded: its last handle was released
+	cancel      context.CancelFunc // of its load
+	tryAgain    chan struct{}      // capacity 1: its files changed while it waits to be loaded again
 }
 
 // New makes a manager that serves nothing until SetConfig.
@@ -157,7 +153,7 @@ func (m *Manager) remaining() (inUse, unused []string) {
 	defer m.mu.Unlock()
 	for _, mod := range m.models {
 		for _, v := range mod.versions {
-			number := v.number
+			number := v.Number
 			name := serving.ModelSpec{Model: mod.name, Version: &number}.String()
 			switch {
 			case v.state == serving.End:

@@ -206,7 +206,7 @@ func TestALookOfAnOldConfigurationIsForgotten(t *testing.T) {
 }
 
 func TestAVersionGivenUpByAllIsNotPinnedAgain(t *testing.T) {
-	l := newLive(&puppetServable{}, 1)
+	l := newLive(&puppetServable{}, 1, func() {})
 	if !l.pin() {
 		t.Fatal("a live version was not pinned")
 	}
@@ -238,7 +238,7 @@ func TestLooksOnceAConfiguration(t *testing.T) {
 func TestLooksOnceButUntilACopyIsComplete(t *testing.T) {
 	inBubble(t, func(o *Options) { o.PollWait = 0 }, func(t *testing.T, s *stage) {
 		s.source.put("/m", 1)
-		s.source.set("/m", 1, source.Contents{Print: 1, HasModel: true, Changed: time.Now()})
+		s.source.set("/m", 1, source.Contents{Fingerprint: 1, HasModel: true, Changed: time.Now()})
 		s.config(latest("m", 1))
 		s.want("m", errNoVersions("m").Error())
 		s.wantReason("model m: version 1 is still being copied: its files changed just now")
@@ -266,7 +266,7 @@ func TestReadySaysWhyNot(t *testing.T) {
 		s.source.put("/m")
 		s.pass(time.Second)
 		s.wantReason("model m: no version under /m: a version is a directory named by a number, such as /m/1")
-		s.source.set("/m", 1, source.Contents{Print: 1, Missing: "saved_model.pb"})
+		s.source.set("/m", 1, source.Contents{Fingerprint: 1, Missing: "saved_model.pb"})
 		s.pass(time.Second)
 		s.wantReason("model m: version 1 cannot be loaded: saved_model.pb is missing")
 		letGo := s.puppet.holds("/m/1")

@@ -33,7 +33,7 @@ func (o *Options) ensureDefaults() {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Source == nil {
-		o.Source = &source.FileSource{Logger: o.Logger}
+		o.Source = &source.FileSystem{Logger: o.Logger}
 	}
 	chosen := min(4, runtime.GOMAXPROCS(0))
 	if o.NumLoadThreads <= 0 {

@@ -162,10 +162,15 @@ type puppetSource struct {
 	hangs map[string]chan struct{} // bases that do not answer, until the channel is closed
 	most  int                      // looks at once
 	now   int
+
+	cache   string                // goes before a location to make the fetched directory
+	fetches map[string]chan error // by location; a fetch waits for what is sent
+	fetched map[string]int        // fetches that were not released, by location
 }
 
 func newPuppetSource() *puppetSource {
-	return &puppetSource{bases: make(map[string]map[int64]source.Contents), errs: make(map[string]error)}
+	return &puppetSource{bases: make(map[string]map[int64]source.Contents), errs: make(map[string]error),
+		fetches: make(map[string]chan error), fetched: make(map[string]int)}
 }
 
 func (s *puppetSource) put(base string, versions ...int64) {
@@ -175,7 +180,7 @@ func (s *puppetSource) put(base string, versions ...int64) {
 		s.bases[base] = make(map[int64]source.Contents)
 	}
 	for _, v := range versions {
-		s.bases[base][v] = source.Contents{Print: 1, HasModel: true}
+		s.bases[base][v] = source.Contents{Fingerprint: 1, HasModel: true}
 	}
 }
 
@@ -216,7 +221,7 @@ func (s *puppetSource) hang(base string) (answer func()) {
 	}
 }
 
-func (s *puppetSource) Versions(base string) (map[int64]string, error) {
+func (s *puppetSource) Versions(_ context.Context, base string) (map[int64]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks = append(s.looks, time.Now())
@@ -246,17 +251,66 @@ func (s *puppetSource) Versions(base string) (map[int64]string, error) {
 	return dirs, nil
 }
 
-func (s *puppetSource) Inspect(dir string) (source.Contents, error) {
+func (s *puppetSource) Inspect(_ context.Context, at source.Version) (source.Contents, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for base, versions := range s.bases {
 		for v, c := range versions {
-			if fmt.Sprintf("%s/%d", base, v) == dir {
+			if fmt.Sprintf("%s/%d", base, v) == at.Location {
 				return c, nil
 			}
 		}
 	}
 	return source.Contents{}, errors.New("gone")
+}
+
+// Fetch returns the location behind the cache's path.
+func (s *puppetSource) Fetch(ctx context.Context, v source.Version) (dir string, release func(), err error) {
+	s.mu.Lock()
+	hold := s.fetches[v.Location]
+	s.mu.Unlock()
+	if hold != nil {
+		select {
+		case err = <-hold:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	count := func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.fetched[v.Location] += n; s.fetched[v.Location] < 0 {
+			panic("released twice")
+		}
+	}
+	count(1)
+	return s.cache + v.Location, func() { count(-1) }, nil
+}
+
+// holdsFetch makes fetches of a location wait; the function returned lets one go, or fail.
+func (s *puppetSource) holdsFetch(location string) func(error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan error)
+	s.fetches[location] = c
+	return func(err error) { c <- err }
+}
+
+// unreleased lists the locations of the fetches that were not released.
+func (s *puppetSource) unreleased() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	locations := []string{}
+	for location, n := range s.fetched {
+		for range n {
+			locations = append(locations, location)
+		}
+	}
+	slices.Sort(locations)
+	return locations
 }
 
 // stage is a manager with puppets all round.
@@ -285,6 +339,9 @@ func inBubble(t *testing.T, change func(*Options), scene func(t *testing.T, s *s
 			}
 			if open := s.puppet.open(); len(open) > 0 {
 				t.Errorf("not closed: %v", open)
+			}
+			if left := s.source.unreleased(); len(left) > 0 {
+				t.Errorf("fetched and not released: %v", left)
 			}
 		}()
 		scene(t, s)
@@ -341,3 +398,10 @@ func latest(name string, n int) serving.ModelConfig {
 }
 
 func number(n int64) *int64 { return &n }
+
+// panicking is a source whose fetches panic.
+type panicking struct{ *puppetSource }
+
+func (panicking) Fetch(context.Context, source.Version) (string, func(), error) {
+	panic("no such source")
+}

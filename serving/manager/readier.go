@@ -13,7 +13,7 @@ func (mod *model) warnings() (all []string) {
 			continue
 		}
 		if text := serving.WarningOf(v.live.servable); text != "" {
-			all = append(all, fmt.Sprintf("model %s, version %d: %s", mod.name, v.number, text))
+			all = append(all, fmt.Sprintf("model %s, version %d: %s", mod.name, v.Number, text))
 		}
 	}
 	return all

@@ -8,25 +8,26 @@ import (
 	"slices"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // aspire takes down which versions of a model should be served, and says whether that changed anything. Call with mu
 // held, and reconcile after it.
 func (m *Manager) aspire(mod *model, wanted []candidate) (changed bool) {
-	prints := make(map[place]uint64, len(wanted))
+	fingerprints := make(map[source.Version]uint64, len(wanted))
 	for _, c := range wanted {
-		prints[c.place] = c.print
-		if mod.versions[c.place] == nil {
-			v := &version{place: c.place, model: mod, tryAgain: make(chan struct{}, 1)}
-			mod.versions[c.place] = v
+		fingerprints[c.Version] = c.fingerprint
+		if mod.versions[c.Version] == nil {
+			v := &version{Version: c.Version, model: mod, tryAgain: make(chan struct{}, 1)}
+			mod.versions[c.Version] = v
 			m.begin(v)
 		}
 	}
 	for _, v := range mod.versions {
-		print, want := prints[v.place]
-		touched := want && print != 0 && print != v.print
+		fingerprint, want := fingerprints[v.Version]
+		touched := want && fingerprint != 0 && fingerprint != v.fingerprint
 		if touched {
-			v.print = print
+			v.fingerprint = fingerprint
 		}
 		changed = changed || v.aspired != want
 		v.aspired = want
@@ -66,7 +67,7 @@ func (m *Manager) move(v *version, to serving.State, err error) {
 	from := v.state
 	v.state, v.err = to, err
 	if f := m.opts.Hooks.StateChanged; f != nil {
-		f(v.model.name, v.number, from, to, err)
+		f(v.model.name, v.Number, from, to, err)
 	}
 	m.log.Debug("version changed state", v.attrs(slog.String("from", from.String()), slog.String("to", to.String()))...)
 }
@@ -92,7 +93,7 @@ func (m *Manager) step(mod *model) (retired []*version) {
 	for {
 		snapshots := make([]snapshot, len(versions))
 		for i, v := range versions {
-			snapshots[i] = snapshot{number: v.number, aspired: v.aspired, phase: v.phase()}
+			snapshots[i] = snapshot{number: v.Number, aspired: v.aspired, phase: v.phase()}
 		}
 		switch what, i := nextAction(snapshots); what {
 		case load:
@@ -138,7 +139,7 @@ func (m *Manager) publish() {
 // newestFirst lists a model's versions by number; of two with one number, the wanted one, then the younger, first.
 func (mod *model) newestFirst() []*version {
 	return slices.SortedFunc(maps.Values(mod.versions), func(a, b *version) int {
-		if c := cmp.Compare(b.number, a.number); c != 0 {
+		if c := cmp.Compare(b.Number, a.Number); c != 0 {
 			return c
 		}
 		if a.aspired != b.aspired {
@@ -152,7 +153,7 @@ func (mod *model) newestFirst() []*version {
 }
 
 func (v *version) attrs(more ...any) []any {
-	return append([]any{slog.String("model", v.model.name), slog.Int64("version", v.number)}, more...)
+	return append([]any{slog.String("model", v.model.name), slog.Int64("version", v.Number)}, more...)
 }
 
 // startLoad gives a version to a goroutine of its own. Call with mu held.

@@ -74,16 +74,23 @@ func (t *routes) resolve(spec serving.ModelSpec) (*live, error) {
 type live struct {
 	servable serving.Servable
 	number   int64
+	fetched  func() // releases the fetched directory
 	release  func() // unpin, made once: a handle costs one allocation
 	pins     atomic.Int64
 	idle     chan struct{} // closed when the last pin has gone
 }
 
-func newLive(s serving.Servable, number int64) *live {
-	l := &live{servable: s, number: number, idle: make(chan struct{})}
+func newLive(s serving.Servable, number int64, fetched func()) *live {
+	l := &live{servable: s, number: number, fetched: fetched, idle: make(chan struct{})}
 	l.pins.Store(1)
 	l.release = l.unpin
 	return l
+}
+
+// close gives everything back, when nobody can pin it any more.
+func (l *live) close() {
+	l.servable.Close()
+	l.fetched()
 }
 
 // pin fails once the count has come down to nothing: it never rises again.

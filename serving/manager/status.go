@@ -57,9 +57,9 @@ func (mod *model) status() []serving.VersionStatus {
 	var all []serving.VersionStatus
 	available := false
 	for _, v := range mod.newestFirst() {
-		s := serving.VersionStatus{Version: v.number, State: v.state, Err: v.err, Labels: mod.labelsOf(v.number), Report: v.report()}
+		s := serving.VersionStatus{Version: v.Number, State: v.state, Err: v.err, Labels: mod.labelsOf(v.Number), Report: v.report()}
 		switch last := len(all) - 1; {
-		case last < 0 || all[last].Version != v.number:
+		case last < 0 || all[last].Version != v.Number:
 			all = append(all, s)
 		case v.state == serving.Available && !available:
 			all[last] = s
@@ -144,13 +144,13 @@ func (m *Manager) whyNot(mod *model) string {
 		switch {
 		case !v.aspired, v.state == serving.Available:
 		case v.err != nil && v.state == serving.Loading:
-			return fmt.Sprintf("version %d failed to load and will be tried again: %s", v.number, describe(v.err))
+			return fmt.Sprintf("version %d failed to load and will be tried again: %s", v.Number, describe(v.err))
 		case v.err != nil:
-			return fmt.Sprintf("version %d failed to load: %s", v.number, describe(v.err))
+			return fmt.Sprintf("version %d failed to load: %s", v.Number, describe(v.err))
 		case v.state == serving.Start:
-			return fmt.Sprintf("version %d waits to be loaded", v.number)
+			return fmt.Sprintf("version %d waits to be loaded", v.Number)
 		default:
-			return fmt.Sprintf("version %d is %s", v.number, strings.ToLower(v.state.String()))
+			return fmt.Sprintf("version %d is %s", v.Number, strings.ToLower(v.state.String()))
 		}
 	}
 	switch {
@@ -221,7 +221,7 @@ func (m *Manager) unavailable(names []string) error {
 		which, why := fmt.Sprintf("{name: %s}", name), m.whyNot(mod)
 		for _, v := range mod.newestFirst() {
 			if v.aspired && v.err != nil {
-				which, why = fmt.Sprintf("{name: %s version: %d}", name, v.number), describe(v.err)
+				which, why = fmt.Sprintf("{name: %s version: %d}", name, v.Number), describe(v.err)
 				break
 			}
 		}

@@ -1,116 +1,37 @@
-// Package source finds the versions of models.
+// Package source finds and fetches the versions of models, wherever they are kept. A Source is one kind of place; ByScheme chooses among
+// several by the scheme of a base path.
 package source
 
 import (
-	"errors"
-	"io/fs"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strconv"
-	"sync"
+	"context"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
-// Source finds the versions of models. It is safe for concurrent use: a base path that does not answer holds up no other.
+// Source finds and fetches the versions of models. It is safe for concurrent use: a place that does not answer holds up no other.
+// Errors carry a gRPC code. A call returns soon after its ctx has ended, where the operating system allows that.
 type Source interface {
-	// Versions lists the version directories under a base path by their numbers. An error means that nothing is known:
+	// Versions lists the versions under a base path: their locations, by their numbers. An error means that nothing is known:
 	// what is served stays.
-	Versions(basePath string) (map[int64]string, error)
-	// Inspect says what a version's directory holds now. It is called for versions that may have to be loaded only.
-	Inspect(dir string) (Contents, error)
+	Versions(ctx context.Context, basePath string) (map[int64]string, error)
+	// Inspect says what a version holds now. It is called only for versions that may have to be loaded. An error means that the
+	// version is being changed, or is gone.
+	Inspect(ctx context.Context, v Version) (Contents, error)
+	// Fetch returns a local directory that holds the version. It may take minutes. The directory does not change and is not
+	// removed until release is called, once; release is not nil where err is nil. What several fetches of one version share is
+	// the source's business.
+	Fetch(ctx context.Context, v Version) (dir string, release func(), err error)
 }
 
-// Contents is what a version's directory holds at one moment.
+// Version is one version that a source has found.
+type Version struct {
+	Number   int64
+	Location string // a directory, or a URL with the scheme of the base path
+}
+
+// Contents is what a version holds at one moment.
 type Contents struct {
-	Print    uint64    // differs whenever the name, size or time of any file does
-	Changed  time.Time // the newest change of any file
-	HasModel bool      // there is a saved_model file, so that a loader can say what is wrong with the rest
-	Missing  string    // what is not there yet; "" when nothing is known to be missing
-}
-
-// FileSource finds versions in the file system: directories under the base path whose names are decimal numbers.
-type FileSource struct {
-	Logger *slog.Logger // told, once, of directories that are probably not laid out as was meant; may be nil
-
-	mu     sync.Mutex
-	warned map[string]bool // guarded by mu
-}
-
-// Versions implements Source. "007" is version 7, as TensorFlow Serving reads it; of two directories for one number the
-// last by name is taken. Links to directories count as directories. A base path without any that is itself a SavedModel, as
-// other tools lay models out, is version 1.
-func (s *FileSource) Versions(basePath string) (map[int64]string, error) {
-	entries, err := os.ReadDir(basePath)
-	if err != nil {
-		return nil, basePathError(basePath, err)
-	}
-	found, bare := make(map[int64]string), false
-	for _, e := range entries {
-		bare = bare || e.Name() == "saved_model.pb" || e.Name() == "saved_model.pbtxt"
-		number, ok := parseVersion(e.Name())
-		if !ok {
-			continue
-		}
-		dir := filepath.Join(basePath, e.Name())
-		if !e.IsDir() {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				continue
-			}
-		}
-		if other, twice := found[number]; twice {
-			s.warn(other, "two directories for one version", slog.Int64("version", number), slog.String("taken", dir), slog.String("ignored", other))
-		}
-		found[number] = dir
-	}
-	if bare && len(found) == 0 {
-		found[1] = basePath
-		s.warn(basePath, "the base path is itself a SavedModel and is served as version 1; to add versions, move it to a directory named by a number",
-			slog.String("from", basePath), slog.String("to", filepath.Join(basePath, "1")))
-	}
-	return found, nil
-}
-
-// Inspect implements Source.
-func (s *FileSource) Inspect(dir string) (Contents, error) { return inspect(dir) }
-
-// warn says something about a directory once.
-func (s *FileSource) warn(dir, text string, attrs ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.Logger == nil || s.warned[dir] {
-		return
-	}
-	if s.warned == nil {
-		s.warned = make(map[string]bool)
-	}
-	s.warned[dir] = true
-	s.Logger.Warn(text, attrs...)
-}
-
-func parseVersion(name string) (int64, bool) {
-	for i := range len(name) {
-		if name[i] < '0' || name[i] > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(name, 10, 64)
-	return n, err == nil
-}
-
-func basePathError(basePath string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return status.Errorf(codes.NotFound, "base path %s does not exist", basePath)
-	case errors.Is(err, fs.ErrPermission):
-		return status.Errorf(codes.PermissionDenied, "base path %s may not be read", basePath)
-	}
-	return status.Errorf(codes.Unavailable, "base path %s cannot be read: %v", basePath, err)
+	Fingerprint uint64    // differs whenever any file does
+	Changed     time.Time // when any file changed last; the zero time: long ago
+	HasModel    bool      // there is a model's main file, so that a loader can say what is wrong with the rest
+	Missing     string    // a file that is not there yet; "": none is known to be missing
 }

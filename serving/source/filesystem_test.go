@@ -13,7 +13,7 @@ import (
 	"shoal/serving/servingtest"
 )
 
-func TestFileSourceVersions(t *testing.T) {
+func TestFileSystemVersions(t *testing.T) {
 	base := t.TempDir()
 	servingtest.WriteFiles(t, base, "1/", "007/", "7/", "20260101120000/", "12", "-3/", "+4/", "4a/", "tmp/", ".5/", "99999999999999999999/")
 	if err := os.Symlink(filepath.Join(base, "1"), filepath.Join(base, "30")); err != nil {
@@ -22,7 +22,7 @@ func TestFileSourceVersions(t *testing.T) {
 	if err := os.Symlink(filepath.Join(base, "nowhere"), filepath.Join(base, "31")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := (&FileSource{}).Versions(base)
+	got, err := (&FileSystem{}).Versions(t.Context(), base)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,9 +33,9 @@ func TestFileSourceVersions(t *testing.T) {
 }
 
 // A SavedModel without a numbered directory is version 1, until there is one.
-func TestFileSourceTakesABareModel(t *testing.T) {
+func TestFileSystemTakesABareModel(t *testing.T) {
 	base, log := t.TempDir(), new(testlog.Log)
-	source := &FileSource{Logger: log.Logger()}
+	source := &FileSystem{Logger: log.Logger()}
 	for _, c := range []struct {
 		add  []string
 		want map[int64]string
@@ -46,7 +46,7 @@ func TestFileSourceTakesABareModel(t *testing.T) {
 		{[]string{"3/saved_model.pb"}, map[int64]string{3: base + "/3"}},
 	} {
 		servingtest.WriteFiles(t, base, c.add...)
-		if got, err := source.Versions(base); err != nil || !maps.Equal(got, c.want) {
+		if got, err := source.Versions(t.Context(), base); err != nil || !maps.Equal(got, c.want) {
 			t.Errorf("after %v: %v, %v", c.add, got, err)
 		}
 	}
@@ -55,15 +55,19 @@ func TestFileSourceTakesABareModel(t *testing.T) {
 	}
 }
 
-func TestFileSourceNamesTheBasePath(t *testing.T) {
+func TestFileSystemNamesTheBasePath(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "missing")
-	_, err := (&FileSource{}).Versions(base)
+	_, err := (&FileSystem{}).Versions(t.Context(), base)
 	servingtest.WantStatus(t, err, codes.NotFound, "base path "+base+" does not exist")
 
 	servingtest.WriteFiles(t, filepath.Dir(base), "file")
 	file := filepath.Join(filepath.Dir(base), "file")
-	_, err = (&FileSource{}).Versions(file)
+	_, err = (&FileSystem{}).Versions(t.Context(), file)
 	servingtest.WantStatus(t, err, codes.Unavailable, "base path "+file+" cannot be read: not a directory")
+}
+
+func inspect(t *testing.T, dir string) (Contents, error) {
+	return new(FileSystem).Inspect(t.Context(), Version{Number: 1, Location: dir})
 }
 
 func TestInspectNamesWhatIsMissing(t *testing.T) {
@@ -90,7 +94,7 @@ func TestInspectNamesWhatIsMissing(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		servingtest.WriteFiles(t, dir, c.files...)
-		got, err := inspect(dir)
+		got, err := inspect(t, dir)
 		if err != nil || got.HasModel != c.hasModel || got.Missing != c.missing {
 			t.Errorf("%s: %+v %v", c.name, got, err)
 		}
@@ -104,17 +108,17 @@ func TestInspectSeesEveryChange(t *testing.T) {
 	seen := make(map[uint64]string)
 	look := func(after string) {
 		t.Helper()
-		c, err := inspect(dir)
+		c, err := inspect(t, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if before, twice := seen[c.Print]; twice {
+		if before, twice := seen[c.Fingerprint]; twice {
 			t.Errorf("no difference between %s and %s", before, after)
 		}
-		seen[c.Print] = after
+		seen[c.Fingerprint] = after
 	}
 	look("the start")
-	if again, _ := inspect(dir); seen[again.Print] == "" {
+	if again, _ := inspect(t, dir); seen[again.Fingerprint] == "" {
 		t.Error("two looks at the same files differ")
 	}
 	servingtest.WriteFiles(t, dir, "assets.extra/deep/er/other")
@@ -132,9 +136,8 @@ func TestInspectSeesEveryChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("another name")
-	if _, err := inspect(filepath.Join(dir, "gone")); err == nil {
-		t.Error("no error for a directory that is not there")
-	}
+	_, err := inspect(t, filepath.Join(dir, "gone"))
+	servingtest.WantStatus(t, err, codes.Aborted, "its files are changing")
 }
 
 func TestInspectEndsOnCirclesOfLinks(t *testing.T) {
@@ -143,7 +146,7 @@ func TestInspectEndsOnCirclesOfLinks(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(dir, "again")); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := inspect(dir); err != nil || c.Missing != "" {
+	if c, err := inspect(t, dir); err != nil || c.Missing != "" {
 		t.Errorf("%+v %v", c, err)
 	}
 }
