@@ -1,6 +1,7 @@
 package serving
 
-// Core is what the APIs need of the manager; *manager.Manager is one.
+// Core is what the APIs need of the manager; *manager.Manager is one. Routing is a Core around another one: it changes the spec before
+// it passes it on.
 type Core interface {
 	// Handle resolves a spec and pins the version: NOT_FOUND "Servable not found for request: Latest(m)",
 	// INVALID_ARGUMENT "Unrecognized servable version label: l". Release it soon.

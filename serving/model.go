@@ -7,6 +7,10 @@ type ModelSpec struct {
 	Model   string
 	Version *int64
 	Label   string
+
+	// Key is what a Core that divides requests between versions goes by: equal keys get the same version. "": any version will do.
+	// The manager does not look at it, and no protocol sets it yet.
+	Key string
 }
 
 // String is the form that TensorFlow Serving's messages use: Latest(m) or Specific(m, 3).
