@@ -8,16 +8,19 @@ import (
 )
 
 // Refuses returns the error that Do would return for any entry at this moment, or nil. It is called before a large request is
-// decoded, which can cost more than running it. The observer is told of each refusal. sig may be nil.
+// decoded, which can cost more than running it. The observer is told of each refusal. sig may be nil. The priority is not known yet, so
+// that the answer is that for the highest.
 func (b *Batcher) Refuses(sig *tensor.Signature) error {
 	now := time.Now()
 	b.mu.Lock()
 	err := b.Stranded()
 	if err == nil {
-		err = b.backlog.full()
+		if err = b.backlog.full(); err != nil && b.backlog.evictable(0, nil) != nil {
+			err = nil
+		}
 	}
 	if err == nil {
-		err = b.backlog.wouldBeLate(now, 1, b.free(now))
+		err = b.backlog.wouldBeLate(now, 1, 0, b.free(now))
 	}
 	b.mu.Unlock()
 	if err != nil {
@@ -70,14 +73,16 @@ func (bl *backlog) drain() time.Duration {
 // wouldBeLate rejects rows on arrival that would miss the objective by more than half a batch, even if all instances, the first of
 // them idle at free, ran nothing but what is queued before, in the largest batches. The policy would shed them later, after they had
 // waited. The half batch is a margin: without it some rows of a short burst would be rejected that could still be in time.
-func (bl *backlog) wouldBeLate(now time.Time, rows int, free time.Time) error {
+//
+// Rows of lower classes are not queued before.
+func (bl *backlog) wouldBeLate(now time.Time, rows, class int, free time.Time) error {
 	objective := bl.cfg.Objective
 	if objective == 0 || free.IsZero() || bl.closing || bl.latency(rows) > objective {
 		return nil
 	}
-	ahead := bl.rows
+	ahead := bl.rows - bl.levels.below(class)
 	for _, q := range bl.active {
-		ahead -= bl.rowsToShed(q, free)
+		ahead -= bl.rowsToShed(q, class, free)
 	}
 	most := max(1, bl.speed.fit(objective, bl.cfg.MaxExecutionBatchSize, likely))
 	start := free.Add(bl.latency(most) * time.Duration(ahead/most) / time.Duration(*bl.instances))
@@ -87,14 +92,14 @@ func (bl *backlog) wouldBeLate(now time.Time, rows int, free time.Time) error {
 	return nil
 }
 
-// rowsToShed counts the rows at the head of a queue that will be shed once an instance is idle, at free.
-func (bl *backlog) rowsToShed(q *queue, free time.Time) (rows int) {
+// rowsToShed counts the rows at the head of a queue, of the class and higher ones, that will be shed once an instance is idle, at free.
+func (bl *backlog) rowsToShed(q *queue, class int, free time.Time) (rows int) {
 	if q.unbatched {
 		return 0
 	}
 	for t := q.head; t != nil; t = t.next {
 		took := bl.latency(t.rows)
-		if t.taken > 0 || took > bl.cfg.Objective || !free.Add(took).After(t.arrived.Add(bl.cfg.Objective)) {
+		if t.class > class || t.taken > 0 || took > bl.cfg.Objective || !free.Add(took).After(t.arrived.Add(bl.cfg.Objective)) {
 			break
 		}
 		rows += t.rows

@@ -31,6 +31,7 @@ type backlog struct {
 	rows       int
 	giantRows  int // of rows
 	arrivals   uint64
+	levels     levels
 }
 
 func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
@@ -46,13 +47,30 @@ func (bl *backlog) init(cfg *Config, s *speed, instances *int) {
 	}
 	bl.queues = make(map[queueKey]*queue)
 	bl.unbatched = make(map[*tensor.Signature]struct{})
+	bl.levels.init(&cfg.Priorities)
+	bl.single = *bl.newQueue(queueKey{})
 	bl.single.unbatched = true
 }
 
-// admit puts a task at the end of its queue, or says why there is no room for it. free is when an instance is going to be
+func (bl *backlog) newQueue(key queueKey) *queue {
+	q := &queue{key: key}
+	if n := bl.cfg.Priorities.Levels; n > 1 {
+		q.last = make([]*task, n)
+	}
+	return q
+}
+
+// admit puts a task into its queue, or says why there is no room for it. Entries of lower classes make room. free is when an instance is going to be
 // idle, zero where one is. opened is true when the task did not fit into a batch that was already waiting.
 func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opened bool, err error) {
-	if err := bl.full(); err != nil {
+	if err := bl.fullOf(t.class); err != nil {
+		return nil, false, err
+	}
+	err = bl.full()
+	for err != nil && bl.evict(t.class, nil) {
+		err = bl.full()
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	if t.giant = bl.isGiant(t); t.giant {
@@ -62,11 +80,15 @@ func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opene
 	if limit := bl.cfg.MaxTaskRows; limit > 0 && !t.unbatched && t.rows > limit {
 		return nil, false, bl.cfg.tooLarge(t.rows)
 	}
-	if err := bl.room(q, t); err != nil {
+	err = bl.room(q, t)
+	for err != nil && bl.evict(t.class, q) {
+		err = bl.room(q, t)
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	if !q.unbatched {
-		if err := bl.wouldBeLate(t.arrived, t.rows, free); err != nil {
+		if err := bl.wouldBeLate(t.arrived, t.rows, t.class, free); err != nil {
 			return nil, false, err
 		}
 	}
@@ -91,7 +113,7 @@ func (bl *backlog) find(t *task, shape []byte) *queue {
 		t.unbatched = true
 		return &bl.single
 	}
-	q := &queue{key: queueKey{t.sig, string(shape)}}
+	q := bl.newQueue(queueKey{t.sig, string(shape)})
 	bl.queues[q.key] = q
 	return q
 }
@@ -141,7 +163,7 @@ func (bl *backlog) push(q *queue, t *task) (opened bool) {
 		q.slot = len(bl.active)
 		bl.active = append(bl.active, q)
 	}
-	bl.entries++
+	bl.addEntries(t, 1)
 	bl.addRows(t, t.rows-t.taken)
 	bl.cfg.Memory.add(t.bytes)
 	return q.push(t, bl.cfg)
@@ -155,7 +177,7 @@ func (bl *backlog) remove(t *task) {
 
 func (bl *backlog) unlink(t *task) {
 	q := t.queue
-	bl.entries--
+	bl.addEntries(t, -1)
 	bl.addRows(t, t.taken-t.rows)
 	bl.cfg.Memory.add(-t.bytes)
 	q.unlink(t)
@@ -184,12 +206,12 @@ func (bl *backlog) decide(q *queue, now time.Time) decision {
 	return d
 }
 
-// next finds the queue that gives the next batch: of those that may, the one with the oldest entry. Where none may yet,
+// next finds the queue that gives the next batch: of those that may, the one whose first entry has the highest class and is the oldest. Where none may yet,
 // q is nil and until the first time at which one may (zero: all are empty).
 func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
 	for i := len(bl.active) - 1; i >= 0; i-- { // backwards: a queue that decide empties is replaced by the last one
 		c := bl.active[i]
-		if q != nil && c.head.order > q.head.order {
+		if q != nil && bl.goesBefore(bl.first(q), bl.first(c)) {
 			continue
 		}
 		cd := bl.decide(c, now)
@@ -207,15 +229,12 @@ func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
 func (bl *backlog) oldest() *task {
 	var t *task
 	for _, q := range bl.active {
-		if t == nil || q.head.order < t.order {
-			t = q.head
+		if o := q.oldest(); t == nil || o.order < t.order {
+			t = o
 		}
 	}
 	return t
 }
-
-// expire ends a queued task whose deadline has passed. Where some of it is being run, the last of these runs does.
-func (bl *backlog) expire(t *task) { bl.end(t, errDeadlineQueued) }
 
 // end takes a queued task out and gives it this error, with the last of its runs where some of it is being run.
 func (bl *backlog) end(t *task, err error) {

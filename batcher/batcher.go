@@ -192,7 +192,7 @@ func (b *Batcher) refuse(ctx context.Context, t *task, now time.Time) error {
 	if ctx.Err() != nil {
 		return status.FromContextError(ctx.Err()).Err()
 	}
-	if t.expired(now) {
+	if !t.deadline.IsZero() && !now.Before(t.deadline) {
 		return errDeadlineBefore
 	}
 	return nil

@@ -48,6 +48,8 @@ type Config struct {
 	MaxTaskRows int
 	// MaxQueuedRows bounds the rows waiting in all queues together. An entry is accepted while there are fewer.
 	MaxQueuedRows int
+	// Priorities are the levels of entries, and how long each may wait.
+	Priorities Priorities
 	// Memory bounds the bytes of the inputs that wait; batchers share it. nil: they are not bounded.
 	Memory *Memory
 	// MaxQueues bounds the queues kept. Beyond it, entries of yet other shapes run alone.
@@ -123,6 +125,7 @@ func (c *Config) Validate() error {
 		fault("max_execution_batch_size %d is smaller than an entry may be (%d); set enable_large_batch_splitting",
 			c.MaxExecutionBatchSize, c.MaxTaskRows)
 	}
+	c.Priorities.faults(fault)
 	last := 0
 	for _, size := range c.AllowedBatchSizes {
 		if size <= last {

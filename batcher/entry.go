@@ -17,7 +17,11 @@ type Entry struct {
 	// Comparison marks an entry of the batcher's owner, who wants to see whether a client's answer would be the same: it runs alone, and
 	// the observer is told of its run, with ReasonComparison, but not of the entry.
 	Comparison bool
-	Trace      any // handed to the observer with the entry and with its batches; nil: none
+	// Priority is the entry's level, 1 being the highest; 0: Config.Priorities.Default. It has no effect unless Config.Priorities has levels.
+	Priority uint64
+	// QueueTimeout is how long the entry waits for its first run at most; 0: as long as its level's policy allows.
+	QueueTimeout time.Duration
+	Trace        any // handed to the observer with the entry and with its batches; nil: none
 }
 
 // Answer is what an entry gets back. Free it once the outputs are encoded.

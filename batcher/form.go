@@ -21,15 +21,35 @@ func countRows(items []item) (n int) {
 	return n
 }
 
-// fill takes up to limit rows from the head of the queue; a task that may not be cut is left for the next batch if it
-// does not fit, unless it is the first. Expired tasks are ended on the way and never run. The tasks' arenas are retained:
-// the caller who still waits holds a reference, so they are alive here.
+// fill takes up to limit rows from the head of the queue, or first from the entry that has waited longest if that one has its turn; a
+// task that may not be cut is left for the next batch if it does not fit, unless it is the first. Expired tasks are ended on the way
+// and never run. The tasks' arenas are retained: the caller who still waits holds a reference, so they are alive here.
 func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item {
-	rows, whole := 0, limit == bl.cfg.MaxExecutionBatchSize || q.unbatched
-	for q.head != nil && rows < limit {
-		t := q.head
-		if t.expired(now) {
-			bl.expire(t)
+	whole := limit == bl.cfg.MaxExecutionBatchSize || q.unbatched
+	if first := bl.first(q); first != q.head {
+		items, whole = bl.fillFrom(first, items, q, limit, now), false
+	}
+	items = bl.fillFrom(q.head, items, q, limit, now)
+	if len(items) > 0 {
+		bl.levels.turn++
+	}
+	if q.head != nil {
+		q.batches--
+		q.outdated = q.outdated || !whole
+	}
+	return items
+}
+
+// fillFrom adds the rows of t and of those behind it to a batch of up to limit rows.
+func (bl *backlog) fillFrom(t *task, items []item, q *queue, limit int, now time.Time) []item {
+	if q.unbatched && len(items) > 0 {
+		return items
+	}
+	rows := countRows(items)
+	for next := t; t != nil && rows < limit; t = next {
+		next = t.next
+		if err := t.expired(now); err != nil {
+			bl.end(t, err)
 			continue
 		}
 		n := t.rows - t.taken
@@ -45,10 +65,6 @@ func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item
 		if q.unbatched {
 			break
 		}
-	}
-	if q.head != nil {
-		q.batches--
-		q.outdated = q.outdated || !whole
 	}
 	return items
 }

@@ -15,10 +15,21 @@ func (bl *backlog) isGiant(t *task) bool {
 	return !t.unbatched && c.MaxTaskRows == 0 && c.Objective == 0 && c.splittable(t.rows) && t.rows > max(c.MaxQueuedRows/giantShare, c.MaxExecutionBatchSize)
 }
 
-// addRows counts rows that begin or, where n is negative, end to wait.
+// addRows counts rows that begin or, if n is negative, end to wait.
 func (bl *backlog) addRows(t *task, n int) {
 	bl.rows += n
+	if bl.levels.many() {
+		bl.levels.rows[t.class] += n
+	}
 	if t.giant {
 		bl.giantRows += n
+	}
+}
+
+// addEntries counts entries in the same way.
+func (bl *backlog) addEntries(t *task, n int) {
+	bl.entries += n
+	if bl.levels.many() {
+		bl.levels.entries[t.class] += n
 	}
 }

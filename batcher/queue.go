@@ -7,7 +7,8 @@ import (
 	"shoal/tensor"
 )
 
-// queue is a FIFO of tasks that can run together: one signature, and inputs of one type and shape but for the rows.
+// queue has the tasks that can run together: one signature, and inputs of one type and shape but for the rows. They are in the order of
+// their classes, and those of one class in the order of arrival.
 //
 // Like TensorFlow Serving's it can be seen as batches of which the last is open: a task joins the open batch if it fits,
 // is divided over it and further ones if that is allowed, or else opens another. The batches are only counted here;
@@ -17,6 +18,7 @@ type queue struct {
 	key        queueKey
 	unbatched  bool // each task runs by itself
 	head, tail *task
+	last       []*task // of each class; nil: there is one class
 	entries    int
 	rows       int
 
@@ -61,16 +63,24 @@ func (q *queue) room(c *Config) int {
 	return room
 }
 
-// push adds a task at the end and reports whether that opened a batch.
+// push adds a task behind those of its class and reports whether that opened a batch. The count takes it for the last one, which is
+// exact without classes.
 func (q *queue) push(t *task, c *Config) (opened bool) {
 	before := q.batches
-	t.queue, t.prev, t.next = q, q.tail, nil
-	if q.tail == nil {
+	t.queue, t.prev, t.next = q, q.after(t.class), q.head
+	if t.prev == nil {
 		q.head = t
 	} else {
-		q.tail.next = t
+		t.next, t.prev.next = t.prev.next, t
 	}
-	q.tail = t
+	if t.next == nil {
+		q.tail = t
+	} else {
+		t.next.prev = t
+	}
+	if q.last != nil {
+		q.last[t.class] = t
+	}
 	q.entries++
 	q.rows += t.rows - t.taken
 	q.count(t, c)
@@ -116,6 +126,11 @@ func (q *queue) recount(c *Config) {
 
 // unlink takes a task out, wherever it is.
 func (q *queue) unlink(t *task) {
+	if q.last != nil && q.last[t.class] == t {
+		if q.last[t.class] = t.prev; t.prev != nil && t.prev.class != t.class {
+			q.last[t.class] = nil
+		}
+	}
 	if t.prev == nil {
 		q.head = t.next
 	} else {
@@ -138,7 +153,7 @@ func (q *queue) unlink(t *task) {
 func (q *queue) view(now time.Time, bl *backlog) view {
 	q.recount(bl.cfg)
 	return view{
-		now: now, oldest: q.head.arrived, head: q.head, rows: q.rows, maxRows: bl.cfg.MaxExecutionBatchSize,
+		now: now, oldest: q.oldest().arrived, head: q.head, rows: q.rows, maxRows: bl.cfg.MaxExecutionBatchSize,
 		full:    q.batches > 1 || q.open >= bl.cfg.MaxExecutionBatchSize,
 		closing: bl.closing, instances: *bl.instances, rate: bl.pace.rate(), late: time.Duration(bl.late.at), speed: bl.speed,
 	}

@@ -71,7 +71,7 @@ func (w *worker) living(items []item) []item {
 	now := time.Now()
 	kept := items[:0]
 	for _, it := range items {
-		if t := it.task; t.expired(now) || t.state.Load() == abandoned {
+		if t := it.task; t.expired(now) != nil || t.state.Load() == abandoned {
 			w.finish(it, nil, errDeadlineRun)
 		} else {
 			kept = append(kept, it)

@@ -27,6 +27,8 @@ type task struct {
 	unbatched bool      // to be run exactly as it is
 	giant     bool      // it waits apart, in turns with the others; see giant.go
 	compares  bool      // Entry.Comparison
+	class     int       // of Priorities; 0 is the highest
+	leaves    time.Time // when it leaves the queue unless a part of it has run; zero: at its deadline
 
 	// Guarded by Batcher.mu, as is split.
 	queue      *queue // nil: in none
@@ -65,6 +67,10 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 	if d, ok := ctx.Deadline(); ok && (!t.timed || !d.After(t.deadline)) {
 		t.deadline, t.timed = d, false
 	}
+	t.class, t.leaves = b.cfg.Priorities.class(e.Priority), time.Time{}
+	if d := b.cfg.Priorities.queueTimeout(t.class, e.QueueTimeout); d > 0 {
+		t.leaves = now.Add(d)
+	}
 	t.taken, t.split = 0, nil
 	t.state.Store(pending)
 	return t
@@ -99,8 +105,15 @@ func measure(e *Entry, padded bool) (rows int, alone bool) {
 	return max(rows, 1), alone || e.Unbatched || len(e.Inputs) == 0
 }
 
-func (t *task) expired(now time.Time) bool {
-	return !t.deadline.IsZero() && !now.Before(t.deadline)
+// expired returns the error of a queued task whose deadline, or time in the queue, is over; nil if it goes on waiting.
+func (t *task) expired(now time.Time) error {
+	switch {
+	case !t.deadline.IsZero() && !now.Before(t.deadline):
+		return errDeadlineQueued
+	case !t.leaves.IsZero() && t.taken == 0 && !now.Before(t.leaves):
+		return errQueueTimeout
+	}
+	return nil
 }
 
 // deliver ends the task for its caller. The task must not be touched afterwards.
@@ -115,31 +128,41 @@ func (t *task) deliver(a *Answer, err error) {
 // await is the caller's wait.
 func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 	var late <-chan time.Time
-	if t.timed {
-		if t.timer == nil {
-			t.timer = time.NewTimer(time.Until(t.deadline))
-		} else {
-			t.timer.Reset(time.Until(t.deadline))
-		}
-		late = t.timer.C
+	if !t.leaves.IsZero() && (t.deadline.IsZero() || t.leaves.Before(t.deadline)) {
+		late = t.alarm(t.leaves)
+	} else if t.timed {
+		late = t.alarm(t.deadline)
 	}
 	var o outcome
 	var info = EntryInfo{Signature: t.sig, Rows: t.rows, Arrived: t.arrived, Trace: t.trace}
 	var again bool // whether the task may be used again
-	select {
-	case o = <-t.done:
-		again = true
-	case <-ctx.Done():
-		o, again = b.leave(t, ctx.Err())
-	case <-late:
-		o, again = b.leave(t, context.DeadlineExceeded)
+	for waits := true; waits; {
+		waits = false
+		select {
+		case o = <-t.done:
+			again = true
+		case <-ctx.Done():
+			o, again = b.leave(t, ctx.Err())
+		case <-late:
+			switch {
+			case t.timed && !time.Now().Before(t.deadline):
+				o, again = b.leave(t, context.DeadlineExceeded)
+			case b.leaveQueue(t):
+				o.err, again = errQueueTimeout, true
+			default: // it is being run
+				waits, late = true, nil
+				if t.timed {
+					late = t.alarm(t.deadline)
+				}
+			}
+		}
 	}
 	if o.answer != nil {
 		info.Queue, info.Run = o.answer.Queue, o.answer.Run
 	} else {
 		info.Queue = time.Since(t.arrived)
 	}
-	if t.timed {
+	if t.timer != nil {
 		t.timer.Stop()
 	}
 	compares := t.compares
@@ -150,6 +173,27 @@ func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 		b.obs.EntryDone(info)
 	}
 	return o.answer, o.err
+}
+
+// alarm sets the task's timer, which is made once.
+func (t *task) alarm(at time.Time) <-chan time.Time {
+	if t.timer == nil {
+		t.timer = time.NewTimer(time.Until(at))
+	} else {
+		t.timer.Reset(time.Until(at))
+	}
+	return t.timer.C
+}
+
+// leaveQueue takes a task out of its queue, and reports false if a part of it has left already.
+func (b *Batcher) leaveQueue(t *task) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.queue == nil || t.taken > 0 {
+		return false
+	}
+	b.backlog.remove(t)
+	return true
 }
 
 // leave takes the caller out of a task that is not answered. What is queued of it leaves the queue and is never run;

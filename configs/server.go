@@ -84,6 +84,7 @@ type BatchingOptions struct {
 	Objective      time.Duration      // of a request's time in the batcher; 0: none
 	Instances      int                // copies of a model that run at once; 0: chosen
 	Weights        map[string]float64 // of models, for shares of the processors; 1 where there is none
+	QueuesFile     string             // text proto of models' priority levels and queue policies
 	StuckAfter     time.Duration      // how long a run may take before its instance is out of service; 0: however long
 }
 

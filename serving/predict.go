@@ -28,6 +28,13 @@ func Predict(ctx context.Context, c *Call, codec Codec) error {
 	if in := c.Entry.Inputs; len(in) > 0 {
 		c.Rows = int(in[0].Rows())
 	}
+	if c.Entry.Priority == 0 { // the protocol has no word of its own for it, or the request does not use it
+		level, err := c.Priority()
+		if err != nil {
+			return err
+		}
+		c.Entry.Priority = level
+	}
 	answer, err := c.Handle.Run(ctx, c.Entry)
 	if err != nil {
 		return err

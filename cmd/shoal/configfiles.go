@@ -139,6 +139,18 @@ func batcherConfig(b *configfile.Batching) batcher.Config {
 	}
 }
 
+// prioritiesOf translates a model's queue policies.
+func prioritiesOf(q configfile.Queue) batcher.Priorities {
+	policy := func(p configfile.QueuePolicy) batcher.QueuePolicy {
+		return batcher.QueuePolicy{MaxEntries: p.MaxQueueSize, Timeout: p.Timeout, NoOverride: !p.AllowOverride}
+	}
+	to := batcher.Priorities{Levels: q.Levels, Default: q.DefaultLevel, DefaultPolicy: policy(q.DefaultPolicy)}
+	for _, p := range q.Policies {
+		to.Policies = append(to.Policies, policy(p))
+	}
+	return to
+}
+
 // ownBatching reads a version's own batching parameters.
 func ownBatching(file string) (batcher.Config, error) {
 	b, err := configfile.ReadBatching(file)

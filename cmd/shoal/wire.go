@@ -245,6 +245,7 @@ func (a *app) bundleOptions(cores int) bundle.Options {
 		o.Trace = telemetry.TraceOf
 	}
 	o.Batching.Logger, o.Batching.Objective, o.Batching.StuckAfter = a.log, a.cfg.Batching.Objective, a.cfg.Batching.StuckAfter
+	o.Priorities = func(model string) batcher.Priorities { return prioritiesOf(a.files.Queues.For(model)) }
 	o.Limiter = batcher.NewLimiter(atOnce, a.cfg.Batching.Weights)
 	o.Batching.Memory = batcher.NewMemory(a.cfg.Batching.MaxQueuedBytes)
 	return o

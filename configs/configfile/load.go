@@ -17,6 +17,7 @@ import (
 type Files struct {
 	Models   Models
 	Batching *Batching // nil: there is no file, and Shoal's own defaults hold
+	Queues   *Queues   // nil: there is no file
 	Session  *pb.ConfigProto
 	Metrics  Metrics
 	SSL      *config_go_proto.SSLConfig // nil: gRPC is not encrypted
@@ -38,6 +39,11 @@ func Load(s *configs.Server) (*Files, error) {
 		for _, note := range models.Notes {
 			s.Note(note)
 		}
+	}
+	if path := s.Batching.QueuesFile; path != "" {
+		queues, err := ReadQueues(path)
+		faults.Take(Blame("queue_policies_file", path, err))
+		files.Queues = queues
 	}
 	if s.TensorFlow.PlatformConfigFile != "" {
 		loadPlatform(s, files, &faults)

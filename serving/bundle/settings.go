@@ -17,6 +17,9 @@ const PerModelFile = "batching_params.pbtxt"
 // batching is how this version is batched, where its largest batch comes from ("": nowhere yet), and which signatures are.
 func (l *loader) batching() (c batcher.Config, from string, mode Mode, err error) {
 	c = l.Batching
+	if l.Priorities != nil {
+		c.Priorities = l.Priorities(l.model)
+	}
 	if c.MaxBatchSize > 0 {
 		from = l.BatchingFrom
 	}
@@ -28,6 +31,7 @@ func (l *loader) batching() (c batcher.Config, from string, mode Mode, err error
 		if err != nil {
 			return c, "", BatchNone, status.Errorf(codes.InvalidArgument, "%s: %v", PerModelFile, err)
 		}
+		own.Priorities = c.Priorities
 		c, from = own, PerModelFile
 		c.MaxQueuedRows, c.Objective, c.Memory = l.Batching.MaxQueuedRows, l.Batching.Objective, l.Batching.Memory
 		c.StuckAfter, c.Logger = l.Batching.StuckAfter, l.Batching.Logger

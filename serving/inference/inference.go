@@ -49,6 +49,7 @@ type Request struct {
 	// their memory again.
 	Examples [][]byte
 	Deadline time.Time // zero: none
+	Priority uint64    // its level, 1 being the highest; 0: it names none
 	// CheckMethodName demands that a signature carries the method's name (--enable_signature_method_name_check).
 	CheckMethodName bool
 }
@@ -81,6 +82,9 @@ func Infer(ctx context.Context, c *serving.Call, codec Codec) error {
 		c.Find(req.Signature) // a signature that is not there is no label
 	}
 	c.Examples = len(req.Examples)
+	if req.Priority, err = c.Priority(); err != nil {
+		return err
+	}
 	c.Decode = c.Lap()
 	result, err := req.Run(ctx, c.Handle)
 	c.Run = c.Lap()
@@ -135,7 +139,7 @@ func (r *Request) runOne(ctx context.Context, h *serving.Handle, sig *tensor.Sig
 	arena := tensor.NewArena()
 	defer arena.Free()
 	in := tensor.Tensor{DType: tensor.String, Shape: tensor.Shape{int64(len(r.Examples))}, Strings: r.Examples}
-	answer, err := h.Run(ctx, batcher.Entry{Signature: sig, Inputs: []tensor.Tensor{in}, Arena: arena, Deadline: r.Deadline})
+	answer, err := h.Run(ctx, batcher.Entry{Signature: sig, Inputs: []tensor.Tensor{in}, Arena: arena, Deadline: r.Deadline, Priority: r.Priority})
 	if err != nil {
 		return result, err
 	}
