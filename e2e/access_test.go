@@ -1,25 +1,12 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
-	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/reflection/grpc_reflection_v1"
-	"google.golang.org/grpc/status"
-
-	"shoal/serving/rpc/rpctest"
 )
 
 // The keys of the tests, in the order of the tables' columns: none, one that is not the server's, and the server's two.
@@ -113,96 +100,10 @@ func checkREST(t *testing.T, url string, table []endpoint) {
 	}
 }
 
-// rpcOutcomes are the codes of each call, by testKeys. Reload is asked for the models that are served already.
-type rpcOutcomes struct{ predict, metadata, status, reload, health, reflection [4]codes.Code }
-
-func rpcCodes(c ...codes.Code) [4]codes.Code { return [4]codes.Code(c) }
-
-var (
-	rpcFree     = rpcCodes(codes.OK, codes.OK, codes.OK, codes.OK)
-	rpcForUsers = rpcCodes(codes.Unauthenticated, codes.Unauthenticated, codes.OK, codes.OK)
-	rpcForAdmin = rpcCodes(codes.Unauthenticated, codes.Unauthenticated, codes.PermissionDenied, codes.OK)
-	rpcRefused  = rpcCodes(codes.Unauthenticated, codes.Unauthenticated, codes.PermissionDenied, codes.PermissionDenied)
-	rpcUsual    = rpcOutcomes{rpcForUsers, rpcForUsers, rpcForUsers, rpcForAdmin, rpcFree, rpcForUsers}
-)
-
-func checkRPC(t *testing.T, address, root string, want rpcOutcomes) {
-	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	spec := &apis_go_proto.ModelSpec{Name: "half_plus_two"}
-	calls := []struct {
-		name string
-		want [4]codes.Code
-		do   func(ctx context.Context) error
-	}{
-		{"Predict", want.predict, func(ctx context.Context) error {
-			y, _, err := predictRPC(ctx, conn, "half_plus_two", 1)
-			if err == nil && y != 3.5 {
-				t.Errorf("the answer is %v", y)
-			}
-			return err
-		}},
-		{"GetModelMetadata", want.metadata, func(ctx context.Context) error {
-			return rpctest.Call(ctx, conn, "GetModelMetadata", &apis_go_proto.GetModelMetadataRequest{ModelSpec: spec, MetadataField: []string{"signature_def"}}, new(apis_go_proto.GetModelMetadataResponse))
-		}},
-		{"GetModelStatus", want.status, func(ctx context.Context) error {
-			return rpctest.Call(ctx, conn, "GetModelStatus", &apis_go_proto.GetModelStatusRequest{ModelSpec: spec}, new(apis_go_proto.GetModelStatusResponse))
-		}},
-		{"HandleReloadConfigRequest", want.reload, func(ctx context.Context) error { return reloadRPC(ctx, conn, halfAt(root+"/half_plus_two")) }},
-		{"health", want.health, func(ctx context.Context) error {
-			_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
-			return err
-		}},
-		{"reflection", want.reflection, func(ctx context.Context) error {
-			stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
-			if err != nil {
-				return err
-			}
-			_ = stream.Send(&grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{}}) // Recv says why it failed
-			_, err = stream.Recv()
-			return err
-		}},
-	}
-	for _, c := range calls {
-		for i, key := range testKeys {
-			ctx, cancel := context.WithCancel(t.Context())
-			if key != "" {
-				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+key)
-			}
-			err := c.do(ctx)
-			if status.Code(err) != c.want[i] {
-				t.Errorf("%s with key %q: %v, want %v", c.name, key, err, c.want[i])
-			}
-			if err != nil && strings.Contains(err.Error(), "-key-0123456789") {
-				t.Errorf("%s: a key is in the error: %v", c.name, err)
-			}
-			cancel()
-		}
-	}
-}
-
-func halfAt(path string) *config_go_proto.ModelConfig {
-	return &config_go_proto.ModelConfig{Name: "half_plus_two", BasePath: path, ModelPlatform: "tensorflow"}
-}
-
-func reloadRPC(ctx context.Context, conn *grpc.ClientConn, models ...*config_go_proto.ModelConfig) error {
-	req := &apis_go_proto.ReloadConfigRequest{Config: &config_go_proto.ModelServerConfig{
-		Config: &config_go_proto.ModelServerConfig_ModelConfigList{ModelConfigList: &config_go_proto.ModelConfigList{Config: models}}}}
-	return rpctest.Call(ctx, conn, "HandleReloadConfigRequest", req, new(apis_go_proto.ReloadConfigResponse))
-}
-
-func monitoringConfig(t *testing.T) string {
-	return "--monitoring_config_file=" + writeFile(t, t.TempDir(), "monitoring.config", `prometheus_config { enable: true }`)
-}
-
 // Every path and call with every kind of key, where the administration is on the API's ports.
 func TestKeys(t *testing.T) {
 	root := testModels(t)
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two", "--api_key_file="+keyFile(t, bothKeys),
+	s := startModel(t, "half_plus_two", "--api_key_file="+keyFile(t, bothKeys),
 		"--access_log_ratio=1", "--log_level=debug", "--rest_api_enable_cors_support", monitoringConfig(t))
 	checkREST(t, s.url, endpoints(forAdmin, absent, free))
 	checkRPC(t, s.grpc, root, rpcUsual)
@@ -234,7 +135,7 @@ func adminPorts(t *testing.T) (flags []string, url, address string) {
 func TestKeysAndAdminPorts(t *testing.T) {
 	root := testModels(t)
 	flags, url, address := adminPorts(t)
-	s := start(t, append(flags, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two", "--api_key_file="+keyFile(t, bothKeys), monitoringConfig(t))...)
+	s := startModel(t, "half_plus_two", append(flags, "--api_key_file="+keyFile(t, bothKeys), monitoringConfig(t))...)
 	checkREST(t, s.url, endpoints(gone, absent, [4]int{404, 404, 404, 404}))
 	checkREST(t, url, endpoints(forAdmin, forAdmin, free))
 	onAPI := rpcUsual
@@ -247,7 +148,7 @@ func TestKeysAndAdminPorts(t *testing.T) {
 func TestAdminPorts(t *testing.T) {
 	root := testModels(t)
 	flags, url, address := adminPorts(t)
-	s := start(t, append(flags, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two", "--rest_api_enable_cors_support")...)
+	s := startModel(t, "half_plus_two", append(flags, "--rest_api_enable_cors_support")...)
 	for path, want := range map[string][2]int{"/": {404, 200}, "/metrics": {404, 200}, "/openapi.json": {404, 200}, "/status/events": {404, 200},
 		"/debug/pprof/": {404, 200}, "/healthz": {200, 200}, "/readyz": {200, 200}, "/v1/models": {200, 200}} {
 		for i, at := range []string{s.url, url} {
@@ -275,126 +176,6 @@ func TestAdminPorts(t *testing.T) {
 	}
 }
 
-// Keys follow their file, and stay as they are while it has a fault.
-func TestKeysFollowTheirFile(t *testing.T) {
-	file := keyFile(t, bothKeys)
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--api_key_file="+file)
-	code := func(key string) int {
-		resp, _ := ask(t, "POST", s.url+predictPath, predictBody, key)
-		return resp.StatusCode
-	}
-	next := "next-key-0123456789"
-	writeFile(t, filepath.Dir(file), "keys", bothKeys+"predict "+next)
-	s.eventually("a new key is taken", func() bool { return code(next) == 200 })
-	writeFile(t, filepath.Dir(file), "keys", "predict "+predictKey+"\nadmin tooshort")
-	s.eventually("the fault is reported", func() bool { return strings.Contains(s.log.String(), "line 2: the key has 8 characters") })
-	if got := [2]int{code(next), code(predictKey)}; got != [2]int{200, 200} {
-		t.Errorf("with a fault in the file: %v", got)
-	}
-	writeFile(t, filepath.Dir(file), "keys", "predict "+predictKey)
-	s.eventually("a key that was taken away is refused", func() bool { return code(next) == 401 })
-	if code(predictKey) != 200 {
-		t.Error("a key that stayed is refused")
-	}
-	if strings.Contains(s.log.String(), "-key-0123456789") || strings.Contains(s.log.String(), "tooshort") {
-		t.Error("a key is in the log")
-	}
-}
-
-func TestReloadDisabled(t *testing.T) {
-	root := testModels(t)
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two", "--enable_model_reload=false")
-	err := reloadRPC(t.Context(), s.dial(), halfAt(root+"/half_plus_two"))
-	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "--enable_model_reload is false") {
-		t.Error(err)
-	}
-}
-
-// A call may name what lies below the roots, and leave alone what the operator's own configuration has elsewhere.
-func TestAllowedModelRoots(t *testing.T) {
-	models, root := testModels(t), t.TempDir()
-	half, tf1 := models+"/half_plus_two", models+"/tf1"
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+half, "--allowed_model_roots="+root)
-	conn := s.dial()
-	symlink(t, models+"/tf1/1", filepath.Join(root, "tf1", "1"))
-	symlink(t, models+"/tf1", filepath.Join(root, "link"))
-	model := func(name, path string, change func(*config_go_proto.ModelConfig)) *config_go_proto.ModelConfig {
-		m := &config_go_proto.ModelConfig{Name: name, BasePath: path, ModelPlatform: "tensorflow"}
-		if change != nil {
-			change(m)
-		}
-		return m
-	}
-	logTo := func(prefix string) func(*config_go_proto.ModelConfig) {
-		return func(m *config_go_proto.ModelConfig) {
-			m.LoggingConfig = &config_go_proto.LoggingConfig{LogCollectorConfig: &config_go_proto.LogCollectorConfig{FilenamePrefix: prefix},
-				SamplingConfig: &config_go_proto.SamplingConfig{SamplingRate: 1}}
-		}
-	}
-	label := func(m *config_go_proto.ModelConfig) { m.VersionLabels = map[string]int64{"stable": 2} }
-	own := halfAt(half)
-	for _, c := range []struct {
-		name string
-		own  *config_go_proto.ModelConfig
-		more *config_go_proto.ModelConfig
-		why  string // "": it is taken
-	}{
-		{"below", own, model("tf1", root+"/tf1", nil), ""},
-		{"with a log below", own, model("tf1", root+"/tf1", logTo(root+"/log")), ""},
-		{"elsewhere", own, model("tf1", tf1, nil), "model tf1: base_path " + tf1 + " is outside --allowed_model_roots"},
-		{"up and elsewhere", own, model("tf1", root+"/../x", nil), "is outside"},
-		{"through a link", own, model("tf1", root+"/link", nil), "is outside"},
-		{"with a log elsewhere", own, model("tf1", root+"/tf1", logTo(models+"/log")), "filename_prefix " + models + "/log is outside"},
-		{"with a log beside", own, model("tf1", root+"/tf1", logTo(root)), "filename_prefix"},
-		{"the operator's under another name", own, model("other", half, nil), "is outside"},
-		{"the operator's with a label", model("half_plus_two", half, label), nil, "model half_plus_two: base_path " + half + " is outside"},
-		{"the operator's with a log", model("half_plus_two", half, logTo(root+"/log")), nil, "is outside"},
-		{"the operator's alone", own, nil, ""},
-	} {
-		list := []*config_go_proto.ModelConfig{c.own}
-		if c.more != nil {
-			list = append(list, c.more)
-		}
-		err := reloadRPC(t.Context(), conn, list...)
-		switch {
-		case c.why == "" && err != nil:
-			t.Errorf("%s: %v", c.name, err)
-		case c.why != "" && (status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), c.why)):
-			t.Errorf("%s: %v, want %s", c.name, err, c.why)
-		}
-	}
-	if y, _, err := predictRPC(t.Context(), conn, "half_plus_two", 1); err != nil || y != 3.5 {
-		t.Errorf("%v %v", y, err)
-	}
-}
-
-// The published Python clients, with keys and without.
-func TestPythonClientsWithKeys(t *testing.T) {
-	root := testModels(t)
-	flags, url, address := adminPorts(t)
-	s := start(t, append(flags, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two", "--api_key_file="+keyFile(t, bothKeys))...)
-	pythonChecks(t, []string{"keys"}, map[string]string{"grpc": s.grpc, "rest": s.url, "admin": address, "admin_rest": url,
-		"predict_key": predictKey, "admin_key": adminKey, "wrong_key": wrongKey, "root": root})
-}
-
-// check says what is wrong with a file of keys, and quotes none.
-func TestCheckKeyFile(t *testing.T) {
-	models := []string{"check", "--model_name=half_plus_two", "--model_base_path=" + testModels(t) + "/half_plus_two"}
-	_, stderr, code := shoal(t, t.TempDir(), append(models, "--api_key_file="+keyFile(t, "predict "+predictKey+"\n"+adminKey+"\npredict short"))...)
-	if code != 1 || !strings.Contains(stderr, "line 3: it must begin with") || !strings.Contains(stderr, "line 4: the key has 5") || strings.Contains(stderr, adminKey) {
-		t.Errorf("exit %d: %s", code, stderr)
-	}
-	if stdout, stderr, code := shoal(t, t.TempDir(), append(models, "--api_key_file="+keyFile(t, bothKeys))...); code != 0 {
-		t.Errorf("exit %d: %s%s", code, stdout, stderr)
-	}
-}
-
-func symlink(t *testing.T, to, at string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(to, at); err != nil {
-		t.Fatal(err)
-	}
+func monitoringConfig(t *testing.T) string {
+	return "--monitoring_config_file=" + writeFile(t, t.TempDir(), "monitoring.config", `prometheus_config { enable: true }`)
 }

@@ -144,7 +144,7 @@ func TestMemoryUnderAttack(t *testing.T) {
 	models := testModels(t)
 	join := memoryGroup(t, 1<<30)
 	s := launchWith(t, func(cmd *exec.Cmd) {
-		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, join, binary}, cmd.Args[1:]...)
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, join, program(t, "shoal")}, cmd.Args[1:]...)
 	}, "--model_base_path="+models+"/half_plus_two", "--model_name=half_plus_two")
 	s.eventually("the server is ready", func() bool { return s.status("/readyz") == http.StatusOK })
 	if _, page := s.do("GET", "/metrics", ""); !strings.Contains(page, "shoal_inflight_limit_bytes") {

@@ -10,7 +10,7 @@ import (
 // Profiles are off by default, and for this machine alone where they are on.
 func TestDebugAddress(t *testing.T) {
 	address := "127.0.0.1:" + freePort(t)
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--debug_address="+address)
+	s := startModel(t, "half_plus_two", "--debug_address="+address)
 	get := func(path, header, value string) (int, string) {
 		req, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
 		if err != nil {

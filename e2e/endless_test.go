@@ -4,9 +4,82 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/wamuir/graft/tensorflow/core/framework/attr_value_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/function_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/node_def_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
+	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
+	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 )
+
+// endless makes the answer that of a loop which goes on for ever.
+func endless(model *pb.SavedModel) {
+	type attrs = map[string]*attr_value_go_proto.AttrValue
+	function := func(name string) *attr_value_go_proto.AttrValue {
+		return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_Func{Func: &attr_value_go_proto.NameAttrList{Name: name}}}
+	}
+	dtype := func(dt types_go_proto.DataType) *attr_value_go_proto.AttrValue {
+		return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_Type{Type: dt}}
+	}
+	arg := func(name string, dt types_go_proto.DataType) []*op_def_go_proto.OpDef_ArgDef {
+		return []*op_def_go_proto.OpDef_ArgDef{{Name: name, Type: dt}}
+	}
+	const float, boolean = types_go_proto.DataType_DT_FLOAT, types_go_proto.DataType_DT_BOOL
+	mg := model.MetaGraphs[0]
+	mg.GraphDef.Library.Function = append(mg.GraphDef.Library.Function,
+		&function_go_proto.FunctionDef{
+			Signature: &op_def_go_proto.OpDef{Name: "go_on", InputArg: arg("x", float), OutputArg: arg("y", boolean)},
+			NodeDef: []*node_def_go_proto.NodeDef{{Name: "yes", Op: "Const", Attr: attrs{"dtype": dtype(boolean), "value": {
+				Value: &attr_value_go_proto.AttrValue_Tensor{Tensor: &tensor_go_proto.TensorProto{Dtype: boolean, BoolVal: []bool{true}, TensorShape: &tensor_shape_go_proto.TensorShapeProto{}}}}}}},
+			Ret: map[string]string{"y": "yes:output:0"},
+		},
+		&function_go_proto.FunctionDef{
+			Signature: &op_def_go_proto.OpDef{Name: "step", InputArg: arg("x", float), OutputArg: arg("y", float)},
+			NodeDef:   []*node_def_go_proto.NodeDef{{Name: "neg", Op: "Neg", Input: []string{"x"}, Attr: attrs{"T": dtype(float)}}},
+			Ret:       map[string]string{"y": "neg:y:0"},
+		})
+	sig := mg.SignatureDef["serving_default"]
+	for _, in := range sig.Inputs {
+		mg.GraphDef.Node = append(mg.GraphDef.Node, &node_def_go_proto.NodeDef{Name: "for_ever", Op: "StatelessWhile", Input: []string{strings.TrimSuffix(in.GetName(), ":0")},
+			Attr: attrs{"cond": function("go_on"), "body": function("step"), "T": {Value: &attr_value_go_proto.AttrValue_List{
+				List: &attr_value_go_proto.AttrValue_ListValue{Type: []types_go_proto.DataType{float}}}}}})
+	}
+	for _, out := range sig.Outputs {
+		out.Encoding = &pb.TensorInfo_Name{Name: "for_ever:0"}
+	}
+}
+
+// A run that never ends, and a client that waits for it, do not keep the process: it ends with 0 and says what was left.
+func TestStopDuringAnEndlessRun(t *testing.T) {
+	base := changed(t, endless)
+	s := start(t, "--model_name=m", "--model_base_path="+base, "--synthetic_warmup=false", "--drain_timeout=3s")
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			resp, err := http.Post(s.url+"/v1/models/m:predict", "", strings.NewReader(`{"instances":[1.0]}`))
+			if err == nil {
+				resp.Body.Close()
+			}
+		})
+	}
+	s.eventually("the run has begun", func() bool {
+		f := s.page("/metrics")["shoal_instances_busy"]
+		return len(f.GetMetric()) > 0 && f.GetMetric()[0].GetGauge().GetValue() > 0
+	})
+	if code := s.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	wg.Wait()
+	if !strings.Contains(s.log.String(), "left") {
+		t.Error("nothing says what was left")
+	}
+}
 
 // Two runs that never end, on every instance of their model, do not stop another model, and do not keep the server from ending. They
 // are told of, and the model's requests are refused once they are known to be stuck.

@@ -2,11 +2,9 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/wamuir/graft/tensorflow/core/framework/function_go_proto"
@@ -14,34 +12,7 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/op_def_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
-	"google.golang.org/protobuf/proto"
 )
-
-// changed is a new base path whose version 1 is half_plus_two's, with its SavedModel changed.
-func changed(t *testing.T, change func(*pb.SavedModel)) (base string) {
-	t.Helper()
-	base = t.TempDir()
-	if err := os.CopyFS(base+"/1", os.DirFS(testModels(t)+"/half_plus_two/1")); err != nil {
-		t.Fatal(err)
-	}
-	file := base + "/1/saved_model.pb"
-	raw, err := os.ReadFile(file)
-	model := new(pb.SavedModel)
-	if err == nil {
-		err = proto.Unmarshal(raw, model)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	change(model)
-	if raw, err = proto.Marshal(model); err == nil {
-		err = os.WriteFile(file, raw, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base
-}
 
 // cyclic adds a function that calls itself.
 func cyclic(model *pb.SavedModel) {
@@ -52,17 +23,6 @@ func cyclic(model *pb.SavedModel) {
 	graph.Library.Function = append(graph.Library.Function, &function_go_proto.FunctionDef{
 		Signature: &op_def_go_proto.OpDef{Name: "loop"}, NodeDef: []*node_def_go_proto.NodeDef{{Name: "again", Op: "loop"}}})
 	graph.Node = append(graph.Node, &node_def_go_proto.NodeDef{Name: "begin", Op: "loop"})
-}
-
-func fifo(t *testing.T, path string) string {
-	t.Helper()
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // Models that would hang the server, fill its memory or end it fail with a word why, and the one beside them is served.
@@ -113,9 +73,8 @@ func TestHostileConfigurations(t *testing.T) {
 		"tensorflow_session_config_file", "platform_config_file"} {
 		for _, path := range []string{pipe, "/dev/zero"} {
 			s := launch(t, base, "--"+flag+"="+path)
-			<-s.done
-			if s.cmd.ProcessState.ExitCode() <= 0 || !strings.Contains(s.log.String(), path) || !strings.Contains(s.log.String(), "only regular files") {
-				t.Errorf("--%s=%s: exit %d\n%s", flag, path, s.cmd.ProcessState.ExitCode(), s.log)
+			if code := s.wait(); code <= 0 || !strings.Contains(s.log.String(), path) || !strings.Contains(s.log.String(), "only regular files") {
+				t.Errorf("--%s=%s: exit %d\n%s", flag, path, code, s.log)
 			}
 		}
 	}
@@ -168,26 +127,4 @@ func TestLargeOpenShapes(t *testing.T) {
 		t.Errorf("%d MiB of memory", n>>20)
 	}
 	s.want("POST", "/v1/models/good:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`)
-}
-
-// A second server does not take a living one's UNIX socket; one that a killed server left behind is used again.
-func TestUNIXSocketIsNotStolen(t *testing.T) {
-	base, path := "--model_base_path="+testModels(t)+"/half_plus_two", filepath.Join(t.TempDir(), "socket")
-	first := start(t, base, "--grpc_socket_path="+path)
-	second := launch(t, base, "--grpc_socket_path="+path)
-	<-second.done
-	if second.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(second.log.String(), "another server listens there") {
-		t.Errorf("exit %d\n%s", second.cmd.ProcessState.ExitCode(), second.log)
-	}
-	conn, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatalf("the first server has lost its socket: %v", err)
-	}
-	conn.Close()
-	first.cmd.Process.Kill()
-	<-first.done
-	third := start(t, base, "--grpc_socket_path="+path)
-	if code := third.stop(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
 }

@@ -8,15 +8,6 @@ import (
 	"testing"
 )
 
-// open says whether somebody listens at the address: all that a TCP probe asks.
-func open(network, address string) bool {
-	conn, err := net.Dial(network, address)
-	if err == nil {
-		conn.Close()
-	}
-	return err == nil
-}
-
 // In the moment in which the ports open every model answers, by REST, gRPC and the UNIX socket.
 func TestPortsOpenWhenTheModelsAreAvailable(t *testing.T) {
 	socket := filepath.Join(shortDir(t), "s")
@@ -92,9 +83,29 @@ func TestPortInUse(t *testing.T) {
 		{"--grpc_socket_path=/no/such/directory/s", "--grpc_socket_path: /no/such/directory: no such file or directory"},
 	} {
 		s := launch(t, append(model, c.flag)...)
-		<-s.done
-		if s.cmd.ProcessState.ExitCode() != 1 || !s.logged(c.want) || s.logged("version available") {
-			t.Errorf("%s: exit %d\n%s", c.flag, s.cmd.ProcessState.ExitCode(), s.log)
+		if code := s.wait(); code != 1 || !s.logged(c.want) || s.logged("version available") {
+			t.Errorf("%s: exit %d\n%s", c.flag, code, s.log)
 		}
+	}
+}
+
+// A second server does not take a living one's UNIX socket; one that a killed server left behind is used again.
+func TestUNIXSocketIsNotStolen(t *testing.T) {
+	base, path := "--model_base_path="+testModels(t)+"/half_plus_two", filepath.Join(t.TempDir(), "socket")
+	first := start(t, base, "--grpc_socket_path="+path)
+	second := launch(t, base, "--grpc_socket_path="+path)
+	if code := second.wait(); code != 1 || !strings.Contains(second.log.String(), "another server listens there") {
+		t.Errorf("exit %d\n%s", code, second.log)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the first server has lost its socket: %v", err)
+	}
+	conn.Close()
+	first.cmd.Process.Kill()
+	first.wait()
+	third := start(t, base, "--grpc_socket_path="+path)
+	if code := third.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

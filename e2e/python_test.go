@@ -3,15 +3,12 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// The published Python clients are the judge of the APIs: the checks are in testdata/python, each outcome a subtest here.
 
 // pythonCommand runs a script of testdata/python with the packages of .cache/python; the test is skipped without them.
 func pythonCommand(t testing.TB, script string, args ...string) *exec.Cmd {
@@ -77,30 +74,7 @@ func pythonChecks(t *testing.T, modules []string, values map[string]string) {
 	}
 }
 
-// modelsConfig writes a configuration with half_plus_two, all versions and labels, and the newest of the models named.
-func modelsConfig(t testing.TB, names ...string) string {
-	t.Helper()
-	var b strings.Builder
-	fmt.Fprintf(&b, `model_config_list { config { name: "half_plus_two" base_path: "%s/half_plus_two" model_platform: "tensorflow"
-		model_version_policy { all {} } version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 } }`, testModels(t))
-	for _, name := range names {
-		fmt.Fprintf(&b, "\nconfig { name: %q base_path: \"%s/%s\" model_platform: \"tensorflow\" }", name, testModels(t), name)
-	}
-	b.WriteString("\n}\n")
-	return writeFile(t, t.TempDir(), "models.config", b.String())
-}
-
-// shortDir is a directory whose path leaves room for the name of a UNIX socket.
-func shortDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
+// The published Python clients judge the APIs. The checks are in testdata/python; each is a subtest here.
 func TestPythonClients(t *testing.T) {
 	root := testModels(t)
 	socket := filepath.Join(shortDir(t), "grpc.sock")
@@ -108,20 +82,10 @@ func TestPythonClients(t *testing.T) {
 		"--allow_version_labels_for_unavailable_models", "--grpc_socket_path="+socket)
 	other := start(t, "--model_config_file="+modelsConfig(t, "identity", "estimator"), "--allow_version_labels_for_unavailable_models",
 		"--enable_serialization_as_tensor_content", "--enable_signature_method_name_check")
-	changing := start(t, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two")
+	changing := startModel(t, "half_plus_two")
 	for _, s := range []*server{s, other} { // ready is a server with one version of each model
 		s.eventually("both versions are there", func() bool { return len(s.available("half_plus_two")) == 2 })
 	}
 	pythonChecks(t, []string{"predict", "inference", "models", "rest"}, map[string]string{
 		"grpc": s.grpc, "rest": s.url, "socket": socket, "content": other.grpc, "strict": other.grpc, "changing": changing.grpc, "root": root})
-}
-
-// available are the versions of a model that serve.
-func (s *server) available(model string) (versions []string) {
-	for version, state := range s.states(model) {
-		if state == "AVAILABLE" {
-			versions = append(versions, version)
-		}
-	}
-	return versions
 }

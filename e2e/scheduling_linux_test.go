@@ -12,7 +12,7 @@ import (
 // TestCPUScheduling: all threads of a server that has loaded a model and answered have the policy that was asked for.
 func TestCPUScheduling(t *testing.T) {
 	for word, want := range map[string]uint32{"batch": unix.SCHED_BATCH, "normal": unix.SCHED_NORMAL} {
-		s := start(t, "--model_name=mlp", "--model_base_path="+testModels(t)+"/mlp", "--cpu_scheduling="+word)
+		s := startModel(t, "mlp", "--cpu_scheduling="+word)
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", s.cmd.Process.Pid))
 		if err != nil || len(tasks) < 4 {
 			t.Fatalf("%d threads, %v", len(tasks), err)

@@ -4,13 +4,14 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,47 +20,35 @@ import (
 	"shoal/internal/testlog"
 )
 
-var binary string // the program, built once
-
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "shoal-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	if binary, err = built.Shoal(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	if err := os.Symlink(binary, filepath.Join(dir, "tensorflow_model_server")); err != nil {
+	var err error
+	if programs, err = os.MkdirTemp("", "shoal-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	os.RemoveAll(dir)
+	os.RemoveAll(programs)
 	os.Exit(code)
 }
 
-// testModels is the directory of the test models; the test is skipped where they were not made.
-func testModels(t testing.TB) string { return made(t, "test") }
+var programs string // the directory for what build makes
 
-func made(t testing.TB, name string) string {
-	t.Helper()
-	dir := inRepository(t, ".cache", "models", name)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("the test models are not there (make test-models makes them): %v", err)
-	}
-	return dir
-}
-
-// inRepository is the absolute path of a file of the repository.
-func inRepository(t testing.TB, elements ...string) string {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join(append([]string{".."}, elements...)...))
+// build makes the program and its link, once.
+var build = sync.OnceValue(func() error {
+	path, err := built.Shoal(programs)
 	if err != nil {
+		return err
+	}
+	return os.Symlink(path, filepath.Join(programs, "tensorflow_model_server"))
+})
+
+// program is the path of the built program by one of its two names, shoal or tensorflow_model_server.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return filepath.Join(programs, name)
 }
 
 // server is a running process.
@@ -84,7 +73,7 @@ func launchWith(t testing.TB, change func(*exec.Cmd), args ...string) *server {
 	t.Helper()
 	rest, rpc := freePort(t), freePort(t)
 	s := &server{t: t, url: "http://127.0.0.1:" + rest, grpc: "127.0.0.1:" + rpc, log: new(testlog.Log), done: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--rest_api_port=" + rest, "--port=" + rpc}, args...)...)
+	s.cmd = exec.Command(program(t, "shoal"), append([]string{"serve", "--rest_api_port=" + rest, "--port=" + rpc}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if change != nil {
 		change(s.cmd)
@@ -108,6 +97,12 @@ func launchWith(t testing.TB, change func(*exec.Cmd), args ...string) *server {
 		}
 	})
 	return s
+}
+
+// startModel starts the server with one of the test models, under its own name.
+func startModel(t testing.TB, name string, args ...string) *server {
+	t.Helper()
+	return start(t, append(args, "--model_name="+name, "--model_base_path="+testModels(t)+"/"+name)...)
 }
 
 // start launches the server and waits until every model is available.
@@ -136,48 +131,6 @@ func (s *server) eventually(what string, ok func() bool) {
 	}
 }
 
-// status is the code that a GET answers, 0 where nothing answers.
-func (s *server) status(path string) int {
-	resp, err := http.Get(s.url + path)
-	if err != nil {
-		return 0
-	}
-	io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
-	return resp.StatusCode
-}
-
-// do sends a request and returns the answer with its body read.
-func (s *server) do(method, path, body string) (*http.Response, string) {
-	s.t.Helper()
-	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return resp, string(b)
-}
-
-// want sends a request and checks the code and, white space apart, the body.
-func (s *server) want(method, path, body string, code int, answer string) *http.Response {
-	s.t.Helper()
-	resp, got := s.do(method, path, body)
-	if resp.StatusCode != code || squeeze(got) != squeeze(answer) {
-		s.t.Errorf("%s %s %s: %d %s; want %d %s", method, path, body, resp.StatusCode, got, code, answer)
-	}
-	return resp
-}
-
-func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
-
 // stop asks the server to end and returns its exit code.
 func (s *server) stop() int {
 	s.t.Helper()
@@ -185,13 +138,13 @@ func (s *server) stop() int {
 	return s.wait()
 }
 
-// wait returns the exit code of a server that was asked to end.
+// wait waits for the end of the server and returns its exit code.
 func (s *server) wait() int {
 	s.t.Helper()
 	select {
 	case <-s.done:
 	case <-time.After(time.Minute):
-		s.t.Fatalf("the server did not end within a minute of SIGTERM\n%s", s.log)
+		s.t.Fatalf("the server did not end within a minute\n%s", s.log)
 	}
 	return s.cmd.ProcessState.ExitCode()
 }
@@ -207,16 +160,50 @@ func freePort(t testing.TB) string {
 	return port
 }
 
-// writeFile writes a file into dir and returns its path.
-func writeFile(t testing.TB, dir, name, text string) string {
+// logged says whether one line of the server's log holds all the texts.
+func (s *server) logged(texts ...string) bool {
+lines:
+	for line := range strings.Lines(s.log.String()) {
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				continue lines
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// says waits for such a line: the server goes on before what it logs has come here.
+func (s *server) says(texts ...string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("a line of the log says %q", texts), func() bool { return s.logged(texts...) })
+}
+
+// memory is the process's resident set, in bytes.
+func (s *server) memory() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// shoal runs a command, in a directory, and returns what it printed on each stream and its exit code.
+func shoal(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	path := filepath.Join(dir, name)
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
+	cmd := exec.Command(program(t, "shoal"), args...)
+	cmd.Dir = dir
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }

@@ -38,7 +38,7 @@ func TestTraces(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http/protobuf"} {
 		t.Run(strings.ReplaceAll(protocol, "/", " "), func(t *testing.T) {
 			c := traceTo(t, protocol)
-			s := start(t, "--model_name=slow", "--model_base_path="+testModels(t)+"/slow", "--instances=1")
+			s := startModel(t, "slow", "--instances=1")
 			conn := s.dial()
 			var clients sync.WaitGroup
 			for i := range 8 {
@@ -113,7 +113,7 @@ func TestTraces(t *testing.T) {
 // A trace's id leads from a histogram's bucket to the trace, for those who read OpenMetrics.
 func TestExemplars(t *testing.T) {
 	traceTo(t, "grpc")
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two")
+	s := startModel(t, "half_plus_two")
 	s.want("POST", "/v1/models/half_plus_two:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`)
 	req, err := http.NewRequest("GET", s.url+"/metrics", nil)
 	if err != nil {
@@ -133,59 +133,10 @@ func TestExemplars(t *testing.T) {
 	}
 }
 
-// send gives the body of an answer.
-func (s *server) send(req *http.Request) string {
-	s.t.Helper()
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var body strings.Builder
-	if err := resp.Write(&body); err != nil {
-		s.t.Fatal(err)
-	}
-	return body.String()
-}
-
-// A line a request where they are asked for, with the ids that the clients know, and none by default.
-func TestAccessLog(t *testing.T) {
-	for name, args := range map[string][]string{"on": {"--access_log_ratio=1"}, "off": nil} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, append(args, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two")...)
-			req, err := http.NewRequest("POST", s.url+"/v1/models/half_plus_two:predict", strings.NewReader(`{"instances":[1.0,2.0]}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("X-Request-Id", "from-the-client")
-			if answer := s.send(req); !strings.Contains(answer, "X-Request-Id: from-the-client") {
-				t.Errorf("the id does not come back:\n%s", answer)
-			}
-			ctx := metadata.NewOutgoingContext(t.Context(), metadata.Pairs("x-request-id", "by-grpc"))
-			if _, _, err := predictRPC(ctx, s.dial(), "half_plus_two", 1); err != nil {
-				t.Error(err)
-			}
-			s.do("GET", "/v1/models/none", "")
-			s.stop()
-			for _, line := range []string{
-				"msg=request api=REST method=Predict verb=POST path=/v1/models/half_plus_two:predict model=half_plus_two version=2 signature=serving_default status=200 code=OK rows=2 batch_rows=2",
-				"request_id=from-the-client",
-				"msg=request api=gRPC method=Predict model=half_plus_two version=2 signature=serving_default code=OK rows=1",
-				"request_id=by-grpc",
-				"msg=request api=REST method=GetModelStatus verb=GET path=/v1/models/none model=none status=404 code=NOT_FOUND",
-			} {
-				if got := strings.Contains(s.log.String(), line); got != (args != nil) {
-					t.Errorf("logged %v: %s", got, line)
-				}
-			}
-		})
-	}
-}
-
 // A batch over its budget leaves a trace that Go's own tool reads.
 func TestSlowBatch(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, "--model_name=slow", "--model_base_path="+testModels(t)+"/slow", "--slow_batch_budget=1us", "--slow_batch_dir="+dir)
+	s := startModel(t, "slow", "--slow_batch_budget=1us", "--slow_batch_dir="+dir)
 	s.want("POST", "/v1/models/slow:predict", `{"instances":[1.0]}`, 200, `{"predictions":[2.0]}`)
 	s.eventually("the log tells of it", func() bool { return strings.Contains(s.log.String(), "slow batch: go tool trace") })
 	files, err := filepath.Glob(filepath.Join(dir, "slow-batch-*.trace"))
@@ -194,36 +145,5 @@ func TestSlowBatch(t *testing.T) {
 	}
 	if out, err := exec.Command("go", "tool", "trace", "-d=parsed", files[0]).CombinedOutput(); err != nil || !strings.Contains(string(out), "batcher.(*worker)") {
 		t.Errorf("go tool trace: %v\n%.2000s", err, out)
-	}
-}
-
-// What is rejected is told by one line, not by one each.
-func TestRejectionsAreLogged(t *testing.T) {
-	config := writeFile(t, t.TempDir(), "batching.config", `max_batch_size { value: 1 } max_enqueued_batches { value: 1 } num_batch_threads { value: 1 }`)
-	s := start(t, "--model_name=slow", "--model_base_path="+testModels(t)+"/slow", "--batching_parameters_file="+config)
-	var clients sync.WaitGroup
-	var mu sync.Mutex
-	rejected := 0
-	for range 64 {
-		clients.Go(func() {
-			code, _, _, err := post(s.url+"/v1/models/slow:predict", `{"instances":[1.0]}`)
-			if err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if code == http.StatusServiceUnavailable {
-				rejected++
-			}
-		})
-	}
-	clients.Wait()
-	s.stop()
-	told := strings.Count(s.log.String(), `msg="requests rejected" model=slow reason=queue_full`)
-	if rejected < 10 || told < 1 || told > 5 {
-		t.Errorf("%d lines tell of %d rejections", told, rejected)
-	}
-	if !strings.Contains(s.log.String(), fmt.Sprintf("requests=%d", rejected-1)) && told == 2 {
-		t.Errorf("the second line does not tell of the other %d", rejected-1)
 	}
 }

@@ -21,7 +21,7 @@ func TestTuneAndServe(t *testing.T) {
 		if len(flags) == 0 {
 			t.Fatalf("no recommendation in\n%s", out)
 		}
-		s := start(t, append(flags, "--model_name=half_plus_two", "--model_base_path="+root+"/half_plus_two")...)
+		s := startModel(t, "half_plus_two", flags...)
 		s.want("POST", "/v1/models/half_plus_two:predict", body, 200, want)
 	}
 }

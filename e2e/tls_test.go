@@ -111,7 +111,7 @@ func TestMutualTLS(t *testing.T) {
 	dir := t.TempDir()
 	serve := func(rest string) *server {
 		file := writeFile(t, dir, "ssl.config", fmt.Sprintf("server_key: %q\nserver_cert: %q\n%s", serverKey, serverCert, rest))
-		return start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--ssl_config_file="+file)
+		return startModel(t, "half_plus_two", "--ssl_config_file="+file)
 	}
 	mutual := serve(fmt.Sprintf("custom_ca: %q\nclient_verify: true", ca.pem))
 	oneSided := serve("")

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,107 +11,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/prototext"
 
-	"shoal/serving/predictionlog"
-	"shoal/serving/predictionlog/tfrecord"
 	"shoal/serving/rpc/rpctest"
 )
-
-// withWarmUp copies a version of half_plus_two to dir/name/1 and puts a file of warm-up requests into it.
-func withWarmUp(t testing.TB, dir, name, file string) {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	copyModel(t, dir, name, predictionlog.WarmUpFile, data)
-}
-
-// configOf lists models that lie in one directory.
-func configOf(t testing.TB, dir string, names ...string) string {
-	t.Helper()
-	var b strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&b, "config { name: %q base_path: \"%s/%s\" model_platform: \"tensorflow\" }\n", name, dir, name)
-	}
-	return writeFile(t, dir, "models.config", "model_config_list {\n"+b.String()+"}\n")
-}
-
-// logged says whether one line of the server's log holds all the texts.
-func (s *server) logged(texts ...string) bool {
-lines:
-	for line := range strings.Lines(s.log.String()) {
-		for _, text := range texts {
-			if !strings.Contains(line, text) {
-				continue lines
-			}
-		}
-		return true
-	}
-	return false
-}
-
-// says waits for such a line: the server goes on before what it logs has come here.
-func (s *server) says(texts ...string) {
-	s.t.Helper()
-	s.eventually(fmt.Sprintf("a line of the log says %q", texts), func() bool { return s.logged(texts...) })
-}
-
-// Warm-up files that Python has written: each kind of request is run before the version is available; a request that fails
-// fails the load, and says which it was.
-func TestWarmUpRequests(t *testing.T) {
-	dir := t.TempDir()
-	good, bad := filepath.Join(dir, "good.tfrecord"), filepath.Join(dir, "bad.tfrecord")
-	python(t, "write_warmup.py", good, bad)
-	damaged := writeFile(t, dir, "damaged.tfrecord", "this is no TFRecord file")
-	withWarmUp(t, dir, "good", good)
-	withWarmUp(t, dir, "bad", bad)
-	withWarmUp(t, dir, "damaged", damaged)
-	config := configOf(t, dir, "good", "bad", "damaged")
-
-	t.Run("run before the version is available", func(t *testing.T) {
-		s := launch(t, "--model_config_file="+config, "--max_num_load_retries=0", "--num_request_iterations_for_warmup=3")
-		s.eventually("it is alive", func() bool { return s.status("/healthz") == 200 })
-		s.eventually("the good model is available", func() bool { return s.states("good")["1"] == "AVAILABLE" })
-		s.says("warm-up requests run", "model=good", "requests=4", "iterations=3")
-		s.want("POST", "/v1/models/good:predict", `{"instances":[1.0]}`, 200, `{"predictions":[2.5]}`)
-		for model, reason := range map[string]string{"bad": "warm-up request 3 in ", "damaged": "Please verify your warmup data is in TFRecord format"} {
-			s.eventually("the load of "+model+" has failed", func() bool { return s.states(model)["1"] == "END" })
-			for _, path := range []string{"/v1/models/" + model, "/readyz"} {
-				if _, body := s.do("GET", path, ""); !strings.Contains(body, reason) || path == "/readyz" && !strings.Contains(body, model) {
-					t.Errorf("%s does not say %q: %s", path, reason, body)
-				}
-			}
-		}
-		if code := s.status("/readyz"); code != 503 {
-			t.Errorf("readyz answers %d", code)
-		}
-	})
-	t.Run("turned off", func(t *testing.T) {
-		s := start(t, "--model_config_file="+config, "--enable_model_warmup=false")
-		for _, model := range []string{"good", "bad", "damaged"} {
-			s.want("POST", "/v1/models/"+model+":predict", `{"instances":[1.0]}`, 200, `{"predictions":[2.5]}`)
-		}
-		if s.logged("warm-up requests run") {
-			t.Error("requests were run all the same")
-		}
-	})
-}
-
-// More records than TensorFlow Serving takes fail the load.
-func TestTooManyWarmUpRequests(t *testing.T) {
-	dir := t.TempDir()
-	nothing := tfrecord.Append(nil, nil) // a PredictionLog without a request, which is run as nothing
-	for name, records := range map[string]int{"most": 1000, "many": 1001} {
-		withWarmUp(t, dir, name, writeFile(t, dir, name+".tfrecord", string(bytes.Repeat(nothing, records))))
-	}
-	s := launch(t, "--model_config_file="+configOf(t, dir, "most", "many"), "--max_num_load_retries=0")
-	s.eventually("it is alive", func() bool { return s.status("/healthz") == 200 })
-	s.eventually("1000 records are run", func() bool { return s.states("most")["1"] == "AVAILABLE" })
-	s.eventually("1001 are too many", func() bool { return s.states("many")["1"] == "END" })
-	if _, body := s.do("GET", "/v1/models/many", ""); !strings.Contains(body, "Number of warmup records exceeds the maximum (1000)") {
-		t.Error(body)
-	}
-}
 
 // Requests by both APIs are logged, Python reads the log, and the log warms a model up.
 func TestRequestLog(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -173,22 +172,30 @@ func TestRefusedFlags(t *testing.T) {
 		{"--tensorflow_session_config_file=/no/such/file", "/no/such/file"},
 		{"halibut", "halibut"},
 	} {
-		out, err := exec.Command(binary, "serve", model, c.flag).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), c.want) {
-			t.Errorf("%s: %v, want %q in %s", c.flag, err, c.want, out)
+		if _, stderr, code := shoal(t, ".", "serve", model, c.flag); code <= 0 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, want %q in %s", c.flag, code, c.want, stderr)
 		}
 	}
 }
 
-// A PlatformConfigMap with a SavedModelBundle source adapter takes the place of the flags for sessions and batching.
-func TestPlatformConfigFile(t *testing.T) {
-	file := writeFile(t, t.TempDir(), "platform.config", `platform_configs { key: "tensorflow" value { source_adapter_config {
-		[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { legacy_config {
-			batching_parameters { max_batch_size { value: 4 } } saved_model_tags: "serve" enable_model_warmup: true } } } } }`)
-	s := start(t, "--model_name=m", "--model_base_path="+testModels(t)+"/half_plus_two", "--platform_config_file="+file, "--saved_model_tags=train")
-	code, body, _, err := post(s.url+"/v1/models/m:predict", `{"instances":[1.0,1.0,1.0,1.0,1.0]}`)
-	if err != nil || code != 400 || !strings.Contains(string(body), "larger than maximum input batch size 4") {
-		t.Errorf("%d %s %v", code, body, err)
+// Wrong starts end the process with a text that says what is wrong.
+func TestBadStarts(t *testing.T) {
+	root := testModels(t)
+	broken := writeFile(t, t.TempDir(), "broken.config", "model_config_list { config { name: \"a\" ")
+	labels := writeFile(t, t.TempDir(), "labels.config", fmt.Sprintf(`model_config_list { config { name: "half_plus_two" base_path: "%s/half_plus_two" model_platform: "tensorflow" version_labels { key: "stable" value: 1 } } }`, root))
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--model_config_file=" + broken}, "Error parsing text-format tensorflow.serving.ModelServerConfig"},
+		{[]string{"--model_config_file=/no/such/file"}, "/no/such/file"},
+		{[]string{"--model_config_file=" + labels}, "Request to assign label to version 1 of model half_plus_two, which is not currently available for inference"},
+		{[]string{"--model_base_path=" + root + "/half_plus_two", "--rest_api_prot=1"}, "rest_api_port"},
+		{nil, "model_base_path"},
+	} {
+		s := launch(t, c.args...)
+		if code := s.wait(); code <= 0 || !strings.Contains(s.log.String(), c.want) {
+			t.Errorf("%v: exit %d, want %q in\n%s", c.args, code, c.want, s.log)
+		}
 	}
-	s.says("--saved_model_tags has no effect", "--platform_config_file beats it")
 }

@@ -4,29 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
-
-// on gives the value of a metric's series for a device.
-func (s *server) on(metric, device string) float64 {
-	s.t.Helper()
-	_, page := s.do("GET", "/metrics", "")
-	found := regexp.MustCompile(`(?m)^` + metric + `\{device="` + device + `".*\} (\S+)$`).FindStringSubmatch(page)
-	if found == nil {
-		return 0
-	}
-	n, err := strconv.ParseFloat(found[1], 64)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return n
-}
 
 // Three devices, each with a session and instances of its own, answer the same and share the work.
 func TestSeveralDevices(t *testing.T) {
@@ -86,14 +68,13 @@ func TestInstanceGroupsFile(t *testing.T) {
 	if _, body := s.do("GET", "/readyz", ""); !strings.Contains(body, "there is no gpu:0") {
 		t.Errorf("/readyz says %s", body)
 	}
-	out, err := exec.Command(binary, append([]string{"check"}, args...)...).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), groups+`: model "lost", instance_group 1: there is no gpu:0`) {
-		t.Errorf("check: %v: %s", err, out)
+	if _, stderr, code := shoal(t, ".", append([]string{"check"}, args...)...); code <= 0 || !strings.Contains(stderr, groups+`: model "lost", instance_group 1: there is no gpu:0`) {
+		t.Errorf("check: exit %d: %s", code, stderr)
 	}
 	for _, wrong := range []string{"gpu", "cpu:5", "tpu"} {
-		out, err := exec.Command(binary, "serve", "--model_base_path="+models+"/half_plus_two", "--devices="+wrong).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "--devices="+wrong+": ") {
-			t.Errorf("serve --devices=%s: %v: %s", wrong, err, out)
+		_, stderr, code := shoal(t, ".", "serve", "--model_base_path="+models+"/half_plus_two", "--devices="+wrong)
+		if code <= 0 || !strings.Contains(stderr, "--devices="+wrong+": ") {
+			t.Errorf("serve --devices=%s: exit %d: %s", wrong, code, stderr)
 		}
 	}
 }

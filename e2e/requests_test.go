@@ -2,15 +2,22 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"shoal/serving/rpc/rpctest"
 )
 
 // After every hostile request the server still answers a good one.
@@ -55,7 +62,7 @@ func TestBadInputNeverCrashes(t *testing.T) {
 
 // What is no HTTP at all, or stops half-way, is answered or dropped, and nobody else notices.
 func TestBrokenConnections(t *testing.T) {
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--max_request_bytes=1000")
+	s := startModel(t, "half_plus_two", "--max_request_bytes=1000")
 	addr := strings.TrimPrefix(s.url, "http://")
 	for _, raw := range []string{
 		"hello\r\n\r\n",
@@ -82,59 +89,9 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
-// gzip goes both ways, and a body that inflates beyond the limit is refused before it does.
-func TestGzip(t *testing.T) {
-	s := start(t, "--model_name=half_plus_two", "--model_base_path="+testModels(t)+"/half_plus_two", "--max_request_bytes=1000000")
-	send := func(body []byte, accept bool) (*http.Response, []byte) {
-		var z bytes.Buffer
-		w := gzip.NewWriter(&z)
-		w.Write(body)
-		w.Close()
-		req, err := http.NewRequest("POST", s.url+"/v1/models/half_plus_two:predict", &z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Encoding", "gzip")
-		if accept {
-			req.Header.Set("Accept-Encoding", "gzip")
-		} else {
-			req.Header.Set("Accept-Encoding", "identity")
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp, b
-	}
-	rows := []byte(`{"instances":[` + strings.TrimSuffix(strings.Repeat("1.0,", 5000), ",") + `]}`)
-	resp, body := send(rows, true)
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "gzip" {
-		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plain, err := io.ReadAll(z); err != nil || !bytes.HasPrefix(plain, []byte(`{"predictions"`)) {
-		t.Errorf("%.100s %v", plain, err)
-	}
-	if resp, _ := send(rows, false); resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "" {
-		t.Errorf("%d %v", resp.StatusCode, resp.Header)
-	}
-	bomb := bytes.Repeat([]byte(" "), 50<<20)
-	if resp, body := send(bomb, true); resp.StatusCode != 413 || !bytes.Contains(body, []byte("max_request_bytes")) {
-		t.Errorf("%d %s", resp.StatusCode, body)
-	}
-}
-
 // Every element type goes in and comes out the same.
 func TestEveryType(t *testing.T) {
-	s := start(t, "--model_name=identity", "--model_base_path="+testModels(t)+"/identity")
+	s := startModel(t, "identity")
 	for dtype, v := range map[string]string{
 		"float16": "1.5", "bfloat16": "-2.5", "float32": "0.1", "float64": "0.1", "int8": "-128", "int16": "-32768", "int32": "-2147483648", "int64": "-9223372036854775808",
 		"uint8": "255", "uint16": "65535", "uint32": "4294967295", "uint64": "18446744073709551615", "bool": "true", "string": `"\u00fc\n\"x\""`,
@@ -145,5 +102,47 @@ func TestEveryType(t *testing.T) {
 		}
 		s.want("POST", "/v1/models/identity:predict", fmt.Sprintf(`{"signature_name":%q,"instances":[[%s,%s],[%s,%s]]}`, dtype, v, v, v, v), 200, fmt.Sprintf(`{"predictions":[[%[1]s,%[1]s],[%[1]s,%[1]s]]}`, want))
 		s.want("POST", "/v1/models/identity:predict", fmt.Sprintf(`{"inputs":{"x":[%s]},"signature_name":%q}`, v, dtype), 200, fmt.Sprintf(`{"outputs":[%s]}`, want))
+	}
+}
+
+// An op's message may quote bytes that are no UTF-8; the answer is JSON all the same.
+func TestErrorsAreJSON(t *testing.T) {
+	s := startModel(t, "half_plus_two")
+	resp, body := s.do("POST", "/v1/models/half_plus_two:predict", `{"signature_name":"regress_x_to_y","inputs":[{"b64":"0w=="}]}`)
+	if resp.StatusCode != 400 || !utf8.ValidString(body) || !strings.Contains(body, "\uFFFD") {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
+
+// A gRPC message may be larger than a REST body, unless a flag says otherwise; the error names the flag.
+func TestLargeMessages(t *testing.T) {
+	model := []string{"--model_name=m", "--model_base_path=" + testModels(t) + "/half_plus_two"}
+	x := make([]float32, 26<<20) // 104 MiB
+	for i := range x {
+		x[i] = float32(i)
+	}
+	send := func(s *server, x []float32) error {
+		resp := new(apis_go_proto.PredictResponse)
+		conn := s.dial(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)))
+		err := rpctest.Call(t.Context(), conn, "Predict", predictRequest("m", x...), resp)
+		if y := resp.GetOutputs()["y"].GetFloatVal(); err == nil && (len(y) != len(x) || y[len(x)-1] != x[len(x)-1]/2+3) {
+			t.Errorf("%d values", len(y))
+		}
+		return err
+	}
+	s := start(t, model...)
+	if err := send(s, x); err != nil {
+		t.Error(err)
+	}
+	s.stop()
+	s = start(t, append(model, "--max_request_bytes=1000000")...)
+	if err := send(s, x[:240_000]); err != nil {
+		t.Error(err)
+	}
+	if err := send(s, x[:260_000]); status.Code(err) != codes.ResourceExhausted || !strings.HasSuffix(err.Error(), ": --max_request_bytes sets the limit") {
+		t.Error(err)
+	}
+	if err := send(s, x); status.Code(err) != codes.ResourceExhausted {
+		t.Error(err)
 	}
 }

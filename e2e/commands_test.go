@@ -1,92 +1,16 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"shoal/configs"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// shoal runs a command, in a directory, and returns what it printed on each stream and its exit code.
-func shoal(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
-	t.Helper()
-	cmd := exec.Command(binary, args...)
-	cmd.Dir = dir
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
-
-// What inspect prints of models of TensorFlow 1 and 2 is in testdata/inspect; run with -update after a change.
-func TestInspect(t *testing.T) {
-	root := testModels(t)
-	for name, args := range map[string][]string{
-		"multi": {"multi"}, "tf1": {"tf1/1"}, "estimator": {"estimator"}, "scalar": {"scalar"}, "half_plus_two": {"half_plus_two"},
-		"half_plus_two_1": {"half_plus_two/1"}, "tagged": {"--saved_model_tags=serve,gpu", "tagged"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, stderr, code := shoal(t, root, append([]string{"inspect"}, args...)...)
-			if code != 0 || stderr != "" {
-				t.Fatalf("exit %d: %s", code, stderr)
-			}
-			golden := filepath.Join("testdata", "inspect", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
-		})
-	}
-	for _, c := range []struct{ arg, want string }{
-		{"bad", "is not a SavedModel"}, {"no_such_model", "no SavedModel in no_such_model"}, {"tagged/2", "no SavedModel in tagged/2"},
-		{"--saved_model_tags=train", "one directory is needed"},
-	} {
-		if stdout, stderr, code := shoal(t, root, "inspect", c.arg); code == 0 || stdout != "" || !strings.Contains(stderr, c.want) {
-			t.Errorf("%s: exit %d, %q, want %q", c.arg, code, stderr, c.want)
-		}
-	}
-}
-
-// The examples that inspect prints are answered.
-func TestInspectedExamplesWork(t *testing.T) {
-	root := testModels(t)
-	s := start(t, "--model_config_file="+modelsConfig(t, "multi", "scalar", "tf1", "identity", "estimator"), "--allow_version_labels_for_unavailable_models")
-	for _, model := range []string{"half_plus_two", "multi", "scalar", "tf1", "identity", "estimator"} {
-		out, _, _ := shoal(t, root, "inspect", model)
-		found := 0
-		for line := range strings.Lines(out) {
-			_, rest, ok := strings.Cut(line, "curl -d '")
-			if !ok {
-				continue
-			}
-			body, url, _ := strings.Cut(strings.TrimSpace(rest), "' http://localhost:8501")
-			found++
-			if resp, answer := s.do("POST", url, body); resp.StatusCode != 200 {
-				t.Errorf("%s %s: %d %s", url, body, resp.StatusCode, answer)
-			}
-		}
-		if found == 0 {
-			t.Errorf("%s: no example in %s", model, out)
-		}
-	}
-}
 
 // check lists all faults of flags, files and models at once, and serves nothing.
 func TestCheck(t *testing.T) {
@@ -125,7 +49,7 @@ func TestVersionAndHelp(t *testing.T) {
 			t.Errorf("%v: exit %d, %q", args, code, stdout)
 		}
 	}
-	out, err := exec.Command(filepath.Join(filepath.Dir(binary), "tensorflow_model_server"), "--version").Output()
+	out, err := exec.Command(program(t, "tensorflow_model_server"), "--version").Output()
 	if err != nil || !strings.Contains(string(out), "TensorFlow Library: 2.21") {
 		t.Errorf("tensorflow_model_server --version: %v %s", err, out)
 	}
@@ -146,6 +70,53 @@ func TestVersionAndHelp(t *testing.T) {
 	for _, args := range [][]string{{"swim"}, {"--port=1"}} {
 		if _, stderr, code := shoal(t, ".", args...); code != 2 || stderr == "" {
 			t.Errorf("%v: exit %d, %q", args, code, stderr)
+		}
+	}
+}
+
+// bench and top say so in one line where they are given a gRPC port for the REST one.
+func TestGRPCPortForREST(t *testing.T) {
+	s := startModel(t, "half_plus_two")
+	for command, args := range map[string][]string{"bench": {"bench", s.grpc}, "top": {"top", "--once", s.grpc}} {
+		stdout, stderr, code := shoal(t, ".", args...)
+		if code != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "is a gRPC port") || !strings.Contains(stderr, s.grpc) {
+			t.Errorf("%s: exit %d, %q %q", command, code, stdout, stderr)
+		}
+	}
+}
+
+// A file that cannot be written is told before the run.
+func TestReportThatCannotBeWritten(t *testing.T) {
+	s := startModel(t, "half_plus_two")
+	dir := t.TempDir()
+	for _, flag := range []string{"--html", "--json"} {
+		path := filepath.Join(dir, "no_such", "report")
+		_, stderr, code := shoal(t, ".", "bench", s.url, "--duration=1h", flag+"="+path)
+		if code != 1 || !strings.Contains(stderr, flag+": ") || !strings.Contains(stderr, path) {
+			t.Errorf("%s: exit %d, %q", flag, code, stderr)
+		}
+	}
+	for _, flag := range []string{"--out", "--json"} {
+		_, stderr, code := shoal(t, testModels(t), "tune", "half_plus_two", "--time=1h", flag+"="+filepath.Join(dir, "no_such", "file"))
+		if code != 1 || !strings.Contains(stderr, flag+": ") {
+			t.Errorf("tune %s: exit %d, %q", flag, code, stderr)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// What takes long tells how far it is where its output is no terminal, too: in lines, without control characters.
+func TestProgressInLines(t *testing.T) {
+	s := startModel(t, "half_plus_two")
+	for want, args := range map[string][]string{
+		"running: step 12 of 12, ": {"bench", s.url, "--curve", "--rate=20", "--duration=200ms", "--warmup=50ms", "--clients=2"},
+		"%  batch ":                {"tune", testModels(t) + "/half_plus_two", "--time=200ms", "--max-batch-size=2"},
+	} {
+		_, stderr, _ := shoal(t, ".", args...)
+		if !slices.ContainsFunc(strings.Split(stderr, "\n"), func(line string) bool { return strings.Contains(line, want) }) || strings.ContainsAny(stderr, "\r\x1b") {
+			t.Errorf("%v: no line %q, or control characters, in %q", args, want, stderr)
 		}
 	}
 }
