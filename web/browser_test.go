@@ -170,8 +170,10 @@ func TestFirstForm(t *testing.T) {
 		return &tensor.Signature{Name: signature, Method: "tensorflow/serving/predict", Inputs: spec(input), Outputs: spec("y")}
 	}
 	big, mixed := newHalf(t, nil), newHalf(t, nil)
-	big.sig = named("serving_default", "large")
-	mixed.sig, mixed.more = big.sig, []*tensor.Signature{named("small", "x"), named("another", "x")}
+	big.Signatures = map[string]*tensor.Signature{"serving_default": named("serving_default", "large")}
+	mixed.Signatures = map[string]*tensor.Signature{
+		"serving_default": big.Signatures["serving_default"], "small": named("small", "x"), "another": named("another", "x"),
+	}
 	s.core.serve("big", 1, big)
 	s.core.serve("mixed", 1, mixed)
 	s.core.mu.Lock()

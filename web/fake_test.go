@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/batcher"
-	"shoal/engine"
 	"shoal/serving"
+	"shoal/serving/servingtest"
 	"shoal/tensor"
 )
 
@@ -111,11 +111,10 @@ func newPage(core serving.Core, o Options) *Page {
 	return p
 }
 
-// half is y = x/2 behind a real batcher.
+// half is y = x/2 behind a real batcher, for each of its signatures.
 type half struct {
+	servingtest.Model
 	*batcher.Batcher
-	sig  *tensor.Signature
-	more []*tensor.Signature // that do the same
 }
 
 func newHalf(t testing.TB, o batcher.Observer) *half {
@@ -128,25 +127,12 @@ func newHalf(t testing.TB, o batcher.Observer) *half {
 	spec := func(name string) []tensor.Spec {
 		return []tensor.Spec{{Name: name, DType: tensor.Float32, Shape: tensor.Shape{-1}, TensorName: name + ":0"}}
 	}
-	return &half{Batcher: b, sig: &tensor.Signature{Name: "serving_default", Method: "tensorflow/serving/predict", Inputs: spec("x"), Outputs: spec("y")}}
+	return &half{Batcher: b, Model: servingtest.Model{Signatures: map[string]*tensor.Signature{
+		"serving_default": {Name: "serving_default", Method: "tensorflow/serving/predict", Inputs: spec("x"), Outputs: spec("y")},
+	}}}
 }
 
-func (h *half) Signature(name string) (*tensor.Signature, bool) {
-	for _, sig := range h.more {
-		if sig.Name == name {
-			return sig, true
-		}
-	}
-	return h.sig, name == "" || name == h.sig.Name
-}
-
-func (h *half) Describe() *engine.Description {
-	all := map[string]*tensor.Signature{h.sig.Name: h.sig}
-	for _, sig := range h.more {
-		all[sig.Name] = sig
-	}
-	return &engine.Description{Signatures: all}
-}
+func (h *half) Close() { h.Batcher.Close() }
 
 func (h *half) Run(ctx context.Context, e batcher.Entry) (*batcher.Answer, error) {
 	return h.Do(ctx, &e)

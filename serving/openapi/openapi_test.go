@@ -82,7 +82,7 @@ func TestFollowsWhatIsServed(t *testing.T) {
 	if code, _, again := ask(t, d, "GET", Path, second); code != 304 || again != "" {
 		t.Errorf("a document that the client has: %d %s", code, again)
 	}
-	core.reload("m", 2, signature("serving_default", floats("x", -1, 4)))
+	core.put("m", 2, signature("serving_default", floats("x", -1, 4)))
 	if _, third, _ := ask(t, d, "GET", Path, ""); third == second {
 		t.Error("a version was loaded anew with another signature, and the document is the old one")
 	}

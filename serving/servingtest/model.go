@@ -3,6 +3,7 @@ package servingtest
 import (
 	"cmp"
 	"context"
+	"sync"
 
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
@@ -12,13 +13,16 @@ import (
 	"shoal/tensor"
 )
 
-// Model is a servable whose runs a test decides.
+// Model is a servable whose runs a test decides. The fields are set before it is used.
 type Model struct {
 	Signatures map[string]*tensor.Signature
 	Skipped    map[string]string              // engine.Description
 	Metadata   *apis_go_proto.SignatureDefMap // nil: the signatures' keys and methods
 	// Compute is given inputs that are well-formed, and returns the outputs.
 	Compute func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error)
+
+	describe  sync.Once
+	described engine.Description
 }
 
 // Signature finds "serving_default" by "" too.
@@ -27,18 +31,21 @@ func (m *Model) Signature(name string) (*tensor.Signature, bool) {
 	return s, ok
 }
 
-// Describe makes a new description.
+// Describe is the same description at each call, as it is of a loaded version.
 func (m *Model) Describe() *engine.Description {
-	d := &engine.Description{Signatures: m.Signatures, Skipped: m.Skipped, Metadata: m.Metadata}
-	if m.Metadata == nil {
+	m.describe.Do(func() {
+		m.described = engine.Description{Signatures: m.Signatures, Skipped: m.Skipped, Metadata: m.Metadata}
+		if m.Metadata != nil {
+			return
+		}
 		defs := make(map[string]*pb.SignatureDef)
 		for name, s := range m.Signatures {
 			//lint:ignore SA1019 deprecated, and still what tells classify and regress from predict
 			defs[name] = &pb.SignatureDef{MethodName: s.Method}
 		}
-		d.Metadata = &apis_go_proto.SignatureDefMap{SignatureDef: defs}
-	}
-	return d
+		m.described.Metadata = &apis_go_proto.SignatureDefMap{SignatureDef: defs}
+	})
+	return &m.described
 }
 
 // Run holds the arena while Compute uses the inputs.
