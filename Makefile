@@ -82,9 +82,9 @@ bench-compare: test-deps ## the Go benchmarks beside those of commit REF (BENCH=
 bench-peers: build test-deps ## the same load on Shoal, mosec and LitServe, which are fetched from PyPI
 	@$(GO) run ./benchmarks/peers --shoal=bin/shoal --python='$(PYTHON)' $(ARGS)
 
-deps: ## fetch libtensorflow and the example model, once
+deps: ## fetch libtensorflow, OpenVINO and the example model, once
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3 python3-pip, or name one: make PYTHON=..."; exit 1; }
-	@$(PYTHON) scripts/deps.py tools libtensorflow guesslang
+	@$(PYTHON) scripts/deps.py tools libtensorflow openvino guesslang
 
 test-deps: deps ## fetch TensorFlow for Python and make the test models, once
 	@$(PYTHON) scripts/deps.py python openapi oip test-models rewrite-models row-models

@@ -58,6 +58,28 @@ type Placement struct {
 	Elsewhere map[string]int // ops that ran on another device, by name
 }
 
+// Exporter is a model whose signatures another engine can run.
+type Exporter interface {
+	// Export writes a signature for another engine. The caller removes it when it was read. UNIMPLEMENTED: it cannot be written, and
+	// why.
+	Export(signature string) (*Export, error)
+}
+
+// Export is one signature in a SavedModel of its own: it is serving_default there, all weights are constants, and there is nothing
+// else.
+type Export struct {
+	Dir string
+	// Refused is why an engine that computes float32 and int32 may not answer, or not fail, as the model's own engine does; "":
+	// it does.
+	Refused string
+	// Bounds are the integers for which that holds, by the input's name.
+	Bounds map[string]Bound
+	Remove func()
+}
+
+// Bound is a range of integers, both ends included.
+type Bound struct{ Min, Max int64 }
+
 // ReportOf is the zero Report if the model is no Reporter.
 func ReportOf(m Model) Report {
 	if r, ok := m.(Reporter); ok {

@@ -1,9 +1,10 @@
 """Fetches what Shoal is built, run and tested with into .cache/.
 
-usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow guesslang
+usage: python3 scripts/deps.py [STEP...]        default: tools libtensorflow openvino guesslang
 
   tools          check that Go, a C compiler and pip are there
   libtensorflow  .cache/tensorflow           TensorFlow's C library and headers, out of its Python wheel
+  openvino       .cache/openvino             OpenVINO's libraries for the CPU, out of its Python wheel
   guesslang      .cache/models/guesslang/1   a trained model for the examples
   python         .cache/python               TensorFlow for Python and gRPC clients; only tests and trainers use them
   openapi        .cache/openapi              schemathesis, a generator of clients and a validator, which test the API's description
@@ -18,6 +19,7 @@ agrees does nothing. A result is made in a temporary folder and renamed into pla
 """
 import contextlib
 import fcntl
+import fnmatch
 import hashlib
 import os
 import pathlib
@@ -40,18 +42,24 @@ STAMP = ".stamp"
 
 MACHINE = platform.machine()
 LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]
+# The second engine: its C API, what reads models of TensorFlow, ONNX and TensorFlow Lite, and what runs them on the CPU.
+OPENVINO_LIBRARIES = ["libopenvino_c.so.*", "libopenvino.so.*", "libopenvino_tensorflow_frontend.so.*",
+                      "libopenvino_onnx_frontend.so.*", "libopenvino_tensorflow_lite_frontend.so.*",
+                      "libopenvino_*_cpu_plugin.so", "libtbb.so.*"]
 # The headers a program may include; what they include in turn comes with them.
 HEADERS = ["tensorflow/c/c_api.h", "tensorflow/c/c_api_experimental.h", "tensorflow/c/eager/c_api.h",
            "tensorflow/c/tf_tstring.h"]
 PYTHONS = ((3, 10), (3, 13))
+# The tags of wheels that are fetched. Each is pinned by its hash.
+GLIBC_TAGS = ("manylinux_2_27", "manylinux2014", "manylinux_2_28", "manylinux_2_35")
 GIB = 1 << 30
 
 
 def main():
-    steps = {"tools": tools, "libtensorflow": libtensorflow, "guesslang": guesslang, "python": python,
+    steps = {"tools": tools, "libtensorflow": libtensorflow, "openvino": openvino, "guesslang": guesslang, "python": python,
              "openapi": openapi, "oip": oip, "test-models": test_models, "rewrite-models": rewrite_models, "row-models": row_models,
              "bench-models": bench_models}
-    wanted = sys.argv[1:] or ["tools", "libtensorflow", "guesslang"]
+    wanted = sys.argv[1:] or ["tools", "libtensorflow", "openvino", "guesslang"]
     unknown = [name for name in wanted if name not in steps]
     if unknown:
         fail(f"there is no step {unknown[0]!r}; the steps are {', '.join(steps)}")
@@ -103,6 +111,21 @@ def libtensorflow():
             extract(archive, "tensorflow/THIRD_PARTY_NOTICES.txt", new / "THIRD_PARTY_NOTICES.txt")
         # The C API's symbols are spread over both libraries: `-ltensorflow` is a linker script that names them.
         write(new / "lib" / "libtensorflow.so", f"INPUT({' '.join(LIBRARIES)})\n".encode())
+
+
+def openvino():
+    made_from = stamp_of(REQUIREMENTS / "openvino.txt", MACHINE, OPENVINO_LIBRARIES, "layout 1")
+    target = CACHE / "openvino"
+    if fresh(target, made_from):
+        return
+    say("OpenVINO 2026.4.1: fetching a wheel of about 60 MB")
+    with replacing(target, made_from) as new:
+        with zipfile.ZipFile(wheel("openvino.txt", new)) as archive:
+            for pattern in OPENVINO_LIBRARIES:
+                for name in fnmatch.filter(archive.namelist(), f"openvino/libs/{pattern}"):
+                    extract(archive, name, new / "lib" / name.rpartition("/")[2])
+            for name in fnmatch.filter(archive.namelist(), "*.dist-info/licenses/*"):
+                extract(archive, name, new / "licenses" / name.rpartition("/")[2])
 
 
 def guesslang():
@@ -230,7 +253,7 @@ def write(path, content):
 def wheel(requirements, new):
     """Downloads the one wheel that the file names for this machine; it goes when `new`'s scratch folder goes."""
     folder = new.parent / "wheel"
-    tags = [f"--platform={tag}_{MACHINE}" for tag in ("manylinux_2_27", "manylinux2014")]
+    tags = [f"--platform={tag}_{MACHINE}" for tag in GLIBC_TAGS]
     pip("download", "--no-deps", "--python-version", "3.11", *tags, "--dest", folder, "-r", REQUIREMENTS / requirements)
     return next(folder.glob("*.whl"))
 

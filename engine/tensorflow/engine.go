@@ -34,6 +34,7 @@ var _ interface {
 	engine.Reporter
 	engine.Suspect
 	engine.Fingerprinter
+	engine.Exporter
 } = (*Model)(nil)
 
 var _ engine.Placer = (*Instance)(nil)

@@ -42,7 +42,8 @@ type Options struct {
 	ScratchDir string       // where rewritten graphs lie while they are loaded; empty: the system's temporary directory
 	Logger     *slog.Logger // nil: nothing is logged
 
-	keepGraphs bool // a run can be asked for the graph that it executes; for tests
+	only       string // the one signature that is kept, all of whose weights become constants; "": all of them
+	keepGraphs bool   // a run can be asked for the graph that it executes; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -64,6 +65,7 @@ type Model struct {
 	FellBack error
 
 	dir       string
+	scratch   string // Options.ScratchDir
 	tags      []string
 	device    string // Options.Device
 	asItIs    bool   // Options.NoPrune
@@ -87,7 +89,7 @@ func Load(dir string, o Options) (*Model, error) {
 		op := missingOp(err)
 		if op == "" {
 			if err == nil {
-				m.dir, m.tags = dir, o.Tags
+				m.dir, m.tags, m.scratch = dir, o.Tags, o.ScratchDir
 			}
 			return m, err
 		}

@@ -56,8 +56,14 @@ func plan(dir string, o Options) (*planned, error) {
 	if p.meta, err = readGraph(dir, o.Tags); err != nil {
 		return nil, err
 	}
+	if o.only != "" && !rewrite.Only(p.meta, o.only) {
+		return nil, status.Errorf(codes.NotFound, "the model has no signature %q", o.only)
+	}
 	prefix := filepath.Join(dir, "variables", "variables")
 	ro := rewrite.Options{NoPrune: o.NoPrune, Freeze: o.Freeze, Budget: o.FreezeBudget, Device: o.Device, NoFold: !foldsConstants(o.Config)}
+	if o.only != "" {
+		ro = rewrite.Options{Constants: true, NoFold: true}
+	}
 	if _, err := os.Stat(prefix + ".index"); err == nil && !o.NoPrune {
 		if p.checkpoint, err = openCheckpoint(prefix); err != nil {
 			return nil, err
@@ -113,19 +119,27 @@ func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 	if !p.result.Changed() {
 		return nil, p.result.Report, nil
 	}
-	for _, c := range p.result.Constants {
-		data, err := p.checkpoint.value(c.Key.Name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if int64(len(data)) != c.Bytes {
-			return nil, nil, status.Errorf(codes.DataLoss, "the checkpoint's %q has %d bytes, not %d", c.Key.Name, len(data), c.Bytes)
-		}
-		c.Tensor.TensorContent = data
+	if err := p.fill(); err != nil {
+		return nil, nil, err
 	}
 	s, err := newShadow(dir, o.ScratchDir, p.meta, p.result.Report)
 	p.result.Took = time.Since(start)
 	return s, p.result.Report, err
+}
+
+// fill gives the constants their values.
+func (p *planned) fill() error {
+	for _, c := range p.result.Constants {
+		data, err := p.checkpoint.value(c.Key.Name)
+		if err != nil {
+			return err
+		}
+		if int64(len(data)) != c.Bytes {
+			return status.Errorf(codes.DataLoss, "the checkpoint's %q has %d bytes, not %d", c.Key.Name, len(data), c.Bytes)
+		}
+		c.Tensor.TensorContent = data
+	}
+	return nil
 }
 
 // hasDevice fails where the session lacks the device: TensorFlow would run everything on CPU 0 without a word.

@@ -22,7 +22,7 @@ func (r *rewriter) choose(restored map[*variable]*Key) {
 			v.keep("it is a part of a partitioned variable")
 		case t == nil:
 			v.keep("the checkpoint does not have it with this element type")
-		case !v.read && v.bytes > maxGathered:
+		case !v.read && v.bytes > maxGathered && !r.opt.Constants:
 			v.keep("it is only gathered from")
 		}
 		if v.reason == "" {
@@ -45,6 +45,10 @@ func (r *rewriter) choose(restored map[*variable]*Key) {
 // refuse says why nothing is frozen, or "".
 func (r *rewriter) refuse(total int64) string {
 	switch {
+	case r.opt.Constants && total > maxConstants:
+		return "a graph cannot hold that many bytes of constants"
+	case r.opt.Constants:
+		return ""
 	case r.opt.Freeze == Never:
 		return "freezing is off"
 	case r.opt.Freeze == Auto && !r.convolves():

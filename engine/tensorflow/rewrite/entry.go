@@ -6,6 +6,18 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 )
 
+// DefaultSignature is the key of the signature that every loader knows.
+const DefaultSignature = "serving_default"
+
+// Only leaves one signature in the meta graph, as serving_default, and nothing that the loader would run or read besides. It reports
+// whether there is such a signature.
+func Only(mg *pb.MetaGraphDef, signature string) bool {
+	def := mg.SignatureDef[signature]
+	mg.SignatureDef = map[string]*pb.SignatureDef{DefaultSignature: def}
+	mg.CollectionDef, mg.AssetFileDef = nil, nil
+	return def != nil
+}
+
 // signatureTensors lists the tensors that the signatures feed and fetch, without those that TensorFlow's loader uses itself.
 func signatureTensors(mg *pb.MetaGraphDef) (names []string) {
 	for key, sig := range mg.SignatureDef {

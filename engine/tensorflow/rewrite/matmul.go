@@ -7,9 +7,9 @@ var passes = map[string]string{"Identity": "output", "Cast": "y", "Reshape": "ou
 // multiplied says whether a value goes straight into a matrix product.
 //
 // oneDNN keeps the constant weights of a product laid out for the first batch size it sees, and lays them out again in every
-// run with another one, which can take more than half the time. Such weights must not look constant.
+// run with another one, which can take more than half the time. Such weights must not look constant to TensorFlow.
 func (r *rewriter) multiplied(g *graph, uses map[string][]use, ref string) bool {
-	return r.reachesProduct(g, uses, ref, make(map[string]bool))
+	return !r.opt.Constants && r.reachesProduct(g, uses, ref, make(map[string]bool))
 }
 
 // reachesProduct is multiplied; seen has the tensors and functions' arguments that were looked at.

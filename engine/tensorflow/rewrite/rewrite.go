@@ -39,11 +39,15 @@ const (
 
 // Options say what is done to a graph.
 type Options struct {
-	NoPrune bool   // keep every node and function, and so every variable: Freeze has no effect
-	Freeze  Mode   // zero: Auto
-	Budget  int64  // bytes of constants that Auto makes at most; 0: DefaultBudget
-	NoFold  bool   // leave batch norms where they are: for sessions whose constants are not folded
-	Device  string // for nodes that name none, "/device:CPU:1"; empty: leave them
+	NoPrune bool  // keep every node and function, and so every variable: Freeze has no effect
+	Freeze  Mode  // zero: Auto
+	Budget  int64 // bytes of constants that Auto makes at most; 0: DefaultBudget
+	// Constants has every weight become a plain constant, and the checkpoint dropped: for an engine that is not TensorFlow. Freeze
+	// and Budget do not count then.
+	Constants bool
+
+	NoFold bool   // leave batch norms where they are: for sessions whose constants are not folded
+	Device string // for nodes that name none, "/device:CPU:1"; empty: leave them
 
 	Ops        map[string]*op_def_go_proto.OpDef // the registered ops, by name
 	Checkpoint Checkpoint                        // nil: there is none, nothing is frozen

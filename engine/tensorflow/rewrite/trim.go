@@ -19,6 +19,9 @@ func (r *rewriter) trimRestore(restored map[*variable]*Key, plain bool) {
 	saver := r.mg.SaverDef
 	switch {
 	case saver.GetRestoreOpName() == "":
+	case r.opt.Constants:
+		r.mg.SaverDef = nil
+		r.report.NoCheckpoint = true
 	case !plain:
 		r.report.note("the restore does more than assign variables, and stays as it is")
 		r.roots = append(r.roots, saver.RestoreOpName, saver.FilenameTensorName)
