@@ -37,7 +37,7 @@ type Report struct {
 	// happen meanwhile; 0 where it cannot be told. Shared says that another version was loaded at the same time.
 	Memory int64
 	Shared bool
-	// Weights are the bytes of variables and large constants, known exactly; TensorFlow's own copies come on top. 0: not known.
+	// Weights are the bytes of variables and large constants, known exactly; the engine's own copies come on top. 0: not known.
 	Weights int64
 
 	Graph    *engine.GraphReport // nil: the graph was loaded as it is
@@ -62,7 +62,7 @@ type Phase struct {
 // The phases of a load.
 const (
 	PhaseRewrite  = "rewrite"  // the graph is pruned and frozen
-	PhaseSession  = "session"  // TensorFlow reads the model
+	PhaseSession  = "session"  // the engine reads the model
 	PhaseWarmUp   = "warm_up"  // first runs, with made-up inputs; the batch size is measured
 	PhaseRecorded = "recorded" // the model's recorded requests
 )

@@ -43,7 +43,7 @@ func warmSizes(c *batcher.Config) []int64 {
 	return sizes
 }
 
-// probe runs the signature with made-up inputs of several sizes. That makes TensorFlow optimise the graph and prepare its
+// probe runs the signature with made-up inputs of several sizes. That makes the engine optimise the graph and prepare its
 // kernels before the first request, and shows whether every output has as many rows as the inputs; it returns why the
 // signature cannot be batched, or "". A model may refuse made-up inputs (a parser of tf.Example may want features): then what
 // it declares counts, and the batcher looks at the outputs of real batches; refused is what it said.

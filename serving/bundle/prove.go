@@ -26,7 +26,7 @@ const (
 	// Where operators chose less precise arithmetic, or a GPU has chosen it, batches of other sizes round more.
 	coarseRounding = 1e-2
 	// patience is the time after which further signatures are proven once the version is available. Each costs at least the time in
-	// which TensorFlow optimises its graph.
+	// which the engine optimises its graph.
 	patience = 250 * time.Millisecond
 )
 
