@@ -116,7 +116,9 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), checkModels(context.Background(), files.models.configs, newSources(newLogger(cfg, stderr)), newEngine(cfg, files))...)
+	loads := newEngine(cfg, files)
+	models := checkModels(context.Background(), files.models.configs, newSources(loads, newLogger(cfg, stderr)), loads)
+	faults := append(checkDevices(cfg, files, devices.NewNVML()), models...)
 	if len(faults) > 0 {
 		return faults
 	}

@@ -12,18 +12,20 @@ import (
 
 	"shoal/configs"
 	"shoal/configs/configfile"
+	"shoal/engine"
+	"shoal/engine/tensorflow/savedmodel"
 	"shoal/serving/source"
 )
 
-// newSources are the sources of models, by the schemes of base paths. log may be nil.
-func newSources(log *slog.Logger) source.ByScheme {
-	disk := &source.FileSystem{Logger: log}
+// newSources are the sources of models with this layout, by the schemes of base paths. log may be nil.
+func newSources(models engine.Layout, log *slog.Logger) source.ByScheme {
+	disk := &source.FileSystem{Layout: models, Logger: log}
 	return source.ByScheme{"": disk, "file": disk}
 }
 
 // sourceFaults names the base paths that there is no source for.
 func sourceFaults(read configfile.Models) (faults configs.Faults) {
-	sources := newSources(nil)
+	sources := newSources(savedmodel.Layout{}, nil)
 	for _, m := range read.Configs {
 		if _, err := sources.For(m.BasePath); err != nil {
 			faults.Addf("model %q: base_path %q: %v", m.Name, m.BasePath, plain(err))
@@ -47,7 +49,7 @@ func fetchNewest(ctx context.Context, location string) (dir, model string, relea
 	if model = path.Base(full); isNumber(model) {
 		model = path.Base(path.Dir(full))
 	}
-	sources := newSources(nil)
+	sources := newSources(savedmodel.Layout{}, nil)
 	versions, err := sources.Versions(ctx, location)
 	switch {
 	case len(versions) > 0:

@@ -47,7 +47,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores 
 	}
 	a.manager = manager.New(manager.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
-		Source:                    newSources(log),
+		Source:                    newSources(newEngine(cfg, files), log),
 		PollWait:                  cfg.Lifecycle.VersionPoll,
 		NumLoadThreads:            cfg.Lifecycle.LoadThreads,
 		NumUnloadThreads:          cfg.Lifecycle.UnloadThreads,

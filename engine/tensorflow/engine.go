@@ -13,11 +13,12 @@ import (
 
 	"shoal/engine"
 	"shoal/engine/tensorflow/rewrite"
+	"shoal/engine/tensorflow/savedmodel"
 )
 
 // Engine loads SavedModels. Its fields hold for all of them.
 type Engine struct {
-	Layout
+	savedmodel.Layout
 	Tags        []string        // of the meta graph to load; empty: serve
 	Session     *pb.ConfigProto // laid over what SessionConfig chooses; nil: nothing
 	VirtualCPUs int             // as how many devices TensorFlow shows the CPU; below 2: as one
@@ -47,6 +48,9 @@ func (e *Engine) Check(dir string) error {
 	_, err := ReadMetaGraph(dir, Options{Tags: e.Tags}.withDefaults().Tags)
 	return err
 }
+
+// Bytes implements engine.Engine.
+func (*Engine) Bytes(dir string) uint64 { return savedmodel.Bytes(dir) }
 
 // Load implements engine.Engine. The version's own settings are laid over the engine's.
 func (e *Engine) Load(dir string, o engine.Options) (engine.Model, error) {

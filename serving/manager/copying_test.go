@@ -7,15 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"shoal/engine/tensorflow/savedmodel"
 	"shoal/serving"
 	"shoal/serving/servingtest"
+	"shoal/serving/source"
 )
 
 // inDirectory is inBubble with real files. Their times are real too, and so lie far ahead of the bubble's clock.
 func inDirectory(t *testing.T, change func(*Options), scene func(t *testing.T, s *stage, base string)) {
 	base := t.TempDir()
 	inBubble(t, func(o *Options) {
-		o.Source = nil
+		o.Source = &source.FileSystem{Layout: savedmodel.Layout{}, Logger: o.Logger}
 		if change != nil {
 			change(o)
 		}

@@ -12,7 +12,7 @@ import (
 // Options are what a Manager is made of. Only Loader is needed; a field's zero value means what it says.
 type Options struct {
 	Loader serving.LoaderFunc
-	Source source.Source // nil: the file system
+	Source source.Source
 
 	PollWait          time.Duration // --file_system_poll_wait_seconds; 0: look once a configuration, negative: never look
 	NumLoadThreads    int           // --num_load_threads; 0: chosen, one a CPU and at most four
@@ -31,9 +31,6 @@ type Options struct {
 func (o *Options) ensureDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Source == nil {
-		o.Source = &source.FileSystem{Logger: o.Logger}
 	}
 	chosen := min(4, runtime.GOMAXPROCS(0))
 	if o.NumLoadThreads <= 0 {

@@ -15,20 +15,23 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"shoal/engine"
 )
 
 // FileSystem finds versions in the file system: directories under the base path whose names are decimal numbers. The base path may
 // be a file:// URL.
 type FileSystem struct {
-	Logger *slog.Logger // told, once, of directories that are probably not laid out as was meant; may be nil
+	Layout engine.Layout // of the models
+	Logger *slog.Logger  // told, once, of directories that are probably not laid out as was meant; may be nil
 
 	mu     sync.Mutex
 	warned map[string]bool // guarded by mu
 }
 
 // Versions implements Source. "007" is version 7, as TensorFlow Serving reads it; of two directories for one number the
-// last by name is taken. Links to directories count as directories. A base path without any that is itself a SavedModel, as
-// other tools lay models out, is version 1.
+// last by name is taken. Links to directories count as directories. A base path without any that is itself a model, as other tools
+// lay models out, is version 1.
 func (s *FileSystem) Versions(_ context.Context, basePath string) (map[int64]string, error) {
 	basePath = strings.TrimPrefix(basePath, "file://")
 	entries, err := os.ReadDir(basePath)
@@ -37,7 +40,7 @@ func (s *FileSystem) Versions(_ context.Context, basePath string) (map[int64]str
 	}
 	found, bare := make(map[int64]string), false
 	for _, e := range entries {
-		bare = bare || isModel(e.Name())
+		bare = bare || s.Layout.IsModel(e.Name())
 		number, ok := parseVersion(e.Name())
 		if !ok {
 			continue
@@ -55,7 +58,7 @@ func (s *FileSystem) Versions(_ context.Context, basePath string) (map[int64]str
 	}
 	if bare && len(found) == 0 {
 		found[1] = basePath
-		s.warn(basePath, "the base path is itself a SavedModel and is served as version 1; to add versions, move it to a directory named by a number",
+		s.warn(basePath, "the base path is itself a model and is served as version 1; to add versions, move it to a directory named by a number",
 			slog.String("from", basePath), slog.String("to", filepath.Join(basePath, "1")))
 	}
 	return found, nil
@@ -70,8 +73,8 @@ func (s *FileSystem) Inspect(_ context.Context, v Version) (Contents, error) {
 	return Contents{
 		Fingerprint: l.sum.Sum64(),
 		Changed:     l.changed,
-		HasModel:    slices.ContainsFunc(l.names, isModel),
-		Missing:     missing(l.names),
+		HasModel:    slices.ContainsFunc(l.names, s.Layout.IsModel),
+		Missing:     s.Layout.Missing(l.names),
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"shoal/engine/tensorflow/savedmodel"
 	"shoal/internal/testlog"
 	"shoal/serving/servingtest"
 )
@@ -22,7 +24,7 @@ func TestFileSystemVersions(t *testing.T) {
 	if err := os.Symlink(filepath.Join(base, "nowhere"), filepath.Join(base, "31")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := (&FileSystem{}).Versions(t.Context(), base)
+	got, err := disk(nil).Versions(t.Context(), base)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func TestFileSystemVersions(t *testing.T) {
 // A SavedModel without a numbered directory is version 1, until there is one.
 func TestFileSystemTakesABareModel(t *testing.T) {
 	base, log := t.TempDir(), new(testlog.Log)
-	source := &FileSystem{Logger: log.Logger()}
+	source := disk(log.Logger())
 	for _, c := range []struct {
 		add  []string
 		want map[int64]string
@@ -57,46 +59,39 @@ func TestFileSystemTakesABareModel(t *testing.T) {
 
 func TestFileSystemNamesTheBasePath(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "missing")
-	_, err := (&FileSystem{}).Versions(t.Context(), base)
+	_, err := disk(nil).Versions(t.Context(), base)
 	servingtest.WantStatus(t, err, codes.NotFound, "base path "+base+" does not exist")
 
 	servingtest.WriteFiles(t, filepath.Dir(base), "file")
 	file := filepath.Join(filepath.Dir(base), "file")
-	_, err = (&FileSystem{}).Versions(t.Context(), file)
+	_, err = disk(nil).Versions(t.Context(), file)
 	servingtest.WantStatus(t, err, codes.Unavailable, "base path "+file+" cannot be read: not a directory")
 }
 
+// disk finds SavedModels.
+func disk(log *slog.Logger) *FileSystem { return &FileSystem{Layout: savedmodel.Layout{}, Logger: log} }
+
 func inspect(t *testing.T, dir string) (Contents, error) {
-	return new(FileSystem).Inspect(t.Context(), Version{Number: 1, Location: dir})
+	return disk(nil).Inspect(t.Context(), Version{Number: 1, Location: dir})
 }
 
-func TestInspectNamesWhatIsMissing(t *testing.T) {
-	const index, one = "variables/variables.index", "variables/variables.data-00000-of-00001"
+// What is missing is the layout's to say, of the names in all directories; those of directories end in a slash.
+func TestInspectAsksTheLayout(t *testing.T) {
+	dir := t.TempDir()
 	for _, c := range []struct {
-		name     string
-		files    []string
+		add      string
 		hasModel bool
 		missing  string
 	}{
-		{"empty", []string{"assets/"}, false, "saved_model.pb"},
-		{"variables first", []string{index, one}, false, "saved_model.pb"},
-		{"another file of this name", []string{"assets/saved_model.pb"}, false, "saved_model.pb"},
-		{"no variables", []string{"saved_model.pb", "assets/vocabulary"}, true, ""},
-		{"text form", []string{"saved_model.pbtxt"}, true, ""},
-		{"chunked form", []string{"saved_model.cpb"}, true, ""},
-		{"whole", []string{"saved_model.pb", index, one}, true, ""},
-		{"empty variables", []string{"saved_model.pb", "variables/"}, true, index},
-		{"data before index", []string{"saved_model.pb", one}, true, index},
-		{"index before data", []string{"saved_model.pb", index}, true, one},
-		{"a copying tool's temporary name", []string{"saved_model.pb", index, one + ".Xy12"}, true, one},
-		{"one of two shards", []string{"saved_model.pb", index, "variables/variables.data-00000-of-00002"}, true, "variables/variables.data-00001-of-00002"},
-		{"both", []string{"saved_model.pb", index, "variables/variables.data-00000-of-00002", "variables/variables.data-00001-of-00002"}, true, ""},
+		{"assets/saved_model.pb", false, "saved_model.pb"},
+		{"saved_model.pb", true, ""},
+		{"variables/", true, "variables/variables.index"},
+		{"variables/variables.index", true, "variables/variables.data-00000-of-00001"},
+		{"variables/variables.data-00000-of-00001", true, ""},
 	} {
-		dir := t.TempDir()
-		servingtest.WriteFiles(t, dir, c.files...)
-		got, err := inspect(t, dir)
-		if err != nil || got.HasModel != c.hasModel || got.Missing != c.missing {
-			t.Errorf("%s: %+v %v", c.name, got, err)
+		servingtest.WriteFiles(t, dir, c.add)
+		if got, err := inspect(t, dir); err != nil || got.HasModel != c.hasModel || got.Missing != c.missing {
+			t.Errorf("after %s: %+v, %v", c.add, got, err)
 		}
 	}
 }

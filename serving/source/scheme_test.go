@@ -56,7 +56,7 @@ func TestByScheme(t *testing.T) {
 func TestFileSystemTakesFileURLs(t *testing.T) {
 	base := t.TempDir()
 	servingtest.WriteFiles(t, base, "3/saved_model.pb")
-	s := new(FileSystem)
+	s := disk(nil)
 	found, err := s.Versions(t.Context(), "file://"+base)
 	if err != nil || !maps.Equal(found, map[int64]string{3: base + "/3"}) {
 		t.Fatalf("%v %v", found, err)

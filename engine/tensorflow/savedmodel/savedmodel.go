@@ -1,22 +1,27 @@
-package source
+// Package savedmodel knows which files a SavedModel has.
+package savedmodel
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// isModel reports whether a directory with a file of this name is a SavedModel, complete or not.
-func isModel(name string) bool {
+// Layout is the engine.Layout of SavedModels.
+type Layout struct{}
+
+// IsModel implements engine.Layout.
+func (Layout) IsModel(name string) bool {
 	return name == "saved_model.pb" || name == "saved_model.pbtxt" || name == "saved_model.cpb"
 }
 
-// missing is a file that a SavedModel with these files still lacks; "": it is complete, as far as names show. A model without
-// variables has no directory for them, or an empty one. Names are as in a listing.
-func missing(names []string) string {
+// Missing implements engine.Layout. A model without variables has no directory for them. The names of shards say how many there are.
+func (l Layout) Missing(names []string) string {
 	const index, data = "variables/variables.index", "variables/variables.data-"
 	switch {
-	case !slices.ContainsFunc(names, isModel):
+	case !slices.ContainsFunc(names, l.IsModel):
 		return "saved_model.pb"
 	case !slices.Contains(names, "variables/"):
 		return ""
@@ -45,4 +50,17 @@ func missing(names []string) string {
 
 func shardName(shard, of int) string {
 	return fmt.Sprintf("variables/variables.data-%05d-of-%05d", shard, of)
+}
+
+// Bytes is the size of the variables' files and of the graph, in which constants lie. Files that cannot be read count nothing.
+func Bytes(dir string) (n uint64) {
+	for _, pattern := range []string{"saved_model.pb", "variables/variables.data-*"} {
+		files, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, file := range files {
+			if info, err := os.Stat(file); err == nil {
+				n += uint64(info.Size())
+			}
+		}
+	}
+	return n
 }
