@@ -72,6 +72,18 @@ func (s *Server) ReloadRefused(admin bool) string {
 	return ""
 }
 
+// AdminRefused is why the gRPC port, or the administration's, does not take the other calls that administer; "": it does.
+func (s *Server) AdminRefused(admin bool) string {
+	switch {
+	case admin:
+	case s.Access.AdminGRPCPort != 0:
+		return "administration is not on this port: it is on --admin_grpc_port"
+	case s.Access.AdminPort != 0:
+		return "administration is not on this port: --admin_grpc_port gives it one"
+	}
+	return ""
+}
+
 func (s *Server) validateAccess(faults *Faults) {
 	a := &s.Access
 	taken := map[int]string{}

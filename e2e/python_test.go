@@ -22,8 +22,17 @@ func pythonCommand(t testing.TB, script string, args ...string) *exec.Cmd {
 		interpreter = "python3"
 	}
 	cmd := exec.CommandContext(t.Context(), interpreter, append([]string{inRepository(t, "e2e", "testdata", "python", script)}, args...)...)
+	packages += string(os.PathListSeparator) + inRepository(t, ".cache", "oip")
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+packages, "PYTHONDONTWRITEBYTECODE=1", "TF_CPP_MIN_LOG_LEVEL=3", "CUDA_VISIBLE_DEVICES=-1")
 	return cmd
+}
+
+// inferenceClients skips the test without the clients of the Open Inference Protocol.
+func inferenceClients(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(inRepository(t, ".cache", "oip")); err != nil {
+		t.Skipf("the clients of the Open Inference Protocol are not there (make test-deps fetches them): %v", err)
+	}
 }
 
 // python runs a script and returns what it printed.

@@ -24,6 +24,7 @@ type app struct {
 	cfg       *configs.Server
 	files     *configFiles
 	log       *slog.Logger
+	level     *slog.LevelVar // of log
 	fleet     *devices.Fleet
 	memory    *memory
 	telemetry *telemetry.Telemetry

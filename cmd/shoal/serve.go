@@ -25,7 +25,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	if cfg == nil || err != nil {
 		return err
 	}
-	log, out := newLog(cfg, stderr)
+	log, level, out := newLog(cfg, stderr)
 	defer out.Close(flushTime)
 	defer keepUpAt(cfg, log)()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -56,7 +56,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	left := new(underWay)
 	return plain(untilOver(ctx, cfg, log, left, func() error {
 		started := left.begin("the start")
-		a, err := newApp(ctx, cfg, files, cores, log, out.Dropped)
+		a, err := newApp(ctx, cfg, files, cores, log, level, out.Dropped)
 		started()
 		if err != nil {
 			return err
@@ -117,7 +117,7 @@ func check(args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
 	loads := newEngine(cfg, files)
-	models := checkModels(context.Background(), files.models.configs, newSources(loads, newLogger(cfg, stderr)), loads)
+	models := checkModels(context.Background(), files.models.configs, newSources(loads, newLogger(cfg, cfg.Monitoring.LogLevel, stderr)), loads)
 	faults := append(checkDevices(cfg, files, devices.NewNVML()), models...)
 	if len(faults) > 0 {
 		return faults

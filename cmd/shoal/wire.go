@@ -16,18 +16,18 @@ import (
 	"shoal/serving"
 	"shoal/serving/bundle"
 	"shoal/serving/manager"
+	"shoal/serving/oip/oiprpc"
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rest/v1"
-	"shoal/serving/rest/v2"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
 	"shoal/web"
 )
 
 // newApp makes the parts; nothing runs and nothing listens before run.
-func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores int, log *slog.Logger, linesDropped func() int64) (a *app, err error) {
-	a = &app{cfg: cfg, files: files, log: log, memory: newMemory(cfg)}
+func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores int, log *slog.Logger, level *slog.LevelVar, linesDropped func() int64) (a *app, err error) {
+	a = &app{cfg: cfg, files: files, log: log, level: level, memory: newMemory(cfg)}
 	if a.fleet, err = newFleet(cfg, files, devices.NewNVML(), log); err != nil {
 		return nil, err
 	}
@@ -131,15 +131,12 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		Budget:          a.memory.budget,
 		CORS:            a.cfg.REST.CORS && !admin, // pages of any origin have no business with the administration
 		TLS:             tls,
-		APIs: []rest.API{
-			v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs}),
-			v2.New(v2.Options{Core: a.manager, Version: version, Counted: a.telemetry.Statistics, Logs: a.logs}),
-		},
-		Observer:       a.observer(),
-		MakeRequestIDs: a.telemetry.ShowsRequests(),
-		Paths:          a.pages(admin),
-		Keys:           a.files.keys,
-		Open:           web.IsStatic,
+		APIs:            []rest.API{v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs})},
+		Observer:        a.observer(),
+		MakeRequestIDs:  a.telemetry.ShowsRequests(),
+		Paths:           a.pages(admin),
+		Keys:            a.files.keys,
+		Open:            web.IsStatic,
 	}
 	return rest.New(o), nil
 }
@@ -156,6 +153,7 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		Logs:                     a.logs,
 		Reload:                   a.reload,
 		ReloadRefused:            a.cfg.ReloadRefused(admin),
+		AdminRefused:             a.cfg.AdminRefused(admin),
 		Keys:                     a.files.keys,
 		Budget:                   a.memory.budget,
 		MinTransferRate:          a.cfg.REST.MinTransferRate,
@@ -170,7 +168,12 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 		CheckMethodName:          a.cfg.TensorFlow.CheckMethodNames,
 		MakeRequestIDs:           a.telemetry.ShowsRequests(),
 	}
-	return rpc.New(o)
+	s, err := rpc.New(o)
+	if err != nil {
+		return nil, err
+	}
+	oiprpc.Register(s, oiprpc.Options{Version: version, Statistics: a.telemetry.Statistics, Log: a.level, Tracing: a.telemetry.Tracing()})
+	return s, nil
 }
 
 // maxMessageBytes is gRPC's limit where somebody set one: without, as much is taken as by TensorFlow Serving.

@@ -44,8 +44,8 @@ func Input[S ~string | ~[]byte](c *serving.Call, sig *tensor.Signature, name, da
 func WrongInputs(c *serving.Call, sig *tensor.Signature, names []string) error {
 	var missing []string
 	for i := range sig.Inputs {
-		if name := sig.Inputs[i].Name; !slices.Contains(names, name) {
-			missing = append(missing, name)
+		if s := &sig.Inputs[i]; s.Default == nil && !slices.Contains(names, s.Name) {
+			missing = append(missing, s.Name)
 		}
 	}
 	if len(missing) == 0 {
@@ -64,4 +64,9 @@ func Output[S ~string | ~[]byte](c *serving.Call, sig *tensor.Signature, name S)
 	return i, nil
 }
 
-func quoted(names []string) string { return "['" + strings.Join(names, "','") + "']" }
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "[]"
+	}
+	return "['" + strings.Join(names, "','") + "']"
+}

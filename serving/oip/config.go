@@ -100,6 +100,9 @@ func Configuration(core serving.Core, h *serving.Handle) (Config, error) {
 	for _, m := range core.Models() {
 		if m.Name == h.Model {
 			c.VersionPolicy = versionPolicy(&m.Policy)
+			if c.Platform = platform(m.Platform); c.Platform != tensorflowPlatform {
+				c.Backend, c.DefaultModelFilename = m.Platform, ""
+			}
 		}
 	}
 	c.setBatching(serving.ReportOf(h.Servable), sig)

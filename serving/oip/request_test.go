@@ -195,6 +195,6 @@ func TestBinding(t *testing.T) {
 	servingtest.WantStatus(t, err, codes.InvalidArgument, "inference input 'x' data-type is 'INT32', but model 'm' expects 'FP32'")
 	_, err = oip.Output(call, sig, "z")
 	servingtest.WantStatus(t, err, codes.InvalidArgument, "unexpected inference output 'z' for model 'm'")
-	servingtest.WantStatus(t, oip.WrongInputs(call, sig, []string{"x"}), codes.InvalidArgument,
-		"expected 2 inputs but got 1 inputs for model 'm'. Got input(s) ['x'], but missing required input(s) ['ids']. Please provide all required input(s).")
+	servingtest.WantStatus(t, oip.WrongInputs(call, sig, nil), codes.InvalidArgument,
+		"expected 2 inputs but got 0 inputs for model 'm'. Got input(s) [], but missing required input(s) ['x']. Please provide all required input(s).")
 }

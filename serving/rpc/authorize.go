@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
@@ -15,21 +14,11 @@ const authorizationKey = "authorization"
 
 const reloadMethod = "/" + ModelService + "/HandleReloadConfigRequest"
 
-// openMethods need no key: whoever asks after the server's health has none.
-var openMethods = map[string]bool{
-	grpc_health_v1.Health_Check_FullMethodName: true,
-	grpc_health_v1.Health_List_FullMethodName:  true,
-	grpc_health_v1.Health_Watch_FullMethodName: true,
-}
-
 // role is what a method needs. Reflection is the same on every server and says nothing of models, but like all that is not
 // health it is for those who have a key.
-func role(method string) access.Role {
-	switch {
-	case openMethods[method]:
-		return access.Nobody
-	case method == reloadMethod:
-		return access.Admin
+func (s *Server) role(method string) access.Role {
+	if role, ok := s.roles[method]; ok {
+		return role
 	}
 	return access.Predict
 }
@@ -49,10 +38,15 @@ func (s *Server) permit(info *tap.Info) error {
 	if values := info.Header[authorizationKey]; len(values) > 0 {
 		sent = values[0]
 	}
-	if err := s.opts.Keys.Check(role(info.FullMethodName), sent); err != nil {
+	need := s.role(info.FullMethodName)
+	if err := s.opts.Keys.Check(need, sent); err != nil {
 		return err
 	}
-	if why := s.opts.ReloadRefused; why != "" && info.FullMethodName == reloadMethod {
+	why := s.opts.AdminRefused
+	if info.FullMethodName == reloadMethod {
+		why = s.opts.ReloadRefused
+	}
+	if need == access.Admin && why != "" {
 		return status.Error(codes.PermissionDenied, why)
 	}
 	return nil

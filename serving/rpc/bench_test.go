@@ -41,7 +41,7 @@ func BenchmarkPredict(b *testing.B) {
 					b.Fatal(err)
 				}
 				out.Free()
-				req.reset()
+				req.Recycle()
 			}
 		})
 	}

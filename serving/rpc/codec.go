@@ -10,14 +10,8 @@ import (
 	"shoal/tensor"
 )
 
-// wireRequest is a request that reads itself from the wire. The buffers are not its own: what it needs it copies.
-type wireRequest interface {
-	recorded
-	unmarshal(mem.BufferSlice) error
-}
-
-// wireResponse is an answer that is already serialised; sending it gives the buffer back.
-type wireResponse struct {
+// Response is an answer that is already serialised; sending it gives the buffer back.
+type Response struct {
 	buffers [1]mem.Buffer
 }
 
@@ -31,18 +25,18 @@ type codec struct {
 func newCodec(limit int64) codec { return codec{encoding.GetCodecV2(proto.Name), limit} }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if r, ok := v.(wireRequest); ok {
+	if r, ok := v.(WireRequest); ok {
 		if int64(data.Len()) > c.limit { // it will be refused: see checkSize
-			r.record().sent = data.Len()
+			r.record().Received = data.Len()
 			return nil
 		}
-		return r.unmarshal(data)
+		return r.Unmarshal(data)
 	}
 	return c.CodecV2.Unmarshal(data, v)
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if r, ok := v.(*wireResponse); ok {
+	if r, ok := v.(*Response); ok {
 		return r.buffers[:], nil
 	}
 	return c.CodecV2.Marshal(v)
@@ -50,8 +44,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 
 // newResponse takes memory for size bytes and lets write append exactly those. A large answer counts against the budget until it
 // has been sent, or nobody wants it any more.
-func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte) (*wireResponse, error) {
-	r := new(wireResponse)
+func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte) (*Response, error) {
+	r := new(Response)
 	pool := mem.BufferPool(blocks{})
 	if size > smallAnswer {
 		held, err := holdAnswer(budget, int64(size))
@@ -98,7 +92,7 @@ func (h *heldAnswer) Put(b *[]byte) {
 	h.lease.Free()
 }
 
-func (r *wireResponse) size() int { return r.buffers[0].Len() }
+func (r *Response) size() int { return r.buffers[0].Len() }
 
 // blocks is gRPC's view of the pool that requests' memory comes from. Its own pools clear what they give out, all of a
 // buffer that may be 1 MiB long for 40 kB, and have no sizes between these.

@@ -41,39 +41,46 @@ func (s *Server) toStatus(method, id string, err error) error {
 	return st.Err()
 }
 
-// unary wraps every call: a panic becomes INTERNAL, errors become statuses, and the finished call is reported.
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	now := time.Now()
-	var call *exchange
-	if r, ok := req.(recorded); ok {
-		call = r.record()
-		call.Model = r.model()
-	} else {
-		call = new(exchange)
+// unary wraps every call of one request.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, call, err := s.observe(ctx, req, info.FullMethod, handler)
+	if err == nil {
+		sendTiming(ctx, &call.Call)
 	}
-	call.API, call.Method = serving.GRPC, info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:]
-	call.Version, call.Start, call.Context, call.Exchange = serving.NoVersion, now, ctx, call
+	return resp, err
+}
+
+// observe answers one request: a panic becomes INTERNAL, errors become statuses, and the finished call is reported.
+func (s *Server) observe(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, call *Exchange, err error) {
+	now := time.Now()
+	if r, ok := req.(WireRequest); ok {
+		call = r.record()
+		call.Model = r.ModelName()
+	} else {
+		call = new(Exchange)
+	}
+	call.API, call.Method = serving.GRPC, method[strings.LastIndexByte(method, '/')+1:]
+	call.Version, call.Start, call.Context, call.Call.Exchange = serving.NoVersion, now, ctx, call
 	call.id = s.identify(ctx)
 	ctx = s.opts.Observer.Begin(ctx, &call.Call)
 	call.Context = ctx
 	defer func() {
 		if v := recover(); v != nil {
-			resp, err = nil, s.panicked(info.FullMethod, call.id, v)
+			resp, err = nil, s.panicked(method, call.id, v)
 		}
-		err = s.toStatus(info.FullMethod, call.id, err)
-		call.Err, call.Duration, call.response = err, time.Since(call.Start), resp
+		err = s.toStatus(method, call.id, err)
+		call.Err, call.Duration, call.Response = err, time.Since(call.Start), resp
 		s.opts.Observer.Done(&call.Call)
-		if err == nil {
-			sendTiming(ctx, &call.Call)
-		} else {
-			s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", info.FullMethod),
+		if err != nil {
+			s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "call refused", slog.String("method", method),
 				slog.String("model", call.Model), slog.Any("error", err))
 		}
 	}()
-	return handler(ctx, req)
+	resp, err = handler(ctx, req)
+	return resp, call, err
 }
 
-// stream does the same for the streaming calls of health and reflection, except for the report.
+// stream wraps streaming calls. Of these, only the requests of Stream are reported.
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

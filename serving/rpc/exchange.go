@@ -11,16 +11,17 @@ import (
 	"shoal/serving"
 )
 
-// exchange is the record of a call, and its serving.Exchange.
-type exchange struct {
+// Exchange is the record of a call, and its serving.Exchange.
+type Exchange struct {
 	serving.Call
-	id       string // "": none
-	sent     int    // bytes of the request, inflated
-	response any
+	Received int // bytes of the request, inflated
+	Response any // *Response or proto.Message; nil: not known
+
+	id string // "": none
 }
 
 // Header implements serving.Exchange.
-func (e *exchange) Header(name string) string {
+func (e *Exchange) Header(name string) string {
 	if values := metadata.ValueFromIncomingContext(e.Context, name); len(values) > 0 {
 		return values[0]
 	}
@@ -28,15 +29,15 @@ func (e *exchange) Header(name string) string {
 }
 
 // SetHeader implements serving.Exchange. Only a call that has been answered already can refuse a header.
-func (e *exchange) SetHeader(name, value string) {
+func (e *Exchange) SetHeader(name, value string) {
 	_ = grpc.SetHeader(e.Context, metadata.Pairs(name, value))
 }
 
 // Facts implements serving.Exchange. The sizes are those without compression.
-func (e *exchange) Facts() serving.Facts {
-	f := serving.Facts{RequestID: e.id, Received: e.sent}
-	switch r := e.response.(type) {
-	case *wireResponse:
+func (e *Exchange) Facts() serving.Facts {
+	f := serving.Facts{RequestID: e.id, Received: e.Received}
+	switch r := e.Response.(type) {
+	case *Response:
 		f.Sent = r.size()
 	case proto.Message:
 		f.Sent = proto.Size(r)

@@ -10,8 +10,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// The services a health check may ask for; the short names are those that tensorflow_model_server reports.
-var healthServices = []string{"", PredictionService, ModelService, "PredictionService", "ModelService"}
+// healthServices are those that a health check may ask for; the short names are those that tensorflow_model_server reports.
+func (s *Server) healthServices() []string {
+	return append([]string{"", "PredictionService", "ModelService"}, s.services...)
+}
 
 // health is grpc.health.v1: serving when every configured model has an available version and the server is not draining.
 type health struct {
@@ -20,11 +22,11 @@ type health struct {
 }
 
 func (h health) state(service string) (grpc_health_v1.HealthCheckResponse_ServingStatus, bool) {
-	for _, name := range healthServices {
+	for _, name := range h.s.healthServices() {
 		if name != service {
 			continue
 		}
-		if ready, _ := h.s.opts.Core.Ready(); !ready || h.s.isDraining() {
+		if !h.s.Ready() {
 			return grpc_health_v1.HealthCheckResponse_NOT_SERVING, true
 		}
 		return grpc_health_v1.HealthCheckResponse_SERVING, true
@@ -44,7 +46,7 @@ func (h health) Check(_ context.Context, req *grpc_health_v1.HealthCheckRequest)
 // List answers for all services.
 func (h health) List(context.Context, *grpc_health_v1.HealthListRequest) (*grpc_health_v1.HealthListResponse, error) {
 	resp := &grpc_health_v1.HealthListResponse{Statuses: map[string]*grpc_health_v1.HealthCheckResponse{}}
-	for _, name := range healthServices {
+	for _, name := range h.s.healthServices() {
 		state, _ := h.state(name)
 		resp.Statuses[name] = &grpc_health_v1.HealthCheckResponse{Status: state}
 	}

@@ -23,7 +23,7 @@ const (
 // inferRequest is a ClassificationRequest or RegressionRequest whose Input is left serialised, since the model's graph
 // wants the examples in that form. It is the inference.Codec of its call.
 type inferRequest struct {
-	carrier
+	Carrier
 	method inference.Method
 	spec   *apis_go_proto.ModelSpec       // nil: not sent
 	tasks  []*apis_go_proto.InferenceTask // of MultiInference
@@ -32,8 +32,9 @@ type inferRequest struct {
 	result proto.Message
 }
 
-func (r *inferRequest) unmarshal(data mem.BufferSlice) (err error) {
-	r.call.sent = data.Len()
+// Unmarshal implements WireRequest.
+func (r *inferRequest) Unmarshal(data mem.BufferSlice) (err error) {
+	r.Exchange.Received = data.Len()
 	r.input, err = splitInput(data, inferModelSpec, func(wire []byte) (err error) {
 		r.spec, err = mergeModelSpec(r.spec, wire)
 		return err
@@ -44,8 +45,9 @@ func (r *inferRequest) unmarshal(data mem.BufferSlice) (err error) {
 // multiRequest is a MultiInferenceRequest in the same way. Its spec is the first task's.
 type multiRequest struct{ inferRequest }
 
-func (r *multiRequest) unmarshal(data mem.BufferSlice) (err error) {
-	r.call.sent = data.Len()
+// Unmarshal implements WireRequest.
+func (r *multiRequest) Unmarshal(data mem.BufferSlice) (err error) {
+	r.Exchange.Received = data.Len()
 	r.input, err = splitInput(data, multiTasks, func(wire []byte) error {
 		task := new(apis_go_proto.InferenceTask)
 		r.tasks = append(r.tasks, task)
@@ -103,7 +105,7 @@ func (s *Server) multiInference(ctx context.Context, req *multiRequest) (any, er
 
 func (s *Server) infer(ctx context.Context, req *inferRequest, method inference.Method) (any, error) {
 	req.server, req.method = s, method
-	call := &req.call.Call
+	call := &req.Exchange.Call
 	defer call.Unpin()
 	if err := inference.Infer(ctx, call, req); err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func FuzzPredictRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer got.reset()
+		defer got.Recycle()
 		if (got.spec == nil) != (want.ModelSpec == nil) || got.spec != nil && !proto.Equal(got.spec, want.ModelSpec) {
 			t.Fatalf("spec %v, want %v", got.spec, want.ModelSpec)
 		}

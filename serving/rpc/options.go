@@ -29,6 +29,8 @@ type Options struct {
 	Reload func(ctx context.Context, config *config_go_proto.ModelServerConfig) error
 	// ReloadRefused is why HandleReloadConfigRequest is refused with PERMISSION_DENIED. "": it is not.
 	ReloadRefused string
+	// AdminRefused is why the other calls that need a key for administration are refused with PERMISSION_DENIED. "": they are not.
+	AdminRefused string
 	// Keys are what calls need one of, and HandleReloadConfigRequest one for administration. nil: no key is needed.
 	Keys *access.Keys
 	// Counter reads a metric by TensorFlow Serving's name, for the increases a ReloadConfigResponse reports. nil: all 0.

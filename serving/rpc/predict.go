@@ -26,12 +26,12 @@ const expansion = 16
 // predict answers PredictionService.Predict.
 func (s *Server) predict(ctx context.Context, req *predictRequest) (any, error) {
 	req.server = s
-	call := &req.call.Call
+	call := &req.Exchange.Call
 	defer call.Unpin()
 	if err := serving.Predict(ctx, call, req); err != nil {
 		return nil, err
 	}
-	return req.call.response, nil
+	return req.Exchange.Response, nil
 }
 
 // DecodeRequest implements serving.Codec. The order of the checks is TensorFlow Serving's.
@@ -65,7 +65,7 @@ func (r *predictRequest) DecodeRequest(ctx context.Context, c *serving.Call) err
 	if err := r.selectOutputs(sig); err != nil {
 		return err
 	}
-	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: r.arena, Deadline: s.deadline(ctx)}
+	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: r.Arena, Deadline: s.deadline(ctx)}
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (r *predictRequest) EncodeAnswer(c *serving.Call, outputs []tensor.Tensor) 
 	if err != nil {
 		return err
 	}
-	r.call.response = response
+	r.Exchange.Response = response
 	return nil
 }
 
@@ -120,8 +120,8 @@ func (s *Server) decodeInputs(h *serving.Handle, sig *tensor.Signature, req *pre
 	if sent, want := len(req.inputs), len(sig.Inputs); sent > want || sent < want && !sig.HasDefaults() {
 		return nil, inputCountError(sig, req)
 	}
-	dec := tensorproto.Decoder{Arena: req.arena, Ask: h, Left: max(s.opts.maxRequestBytes(), expansion*int64(req.call.sent))}
-	inputs, used := req.arena.Tensors(len(sig.Inputs)), 0
+	dec := tensorproto.Decoder{Arena: req.Arena, Ask: h, Left: s.MemoryFor(req.Exchange.Received)}
+	inputs, used := req.Arena.Tensors(len(sig.Inputs)), 0
 	for i, spec := range sig.Inputs {
 		wire, sent := req.input(spec.Name)
 		switch {

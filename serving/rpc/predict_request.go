@@ -10,8 +10,6 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-
-	"shoal/tensor"
 )
 
 // The fields of PredictRequest that matter here, and of a map's entry.
@@ -33,11 +31,10 @@ var (
 // them, and where they can stay in the message they do. The message lies in the request's arena, into which it is copied
 // from the frames it came in.
 type predictRequest struct {
-	carrier
+	ArenaCarrier
 	spec    *apis_go_proto.ModelSpec // nil: not sent
 	inputs  []wireInput              // sorted by alias, none twice
 	filter  []string
-	arena   *tensor.Arena
 	outputs []wireOutput
 	server  *Server // whose it is
 
@@ -50,13 +47,9 @@ type wireInput struct {
 	proto []byte
 }
 
-func (r *predictRequest) unmarshal(data mem.BufferSlice) error {
-	r.call.sent = data.Len()
-	r.arena = tensor.NewArena()
-	r.arena.Within(r.budget)
-	wire := r.arena.Bytes(data.Len())
-	data.CopyTo(wire)
-	return r.read(wire)
+// Unmarshal implements WireRequest.
+func (r *predictRequest) Unmarshal(data mem.BufferSlice) error {
+	return r.read(r.Keep(data))
 }
 
 func (r *predictRequest) read(wire []byte) error {
@@ -195,14 +188,13 @@ func (r *predictRequest) input(alias string) ([]byte, bool) {
 	return r.inputs[i].proto, true
 }
 
-// reset gives the message's memory back and makes the request ready for another call. What a batch may still read of
+// Recycle gives the message's memory back and makes the request ready for another call. What a batch may still read of
 // this one is the arena's.
-func (r *predictRequest) reset() {
-	r.arena.Free()
-	r.arena = nil
+func (r *predictRequest) Recycle() {
+	r.Drop()
 	clear(r.inputs)
 	clear(r.outputs)
 	r.ownSpec.Reset()
-	r.call, r.spec, r.filter = exchange{}, nil, nil
+	r.spec, r.filter = nil, nil
 	r.inputs, r.outputs = r.inputs[:0], r.outputs[:0]
 }

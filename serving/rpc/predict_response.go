@@ -90,7 +90,7 @@ func (s *servedSpec) append(dst []byte) []byte {
 }
 
 // encodeOutputs writes the PredictResponse straight from the outputs' memory, which is free afterwards.
-func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wireOutput, spec servedSpec, content bool, budget *tensor.Budget) (*wireResponse, error) {
+func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wireOutput, spec servedSpec, content bool, budget *tensor.Budget) (*Response, error) {
 	size := protowire.SizeTag(predictResponseModelSpec) + protowire.SizeBytes(spec.size())
 	for k := range outputs {
 		o := &outputs[k]

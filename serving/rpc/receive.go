@@ -43,7 +43,7 @@ type intake struct {
 	plain  tensor.Buffer
 }
 
-// receive reads a call's message into req, as it arrives and as there is memory for it.
+// receive reads the message of a call that has one into req, as it arrives and as there is memory for it.
 func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(any) error) error {
 	in.lease.Open(s.opts.Budget)
 	if err := in.lease.Use(0); err != nil {
@@ -53,10 +53,49 @@ func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(a
 	if !ok { // another version of grpc-go
 		return tensor.Guard(func() error { return decode(req) })
 	}
+	if err := readHeader(stream, in); err != nil {
+		if err == io.EOF {
+			err = status.Error(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")
+		}
+		return err
+	}
 	data, err := s.readMessage(stream, in)
 	if err != nil {
 		return err
 	}
+	var more [1]byte
+	if err := stream.ReadMessageHeader(more[:]); err != io.EOF {
+		data.Free()
+		if err == nil {
+			err = status.Error(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
+		}
+		return broken(err)
+	}
+	return s.decode(stream, in, data, req)
+}
+
+// receiveNext reads the next message of a stream into req. It is io.EOF after the last one. A stream that waits holds no memory.
+func (s *Server) receiveNext(ss grpc.ServerStream, in *intake, req any) error {
+	stream, ok := grpc.ServerTransportStreamFromContext(ss.Context()).(messageStream)
+	if !ok {
+		return tensor.Guard(func() error { return ss.RecvMsg(req) })
+	}
+	if err := readHeader(stream, in); err != nil {
+		return err
+	}
+	in.lease.Open(s.opts.Budget)
+	if err := in.lease.Use(0); err != nil {
+		return err
+	}
+	data, err := s.readMessage(stream, in)
+	if err != nil {
+		return err
+	}
+	return s.decode(stream, in, data, req)
+}
+
+// decode reads req out of a message, and gives the message's memory back.
+func (s *Server) decode(stream messageStream, in *intake, data mem.BufferSlice, req any) (err error) {
 	arrived := in.lease.InUse()
 	defer func() {
 		data.Free()
@@ -68,7 +107,7 @@ func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(a
 			return err
 		}
 	}
-	if _, own := req.(*predictRequest); !own { // whose arena counts for itself
+	if _, own := req.(interface{ inArena() }); !own { // whose arena counts for itself
 		if err := in.lease.Use(2 * int64(data.Len())); err != nil {
 			return err
 		}
@@ -81,14 +120,19 @@ func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(a
 	})
 }
 
-// readMessage reads one message, and that no other follows.
-func (s *Server) readMessage(stream messageStream, in *intake) (data mem.BufferSlice, err error) {
+// readHeader reads what is in front of a message. It is io.EOF where none follows.
+func readHeader(stream messageStream, in *intake) error {
 	if err := stream.ReadMessageHeader(in.header[:]); err != nil {
 		if err == io.EOF {
-			return nil, status.Error(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")
+			return err
 		}
-		return nil, broken(err)
+		return broken(err)
 	}
+	return nil
+}
+
+// readMessage reads the message behind the header.
+func (s *Server) readMessage(stream messageStream, in *intake) (data mem.BufferSlice, err error) {
 	length := int(binary.BigEndian.Uint32(in.header[1:]))
 	if in.header[0] > 1 {
 		return nil, status.Errorf(codes.Internal, "grpc: received unexpected payload format %d", in.header[0])
@@ -105,14 +149,6 @@ func (s *Server) readMessage(stream messageStream, in *intake) (data mem.BufferS
 		data, err = s.readPieces(stream, length, in)
 	}
 	if err != nil {
-		return nil, broken(err)
-	}
-	var more [1]byte
-	if err := stream.ReadMessageHeader(more[:]); err != io.EOF {
-		data.Free()
-		if err == nil {
-			err = status.Error(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
-		}
 		return nil, broken(err)
 	}
 	return data, nil

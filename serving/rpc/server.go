@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"shoal/internal/backlog"
+	"shoal/serving/access"
 )
 
 // Server answers gRPC calls on any number of listeners. It is safe for concurrent use.
@@ -29,13 +30,18 @@ type Server struct {
 	codec codec
 	grpc  *grpc.Server
 
-	methods map[string]string // full names of the own methods, and their names
+	// By the full names of methods; services by theirs. They do not change once it serves.
+	methods  map[string]string // the own ones, and their names
+	roles    map[string]access.Role
+	services []string
 
 	mu        sync.Mutex
 	listeners []net.Listener
 
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
+	stopping chan struct{} // closed by Shutdown
+	stop     sync.Once
 }
 
 // New makes a server; Serve starts it.
@@ -48,23 +54,27 @@ func New(opts Options) (*Server, error) {
 		opts:     opts,
 		codec:    newCodec(opts.maxMessageBytes()),
 		draining: make(chan struct{}),
+		stopping: make(chan struct{}),
 		methods:  make(map[string]string),
+		roles: map[string]access.Role{
+			reloadMethod: access.Admin,
+			// Whoever asks after the server's health has no key.
+			grpc_health_v1.Health_Check_FullMethodName: access.Nobody,
+			grpc_health_v1.Health_List_FullMethodName:  access.Nobody,
+			grpc_health_v1.Health_Watch_FullMethodName: access.Nobody,
+		},
 	}
 	serverOpts, err := opts.grpcOptions()
 	if err != nil {
 		return nil, err
 	}
 	serverOpts = append(serverOpts, grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream))
-	if opts.Keys != nil || opts.ReloadRefused != "" {
+	if opts.Keys != nil || opts.ReloadRefused != "" || opts.AdminRefused != "" {
 		serverOpts = append(serverOpts, grpc.InTapHandle(s.admit))
 	}
 	s.grpc = grpc.NewServer(serverOpts...)
-	for _, desc := range []*grpc.ServiceDesc{s.predictionDesc(), s.modelDesc()} {
-		s.grpc.RegisterService(desc, s)
-		for _, m := range desc.Methods {
-			s.methods["/"+desc.ServiceName+"/"+m.MethodName] = m.MethodName
-		}
-	}
+	s.Register(Service{Desc: s.predictionDesc()})
+	s.Register(Service{Desc: s.modelDesc()})
 	grpc_health_v1.RegisterHealthServer(s.grpc, health{s: s})
 	reflection.Register(s.grpc)
 	if len(opts.ChannelArguments.Unknown) > 0 {
@@ -142,6 +152,7 @@ func (s *Server) isDraining() bool {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.acceptRest(ctx)
+	s.stop.Do(func() { close(s.stopping) })
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

@@ -88,7 +88,7 @@ func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 		}
 		return t, nil
 	}
-	filled, err := readValues(t.Data, h.dtype, wire)
+	filled, err := fields[h.dtype].Read(t.Data, h.dtype, wire)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -106,8 +106,8 @@ func (h *header) inPlace(size int) []byte {
 		return h.content
 	}
 	f := fields[h.dtype]
-	fixed := f.wire == protowire.Fixed32Type || f.wire == protowire.Fixed64Type
-	if p := &h.packed; fixed && p.fields == 1 && p.field == f.number && len(p.values) == size && size > 0 {
+	fixed := f.Wire == protowire.Fixed32Type || f.Wire == protowire.Fixed64Type
+	if p := &h.packed; fixed && p.fields == 1 && p.field == f.Number && len(p.values) == size && size > 0 {
 		return p.values
 	}
 	return nil

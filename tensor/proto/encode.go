@@ -28,14 +28,9 @@ func Measure(t *tensor.Tensor, content bool) Message {
 	case t.Len() == 0:
 	case t.DType == tensor.String:
 		m.measureStrings()
-	case !content && f.wire == protowire.VarintType:
-		var buf [chunk]uint64
-		for data := t.Data; len(data) > 0; data = data[min(len(data), chunk*t.DType.Size()):] {
-			for _, v := range widen(&buf, t.DType, data) {
-				m.values += protowire.SizeVarint(v)
-			}
-		}
-		m.Size += protowire.SizeTag(f.number) + protowire.SizeBytes(m.values)
+	case !content:
+		m.values = f.PackedSize(t)
+		m.Size += protowire.SizeTag(f.Number) + protowire.SizeBytes(m.values)
 	default:
 		m.values = len(t.Data)
 		m.Size += protowire.SizeTag(m.valueField()) + protowire.SizeBytes(m.values)
@@ -58,7 +53,7 @@ func (m *Message) valueField() protowire.Number {
 	if m.content {
 		return fieldContent
 	}
-	return fields[m.t.DType].number
+	return fields[m.t.DType].Number
 }
 
 // Append writes the message's Size bytes.
@@ -91,7 +86,29 @@ func (m *Message) Append(dst []byte) []byte {
 	switch {
 	case t.DType == tensor.String:
 		return appendStringContent(dst, t.Strings)
-	case m.content || fields[t.DType].wire != protowire.VarintType:
+	case m.content:
+		return append(dst, t.Data...)
+	}
+	return fields[t.DType].AppendPacked(dst, t)
+}
+
+// PackedSize is how many bytes a tensor's elements take in the field, packed. Not for strings.
+func (f Field) PackedSize(t *tensor.Tensor) (size int) {
+	if f.Wire != protowire.VarintType {
+		return len(t.Data)
+	}
+	var buf [chunk]uint64
+	for data := t.Data; len(data) > 0; data = data[min(len(data), chunk*t.DType.Size()):] {
+		for _, v := range widen(&buf, t.DType, data) {
+			size += protowire.SizeVarint(v)
+		}
+	}
+	return size
+}
+
+// AppendPacked writes a tensor's elements as the field has them, packed and without the field's tag. Not for strings.
+func (f Field) AppendPacked(dst []byte, t *tensor.Tensor) []byte {
+	if f.Wire != protowire.VarintType {
 		return append(dst, t.Data...)
 	}
 	var buf [chunk]uint64

@@ -6,10 +6,10 @@ import (
 	"shoal/tensor"
 )
 
-// readValues copies the elements of d's own field into dst, packed or not, and says how many bytes it filled. Elements
-// beyond dst are left out.
-func readValues(dst []byte, d tensor.DType, wire []byte) (filled int, err error) {
-	f, size := fields[d], d.Size()
+// Read copies the elements of the field, which are of type d, out of a message into dst, packed or not, and says how many bytes it
+// filled. Elements beyond dst are left out. Not for strings.
+func (f Field) Read(dst []byte, d tensor.DType, wire []byte) (filled int, err error) {
+	size := d.Size()
 	for len(wire) > 0 {
 		num, typ, n := protowire.ConsumeTag(wire)
 		if n < 0 {
@@ -20,18 +20,18 @@ func readValues(dst []byte, d tensor.DType, wire []byte) (filled int, err error)
 		if n < 0 {
 			return 0, ErrMalformed
 		}
-		if num == f.number && (typ == f.wire || typ == protowire.BytesType) {
+		if num == f.Number && (typ == f.Wire || typ == protowire.BytesType) {
 			payload := wire[:n]
 			if typ == protowire.BytesType {
 				payload, _ = protowire.ConsumeBytes(wire)
 			}
-			if f.wire == protowire.VarintType {
+			if f.Wire == protowire.VarintType {
 				if filled, err = readVarints(dst, filled, d, payload); err != nil {
 					return 0, err
 				}
 			} else {
 				filled += copy(dst[filled:], payload)
-				if len(payload)%scalarSize(f.wire) != 0 {
+				if len(payload)%scalarSize(f.Wire) != 0 {
 					return 0, ErrMalformed
 				}
 			}
@@ -39,6 +39,49 @@ func readValues(dst []byte, d tensor.DType, wire []byte) (filled int, err error)
 		wire = wire[n:]
 	}
 	return filled - filled%size, nil // half a complex number is none
+}
+
+// Count is how many elements a well-formed message has in the field. If they are all in one packed piece, packed is that.
+func (f Field) Count(wire []byte) (n int, packed []byte) {
+	pieces := 0
+	for len(wire) > 0 {
+		num, typ, k := protowire.ConsumeTag(wire)
+		if k < 0 {
+			return n, nil
+		}
+		wire = wire[k:]
+		if k = protowire.ConsumeFieldValue(num, typ, wire); k < 0 {
+			return n, nil
+		}
+		if num == f.Number && (typ == f.Wire || typ == protowire.BytesType) {
+			pieces++
+			packed = nil
+			if typ == protowire.BytesType && f.Wire != protowire.BytesType {
+				packed, _ = protowire.ConsumeBytes(wire)
+				n += f.scalars(packed)
+			} else {
+				n++
+			}
+		}
+		wire = wire[k:]
+	}
+	if pieces > 1 {
+		packed = nil
+	}
+	return n, packed
+}
+
+// scalars is how many there are in a packed piece.
+func (f Field) scalars(packed []byte) (n int) {
+	if f.Wire != protowire.VarintType {
+		return len(packed) / scalarSize(f.Wire)
+	}
+	for _, b := range packed {
+		if b < 0x80 {
+			n++
+		}
+	}
+	return n
 }
 
 func scalarSize(t protowire.Type) int {

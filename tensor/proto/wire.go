@@ -71,13 +71,13 @@ const (
 // maxDims is TensorFlow's limit on a tensor's rank.
 const maxDims = 254
 
-// field is where a type's elements are, and how a scalar of that field is written.
-type field struct {
-	number protowire.Number
-	wire   protowire.Type // of one scalar: Fixed32, Fixed64, Varint, or Bytes for strings
+// Field is a repeated field with a type's elements, and how a scalar of it is written.
+type Field struct {
+	Number protowire.Number
+	Wire   protowire.Type // of one scalar: Fixed32, Fixed64, Varint, or Bytes for strings
 }
 
-var fields = [...]field{
+var fields = [...]Field{
 	tensor.Float32:    {fieldFloat, protowire.Fixed32Type},
 	tensor.Float64:    {fieldDouble, protowire.Fixed64Type},
 	tensor.Int32:      {fieldInt, protowire.VarintType},
