@@ -7,9 +7,9 @@ import (
 	"shoal/tensor"
 )
 
-// Refuses returns the error that Do would return for any entry at this moment, or nil. It is called before a large request is
-// decoded, which can cost more than running it. The observer is told of each refusal. sig may be nil. The priority is not known yet, so
-// that the answer is that for the highest.
+// Refuses returns the error with which Do would reject any entry at this moment, or nil. Callers ask before they decode a large
+// request, because decoding can cost more than running it. Each refusal is reported to the observer. sig may be nil. The priority
+// is not known yet, so the highest one is assumed.
 func (b *Batcher) Refuses(sig *tensor.Signature) error {
 	now := time.Now()
 	b.mu.Lock()
@@ -29,7 +29,7 @@ func (b *Batcher) Refuses(sig *tensor.Signature) error {
 	return err
 }
 
-// free is when the first instance is expected to be idle, now at the earliest; zero where one is. Called with mu held.
+// free returns when the first instance is expected to be idle, now at the earliest, or zero if one is idle. Called with mu held.
 func (b *Batcher) free(now time.Time) time.Time {
 	if b.cfg.Objective == 0 || len(b.idle) > 0 {
 		return time.Time{}
@@ -46,7 +46,7 @@ func (b *Batcher) free(now time.Time) time.Time {
 	return first
 }
 
-// full says which bound on all that waits is reached.
+// full returns an error that names the bound on all queues that is reached, or nil.
 func (bl *backlog) full() error {
 	if rows := bl.rows - bl.giantRows; rows >= bl.cfg.MaxQueuedRows {
 		return bl.noRoom(fmt.Sprintf("currently %d rows are waiting and max_queued_rows is %d", rows, bl.cfg.MaxQueuedRows))
@@ -65,14 +65,15 @@ func (bl *backlog) tooLate() *LateError {
 	return &LateError{Objective: bl.cfg.Objective, After: bl.drain(), status: bl.lateStatus}
 }
 
-// drain is how long all that waits keeps the instances busy.
+// drain estimates how long everything in the queues keeps the instances busy.
 func (bl *backlog) drain() time.Duration {
 	return bl.speed.drain(bl.rows, bl.cfg.MaxExecutionBatchSize, *bl.instances)
 }
 
-// wouldBeLate rejects rows on arrival that would miss the objective by more than half a batch, even if all instances, the first of
-// them idle at free, ran nothing but what is queued before, in the largest batches. The policy would shed them later, after they had
-// waited. The half batch is a margin: without it some rows of a short burst would be rejected that could still be in time.
+// wouldBeLate rejects rows on arrival that would miss the objective by more than half a batch, even if all instances, the first
+// of them idle at free, ran nothing but what is queued before, in the largest batches. The policy would shed them later, after
+// they had waited. The half batch is a margin: without it some rows of a short burst would be rejected that could still be in
+// time.
 //
 // Rows of lower classes are not queued before.
 func (bl *backlog) wouldBeLate(now time.Time, rows, class int, free time.Time) error {
@@ -92,7 +93,8 @@ func (bl *backlog) wouldBeLate(now time.Time, rows, class int, free time.Time) e
 	return nil
 }
 
-// rowsToShed counts the rows at the head of a queue, of the class and higher ones, that will be shed once an instance is idle, at free.
+// rowsToShed counts the rows at the head of a queue, of the class and higher ones, that will be shed once an instance is idle, at
+// free.
 func (bl *backlog) rowsToShed(q *queue, class int, free time.Time) (rows int) {
 	if q.unbatched {
 		return 0
@@ -107,5 +109,5 @@ func (bl *backlog) rowsToShed(q *queue, class int, free time.Time) (rows int) {
 	return rows
 }
 
-// latency is the estimate for a batch of that many rows, as it would be padded.
+// latency estimates the run of a batch of that many rows, with its padding.
 func (bl *backlog) latency(rows int) time.Duration { return bl.speed.latency(bl.cfg.sizeFor(rows)) }

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// alarm is the one timer of a batcher: it goes off when the next batch becomes due by its age. Batcher.mu guards it.
+// alarm is a timer of a batcher. One goes off when the next batch becomes due by its age, another when a run becomes overdue.
+// Batcher.mu guards it.
 type alarm struct {
 	ring  func()
 	timer *time.Timer
 	at    time.Time      // zero: not set
-	rings sync.WaitGroup // set and not yet gone off to the end
+	rings sync.WaitGroup // calls of ring that are pending or running
 }
 
-// set makes the alarm go off at that time, unless it does so before anyway. A zero time sets nothing.
+// set makes the alarm go off at that time, unless it is set to an earlier one. A zero time sets nothing.
 func (a *alarm) set(at time.Time) {
 	if at.IsZero() || (!a.at.IsZero() && !at.Before(a.at)) {
 		return
@@ -29,14 +30,14 @@ func (a *alarm) set(at time.Time) {
 	}
 }
 
-// stop is for good.
+// stop ends the alarm; it must not be set again.
 func (a *alarm) stop() {
 	if a.timer != nil && a.timer.Stop() {
 		a.rings.Done()
 	}
 }
 
-// onAlarm wakes a worker for the batch that has become due. Where all are busy the next to end finds the batch.
+// onAlarm wakes a worker for the batch that has become due. If all are busy, the first that ends its run finds the batch.
 func (b *Batcher) onAlarm() {
 	defer b.alarm.rings.Done()
 	now := time.Now()

@@ -9,11 +9,10 @@ import (
 	"shoal/tensor"
 )
 
-// backlog is everything that waits: the queues, and what is admitted to them. It has no goroutine and no lock;
-// Batcher.mu guards it.
+// backlog holds the queues and admits tasks to them. It has no goroutine and no lock; Batcher.mu guards it.
 //
-// Shapes come from clients, so the number of queues is bounded: a queue is made on first use, kept while there is room,
-// and given up when it is empty and another is needed.
+// Shapes come from clients, so the number of queues is bounded. A queue is made on first use. It is dropped when it is empty and
+// another one needs its room.
 type backlog struct {
 	cfg        *Config
 	policy     policy
@@ -25,7 +24,7 @@ type backlog struct {
 	closing    bool
 	queues     map[queueKey]*queue
 	active     []*queue // those with entries, in no order
-	single     queue    // the entries that share no batch
+	single     queue    // the unbatched entries
 	unbatched  map[*tensor.Signature]struct{}
 	entries    int
 	rows       int
@@ -60,8 +59,9 @@ func (bl *backlog) newQueue(key queueKey) *queue {
 	return q
 }
 
-// admit puts a task into its queue, or says why there is no room for it. Entries of lower classes make room. free is when an instance is going to be
-// idle, zero where one is. opened is true when the task did not fit into a batch that was already waiting.
+// admit puts a task into its queue, or returns an error that says why there is no room for it. Entries of lower classes make room.
+// free is when an instance is expected to be idle; zero: one is. opened reports whether the task did not fit into a batch that was
+// already waiting.
 func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opened bool, err error) {
 	if err := bl.fullOf(t.class); err != nil {
 		return nil, false, err
@@ -98,7 +98,7 @@ func (bl *backlog) admit(t *task, shape []byte, free time.Time) (q *queue, opene
 	return q, bl.push(q, t), nil
 }
 
-// find returns the task's queue, making it where there is none.
+// find returns the task's queue, and makes it if there is none.
 func (bl *backlog) find(t *task, shape []byte) *queue {
 	if _, ok := bl.unbatched[t.sig]; ok {
 		t.unbatched = true
@@ -109,7 +109,7 @@ func (bl *backlog) find(t *task, shape []byte) *queue {
 	if q := bl.queues[queueKey{t.sig, string(shape)}]; q != nil {
 		return q
 	}
-	if len(bl.queues) >= bl.cfg.MaxQueues && !bl.giveUpQueue() {
+	if len(bl.queues) >= bl.cfg.MaxQueues && !bl.dropQueue() {
 		t.unbatched = true
 		return &bl.single
 	}
@@ -118,8 +118,8 @@ func (bl *backlog) find(t *task, shape []byte) *queue {
 	return q
 }
 
-// giveUpQueue drops an empty queue and reports whether there was one.
-func (bl *backlog) giveUpQueue() bool {
+// dropQueue drops an empty queue, and reports whether there was one.
+func (bl *backlog) dropQueue() bool {
 	for key, q := range bl.queues {
 		if q.entries == 0 {
 			delete(bl.queues, key)
@@ -169,7 +169,7 @@ func (bl *backlog) push(q *queue, t *task) (opened bool) {
 	return q.push(t, bl.cfg)
 }
 
-// remove takes a queued task out before its turn.
+// remove takes a task out of its queue before its turn.
 func (bl *backlog) remove(t *task) {
 	t.queue.outdated = true
 	bl.unlink(t)
@@ -190,11 +190,11 @@ func (bl *backlog) unlink(t *task) {
 	}
 }
 
-// decide asks the policy about one queue that is not empty. Entries that it gives up are ended here, so that the queue
-// may be empty afterwards.
+// decide asks the policy about one queue that is not empty. It ends the entries that the policy sheds, so the queue may be empty
+// afterwards.
 func (bl *backlog) decide(q *queue, now time.Time) decision {
 	if q.unbatched {
-		return decision{rows: 1, reason: ReasonAlone}
+		return decision{rows: 1, reason: ReasonUnbatched}
 	}
 	d := bl.policy(q.view(now, bl))
 	if d.shed > 0 {
@@ -206,8 +206,9 @@ func (bl *backlog) decide(q *queue, now time.Time) decision {
 	return d
 }
 
-// next finds the queue that gives the next batch: of those that may, the one whose first entry has the highest class and is the oldest. Where none may yet,
-// q is nil and until the first time at which one may (zero: all are empty).
+// next finds the queue that gives the next batch. Of those that may give one, it is the queue whose first entry has the highest
+// class and, within the class, is the oldest. If none may yet, q is nil and until is the first time at which one may; zero: all
+// are empty.
 func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
 	for i := len(bl.active) - 1; i >= 0; i-- { // backwards: a queue that decide empties is replaced by the last one
 		c := bl.active[i]
@@ -225,7 +226,7 @@ func (bl *backlog) next(now time.Time) (q *queue, d decision, until time.Time) {
 	return q, d, until
 }
 
-// oldest is the task that has waited longest, or nil.
+// oldest returns the task that has waited longest, or nil.
 func (bl *backlog) oldest() *task {
 	var t *task
 	for _, q := range bl.active {
@@ -236,7 +237,7 @@ func (bl *backlog) oldest() *task {
 	return t
 }
 
-// end takes a queued task out and gives it this error, with the last of its runs where some of it is being run.
+// end takes a task out of its queue and ends it with this error. If parts of it are running, it ends with the last of these runs.
 func (bl *backlog) end(t *task, err error) {
 	bl.remove(t)
 	if s := t.split; s != nil {
@@ -250,7 +251,7 @@ func (bl *backlog) end(t *task, err error) {
 	t.deliver(nil, err)
 }
 
-// recountAll has the batches of every queue counted again: their size has changed.
+// recountAll marks the batches of every queue to be counted again, because the size of batches has changed.
 func (bl *backlog) recountAll() {
 	for _, q := range bl.active {
 		q.outdated = true

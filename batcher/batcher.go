@@ -1,10 +1,10 @@
-// Package batcher coalesces requests: entries of one signature and shape wait in a queue, leave it as a batch when an
-// instance is idle (or by the configured limits), run on the instance's executor, and each entry gets its rows of the
-// outputs back. It knows no TensorFlow and no HTTP; an executor can be anything that runs a tensor.Batch.
+// Package batcher makes batches of requests. Entries of one signature and shape wait in a queue. They leave it as a batch when an
+// instance is idle, or by the configured limits. The batch runs on the instance's executor, and each entry gets its rows of the
+// outputs. The package knows no TensorFlow and no HTTP: an executor is anything that runs a tensor.Batch.
 //
-// The parts: a task is an entry under way (task.go); a queue holds the tasks that can run together (queue.go); the
-// backlog holds the queues and admits tasks (backlog.go); the policy says when a queue gives a batch (policy.go); a
-// worker takes the batch for its instance (worker.go), runs it and isolates what fails (run.go).
+// The parts: a task is an entry in progress (task.go). A queue holds the tasks that can run together (queue.go). The backlog
+// holds the queues and admits tasks (backlog.go). The policy decides when a queue gives a batch (policy.go). A worker takes the
+// batch for its instance (worker.go), runs it, and isolates the entries that fail (run.go).
 package batcher
 
 import (
@@ -21,8 +21,8 @@ import (
 	"shoal/tensor"
 )
 
-// Executor runs batches on one instance of a model; it is called by one goroutine at a time. The batch and its inputs
-// may be read until Run returns, the outputs until the result is freed. A panic becomes an INTERNAL error.
+// Executor runs batches on one instance of a model. One goroutine at a time calls it. It may read the batch and its inputs until
+// Run returns; the outputs are valid until the result is freed. A panic becomes an INTERNAL error.
 type Executor interface {
 	Run(b *tensor.Batch) (*tensor.Result, error)
 }
@@ -38,12 +38,12 @@ type Batcher struct {
 	all   []*worker // one for each instance
 	tasks sync.Pool
 
-	// mu guards what follows. It is held for queue operations only: never while waiting, running, or telling the
-	// observer. The Limiter's lock is the only one that is taken with it held.
+	// mu guards what follows. It is held for queue operations only: never while waiting, running, or calling the observer. The
+	// Limiter's lock is the only one that is taken with it held.
 	mu       sync.Mutex
 	backlog  backlog
 	idle     []*worker
-	waking   int // workers that were started and have not looked at the backlog yet
+	waking   int // workers that were started and have not asked the backlog for a batch yet
 	alarm    alarm
 	watch    alarm         // for runs that are overdue
 	speed    speed         // the time that batches take
@@ -54,11 +54,11 @@ type Batcher struct {
 	closing  bool
 	shutdown sync.Once
 	workers  sync.WaitGroup // those not idle
-	ended    chan struct{}  // closed when nothing runs any more, after Close
+	ended    chan struct{}  // closed after Close, when the last run has ended
 }
 
-// New makes a batcher with one worker per executor. The executors stay the caller's: close them after Close. limit and
-// obs may be nil.
+// New makes a batcher with one worker per executor. The caller owns the executors and closes them after Close. limit and obs may be
+// nil.
 func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, error) {
 	var found sizing
 	if cfg.FindBatchSize {
@@ -98,11 +98,12 @@ func New(cfg Config, execs []Executor, limit *Limiter, obs Observer) (*Batcher, 
 	return b, nil
 }
 
-// Do queues the entry and waits for its answer, its deadline, or the end of ctx, whichever comes first; the caller is
-// let go at that moment even where the entry is being run, unless it is the caller that runs it, which happens only where the
-// run takes a few milliseconds for certain. The entry itself may be reused when Do returns. What it
-// points at (Inputs, their shapes and memory) belongs to Arena: after an error a run may still read it until the arena's
-// last reference is gone.
+// Do queues the entry and waits for its answer, its deadline, or the end of ctx, whichever comes first. It returns at that moment
+// even if the entry is running. The exception is a batch that the caller's own goroutine runs; such a run takes a few
+// milliseconds at most.
+//
+// The caller may reuse the entry itself when Do returns. What the entry points at (Inputs, their shapes and memory) belongs to
+// Arena: after an error a run may still read it, until the arena's last reference is freed.
 func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	now := time.Now()
 	t := b.newTask(ctx, e, now)
@@ -148,7 +149,7 @@ func (b *Batcher) Do(ctx context.Context, e *Entry) (*Answer, error) {
 	return b.await(ctx, t)
 }
 
-// Stats is what the batcher is doing at one moment.
+// Stats is the state of a batcher at one moment.
 type Stats struct {
 	Entries   int           // waiting
 	Rows      int           // of the entries waiting
@@ -187,7 +188,7 @@ func (b *Batcher) Stats() Stats {
 	return s
 }
 
-// refuse is what is known to be wrong before a place in the queue is asked for.
+// refuse returns the error of an entry whose time is up before it is queued, or nil.
 func (b *Batcher) refuse(ctx context.Context, t *task, now time.Time) error {
 	if ctx.Err() != nil {
 		return status.FromContextError(ctx.Err()).Err()
@@ -198,7 +199,7 @@ func (b *Batcher) refuse(ctx context.Context, t *task, now time.Time) error {
 	return nil
 }
 
-// reject tells the observer and gives the task back.
+// reject reports the error to the observer, recycles the task, and returns the error.
 func (b *Batcher) reject(t *task, err error) error {
 	if !t.compares {
 		b.obs.EntryRejected(t.sig, err)

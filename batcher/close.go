@@ -2,14 +2,14 @@ package batcher
 
 import "time"
 
-// Close refuses new entries, runs those that were accepted, and returns when nothing runs any more.
+// Close rejects new entries, runs those that were accepted, and returns when the last run has ended.
 func (b *Batcher) Close() {
 	b.shutDown()
 	<-b.ended
 }
 
-// CloseWithin is Close with a bound: it returns false where something still runs after that time. The executors are in use
-// then, and must not be closed before Close has returned.
+// CloseWithin is Close with a bound: it returns false if something still runs after that time. The executors are then in use, and
+// the caller must not close them before Close has returned.
 func (b *Batcher) CloseWithin(patience time.Duration) bool {
 	b.shutDown()
 	timer := time.NewTimer(patience)

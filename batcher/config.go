@@ -17,52 +17,52 @@ const (
 	DefaultMaxQueues     = 256
 )
 
-// Config is the batching of one model version. The fields that TensorFlow Serving's BatchingParameters have too are
-// named as there and mean the same; in messages they go by that name (max_batch_size). The zero value, after
-// EnsureDefaults, is the behaviour without a batching parameters file: a batch leaves when an instance is idle, and no
-// entry is refused for its size.
+// Config is the batching of one model version. Fields that TensorFlow Serving's BatchingParameters have too have the same name
+// and meaning; messages use the name that they have there (max_batch_size). The zero value, after EnsureDefaults, is the
+// behaviour without a batching parameters file: a batch leaves when an instance is idle, and no entry is rejected for its size.
 type Config struct {
 	MaxBatchSize          int           // rows of a batch
-	MaxExecutionBatchSize int           // rows of a batch as it is run; MaxBatchSize where entries are not split
-	BatchTimeout          time.Duration // how long an underfull batch waits for more from its oldest entry on; 0: not at all
+	MaxExecutionBatchSize int           // rows of a batch as it is run; MaxBatchSize if entries are not split
+	BatchTimeout          time.Duration // how long a batch that is not full waits, from the arrival of its oldest entry; 0: not at all
 	MaxEnqueuedBatches    int           // batches waiting in a queue; there is a queue for each signature and shape
-	AllowedBatchSizes     []int         // a batch is padded up to the next of these; empty: any size
-	PadVariableLength     bool          // entries differing in other dimensions share a batch, padded to the largest
-	Split                 bool          // entries are cut wherever a batch ends, to fill it
+	AllowedBatchSizes     []int         // a batch is padded to the next of these; empty: any size
+	PadVariableLength     bool          // entries that differ in other dimensions share a batch, padded to the largest
+	Split                 bool          // entries are split where a batch ends, to fill it
 
-	// EfficientRows is the size from which on a batch gains little by growing. On a busy machine a smaller one gives way to
-	// the requests that have arrived but are not queued yet. 0: MaxExecutionBatchSize.
+	// EfficientRows is the size from which a batch gains little by growing. On a busy machine a smaller batch waits for requests
+	// that have arrived but are not queued yet. 0: MaxExecutionBatchSize.
 	EfficientRows int
 
-	// FindBatchSize has the sizes above found from the runs of live batches; they must be zero then. Measured is where it begins.
+	// FindBatchSize makes the batcher find the sizes above from the runs of live batches; they must be zero. It begins with
+	// Measured.
 	FindBatchSize bool
 
-	// Objective is the time from an entry's arrival within which it is to be answered. Entries that cannot be are given up
-	// with a *LateError, and batches leave when that serves the objective best; BatchTimeout has no effect then. 0: none.
+	// Objective is the time, from an entry's arrival, within which the entry should be answered. Entries that cannot meet it are
+	// shed with a *LateError. Batches leave when that serves the objective best; BatchTimeout has no effect. 0: no objective.
 	Objective time.Duration
-	// Measured are runs that are known already, of ascending sizes, for the estimates that the objective and FindBatchSize need.
+	// Measured are runs that are known already, in ascending order of size. The objective and FindBatchSize estimate from them.
 	Measured []Timing
 
-	// MaxTaskRows is the largest entry accepted (MaxBatchSize, for TensorFlow Serving's rule). 0: any is, and one larger
-	// than MaxExecutionBatchSize is divided over several batches; its answer is joined.
+	// MaxTaskRows is the largest entry accepted (MaxBatchSize, for TensorFlow Serving's rule). 0: entries of any size are
+	// accepted; one larger than MaxExecutionBatchSize runs in several batches, and its answers are joined.
 	MaxTaskRows int
-	// MaxQueuedRows bounds the rows waiting in all queues together. An entry is accepted while there are fewer.
+	// MaxQueuedRows bounds the rows that wait in all queues together. An entry is accepted while fewer rows wait.
 	MaxQueuedRows int
 	// Priorities are the levels of entries, and how long each may wait.
 	Priorities Priorities
-	// Memory bounds the bytes of the inputs that wait; batchers share it. nil: they are not bounded.
+	// Memory bounds the bytes of the inputs that wait; batchers share it. nil: no bound.
 	Memory *Memory
-	// MaxQueues bounds the queues kept. Beyond it, entries of yet other shapes run alone.
+	// MaxQueues bounds the number of queues. Beyond it, entries of other shapes run unbatched.
 	MaxQueues int
 
-	// DeviceFault tells whether a failed run was the fault of its device, which then takes no more batches until Restore; the
-	// batch runs again on another one. It is called outside every lock. nil: no device is ever to blame.
+	// DeviceFault reports whether a failed run was the fault of its device. The device then takes no more batches until Restore,
+	// and the batch runs again on another one. It is called outside every lock. nil: no failure is a device's fault.
 	DeviceFault func(device string, err error) bool
 
-	// Model is whose runs these are to the Limiter, which shares places between models.
+	// Model is the name under which the Limiter, which shares places between models, counts these runs.
 	Model string
-	// StuckAfter is how long a run may take, if it is ten times as long as expected too, before its instance is out of service
-	// until it ends. 0: however long.
+	// StuckAfter is how long a run may take before its instance is out of service until the run ends. The run must also take ten
+	// times as long as expected. 0: no limit.
 	StuckAfter time.Duration
 
 	Logger *slog.Logger // nil: silent
@@ -140,7 +140,7 @@ func (c *Config) Validate() error {
 	return status.Error(codes.InvalidArgument, "batching parameters: "+strings.Join(faults, "; "))
 }
 
-// sizeFor is the number of rows that a batch of that many is run with.
+// sizeFor returns the number of rows, with padding, that a batch of that many rows is run with.
 func (c *Config) sizeFor(rows int) int {
 	for _, size := range c.AllowedBatchSizes {
 		if size >= rows {
@@ -150,5 +150,5 @@ func (c *Config) sizeFor(rows int) int {
 	return rows
 }
 
-// splittable reports whether an entry of that many rows may be cut where a batch ends.
+// splittable reports whether an entry of that many rows may be split where a batch ends.
 func (c *Config) splittable(rows int) bool { return c.Split || rows > c.MaxExecutionBatchSize }

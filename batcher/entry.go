@@ -9,33 +9,34 @@ import (
 
 // Entry is one request for a signature.
 type Entry struct {
-	Signature *tensor.Signature // entries are batched with others of the very same signature: the pointer is compared
+	Signature *tensor.Signature // entries with the same pointer can share a batch
 	Inputs    []tensor.Tensor   // in the signature's order, memory of Arena
-	Arena     *tensor.Arena     // may be nil; the batcher retains it for as long as it reads the inputs
+	Arena     *tensor.Arena     // may be nil; the batcher retains it while it reads the inputs
 	Deadline  time.Time         // zero: none
-	Unbatched bool              // run alone, exactly as it is
-	// Comparison marks an entry of the batcher's owner, who wants to see whether a client's answer would be the same: it runs alone, and
-	// the observer is told of its run, with ReasonComparison, but not of the entry.
+	Unbatched bool              // run alone, without padding
+	// Comparison marks an entry of the batcher's owner, who wants to know whether a client's answer would be the same. It runs
+	// unbatched. The observer gets its run, with ReasonComparison, but not the entry.
 	Comparison bool
-	// Priority is the entry's level, 1 being the highest; 0: Config.Priorities.Default. It has no effect unless Config.Priorities has levels.
+	// Priority is the entry's level, 1 being the highest; 0: Config.Priorities.Default. It has no effect unless Config.Priorities
+	// has levels.
 	Priority uint64
 	// QueueTimeout is how long the entry waits for its first run at most; 0: as long as its level's policy allows.
 	QueueTimeout time.Duration
-	Trace        any // handed to the observer with the entry and with its batches; nil: none
+	Trace        any // given to the observer with the entry and with its batches; nil: none
 }
 
 // Answer is what an entry gets back. Free it once the outputs are encoded.
 type Answer struct {
 	Outputs   []tensor.Tensor
 	Queue     time.Duration // from Do to the moment the batch was taken
-	Run       time.Duration // gather and Executor.Run of the batch; of a divided entry from its first run to the end of its last
-	BatchRows int           // rows of real requests that ran together (1 where the entry ran alone without rows)
+	Run       time.Duration // gather and Executor.Run of the batch; of a split entry from its first run to the end of its last
+	BatchRows int           // rows of requests that ran together; 1 for an entry without rows
 	BatchSize int           // with padding
 
 	owner interface{ Free() } // of the outputs' memory
 }
 
-// Free gives the memory of the outputs back; safe to call once or more.
+// Free returns the memory of the outputs. It may be called more than once.
 func (a *Answer) Free() {
 	if a != nil && a.owner != nil {
 		a.owner.Free()
@@ -43,7 +44,7 @@ func (a *Answer) Free() {
 	}
 }
 
-// shared counts the answers that still read one result.
+// shared counts the answers that still use one result.
 type shared struct {
 	refs   atomic.Int32
 	result *tensor.Result
@@ -62,8 +63,8 @@ func (s *shared) Free() {
 	}
 }
 
-// divide gives every item its rows of the result as views, without a copy. Each answer holds a reference to the result;
-// the answers of one batch share three allocations.
+// divide gives each item its rows of the result as views, without a copy. Each answer holds a reference to the result. The
+// answers of one batch share three allocations.
 func divide(r *tensor.Result, items []item, out []Answer) {
 	dims := 0
 	for i := range r.Outputs {
@@ -88,7 +89,7 @@ func divide(r *tensor.Result, items []item, out []Answer) {
 	}
 }
 
-// rowsOf is rows [from, to) of t under the given shape, sharing t's memory. t has at least one row.
+// rowsOf returns rows [from, to) of t, which has at least one row, with the given shape. They share t's memory.
 func rowsOf(t *tensor.Tensor, from, to int, shape tensor.Shape) tensor.Tensor {
 	v := tensor.Tensor{DType: t.DType, Shape: shape}
 	rows := int(t.Shape[0])
@@ -102,7 +103,7 @@ func rowsOf(t *tensor.Tensor, from, to int, shape tensor.Shape) tensor.Tensor {
 	return v
 }
 
-// follows reports whether every output has its dimension 0 equal to size, as batching needs it.
+// follows reports whether dimension 0 of every output is size, which batching needs.
 func follows(r *tensor.Result, size int) bool {
 	for i := range r.Outputs {
 		if s := r.Outputs[i].Shape; len(s) == 0 || s[0] != int64(size) {

@@ -23,7 +23,7 @@ var (
 
 // QueueFullError is returned when there is no room for an entry (UNAVAILABLE).
 type QueueFullError struct {
-	Reason string        // which bound, and the knob to turn
+	Reason string        // which bound is reached, and the setting to change
 	After  time.Duration // when trying again may help, estimated from recent runs
 }
 
@@ -44,14 +44,14 @@ func (e *QueueFullError) RetryAfter() time.Duration { return e.After }
 // ErrLate is what every *LateError is, for errors.Is.
 var ErrLate = errors.New("the latency objective cannot be met")
 
-// LateError is returned for an entry that was given up unrun, since its answer would have missed the latency objective.
-// It is UNAVAILABLE and not DEADLINE_EXCEEDED: the client's own time is not up, nothing was run, and another replica may
-// have room, which is what load balancers and retry policies take UNAVAILABLE (and HTTP's 503) to mean.
+// LateError is returned for an entry that was shed without a run, because its answer would have missed the latency objective. It
+// is UNAVAILABLE and not DEADLINE_EXCEEDED: the client's own deadline has not passed, nothing was run, and another replica may
+// have room. Load balancers and retry policies understand UNAVAILABLE (and HTTP's 503) in this way.
 type LateError struct {
 	Objective time.Duration
 	After     time.Duration // when trying again may help, estimated from recent runs
 
-	status *status.Status // made once for many errors: refusing has to be cheap. nil: made when asked for
+	status *status.Status // shared by many errors, because rejecting must be cheap; nil: GRPCStatus makes it
 }
 
 func lateStatus(objective time.Duration) *status.Status {
@@ -76,20 +76,20 @@ func (e *LateError) GRPCStatus() *status.Status {
 func (e *LateError) RetryAfter() time.Duration { return e.After }
 
 func (c *Config) tooLarge(rows int) error {
-	knob := "raise max_batch_size"
+	remedy := "raise max_batch_size"
 	if !c.Split {
-		knob += "; with enable_large_batch_splitting the batches that are run can stay at max_execution_batch_size"
+		remedy += "; with enable_large_batch_splitting the batches that are run can stay at max_execution_batch_size"
 	}
 	return status.Errorf(codes.InvalidArgument, "Task size %d is larger than maximum input batch size %d; %s",
-		rows, c.MaxTaskRows, knob)
+		rows, c.MaxTaskRows, remedy)
 }
 
 func panicked(v any) error {
 	return status.Error(codes.Internal, fmt.Sprintf("running the batch panicked: %v", v))
 }
 
-// blamesInput reports whether an input can have caused the failure of a batch. Otherwise the entries would fail alone
-// just the same, and running them again is useless.
+// blamesInput reports whether an input can have caused the failure of a batch. If not, the entries would fail alone too, and
+// running them again is useless.
 func blamesInput(err error) bool {
 	switch status.Code(err) {
 	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// speed estimates how long batches run: for each power of two a moving average of rows and time, straight lines between
-// these points, and how far the slowest per cent of runs lies above them. Batcher.mu guards it.
+// speed estimates how long batches run. It keeps a moving average of rows and time for each power of two, interpolates linearly
+// between these points, and keeps how far the slowest 1 % of runs lies above the lines. Batcher.mu guards it.
 type speed struct {
 	seen   [32]point // seen[i]: batches of (2^(i-1), 2^i] rows
-	line   []point   // those that were seen, rising
-	spread tail      // of what a run took to what the line said
+	line   []point   // those that were seen, in ascending order
+	spread tail      // ratio of a run's time to the estimate
 }
 
 // point is a batch size and the time it takes.
@@ -18,10 +18,10 @@ type point struct{ rows, took float64 }
 
 func sizeClass(rows int) int { return min(bits.Len(uint(max(rows, 1)-1)), len(speed{}.seen)-1) }
 
-// observe takes a measured run in, with a weight of one eighth.
+// observe adds a measured run, with a weight of one eighth.
 func (s *speed) observe(rows int, run time.Duration) {
 	if expected := s.latency(rows); expected > 0 {
-		s.spread.at = s.worst() // one disturbed run at the beginning must not stand for all
+		s.spread.at = s.worst() // one disturbed run at the beginning must not decide for all
 		s.spread.observe(float64(run) / float64(expected))
 	}
 	p := &s.seen[sizeClass(rows)]
@@ -34,8 +34,8 @@ func (s *speed) observe(rows int, run time.Duration) {
 	s.draw()
 }
 
-// slowdown bounds what a larger batch is believed to take, to the time of the next smaller one seen for as many rows. An
-// estimate that was spoilt, by a disturbed first run, would else keep that size from ever being run and measured again.
+// slowdown bounds the estimate for a larger batch to this multiple of the time that the next smaller size takes for as many rows.
+// Otherwise a disturbed first run could make the estimate so high that the size is never run and measured again.
 const slowdown = 2
 
 func (s *speed) draw() {
@@ -53,13 +53,13 @@ func (s *speed) draw() {
 	}
 }
 
-// latency is the estimate for a batch of that many rows. 0 means that nothing has run yet.
+// latency estimates the run of a batch of that many rows. 0 means that nothing has run yet.
 func (s *speed) latency(rows int) time.Duration {
 	n, x := len(s.line), float64(rows)
 	switch {
 	case n == 0:
 		return 0
-	case n == 1 && x <= s.line[0].rows: // part of it is the same for any size; how much is not known
+	case n == 1 && x <= s.line[0].rows: // part of the time does not depend on the size; how much is not known
 		return time.Duration(s.line[0].took)
 	case n == 1:
 		return time.Duration(s.line[0].took * x / s.line[0].rows)
@@ -73,11 +73,11 @@ func (s *speed) latency(rows int) time.Duration {
 	return time.Duration(max(took, a.took*min(1, x/a.rows)))
 }
 
-// worst is the margin over the estimate within which 99% of the batches run.
+// worst is the factor, at least 1, on the estimate within which 99 % of the batches run.
 func (s *speed) worst() float64 { return s.spread.above(1) }
 
-// fit is the largest batch of at most that many rows that runs within the time, if it takes margin times the estimate; 0
-// where none does.
+// fit returns the largest batch of at most `most` rows that runs within the time, if it takes margin times the estimate; 0 if none
+// does.
 func (s *speed) fit(within time.Duration, most int, margin float64) int {
 	within = time.Duration(float64(within) / margin)
 	if s.latency(most) <= within {
@@ -100,9 +100,9 @@ func (s *speed) drain(rows, batch, instances int) time.Duration {
 	return s.latency(batch) * time.Duration(batches) / time.Duration(instances)
 }
 
-// tail follows the 99th percentile of a series of positive numbers, in constant memory: it rises by 99 steps where a
-// number lies above it and falls by one where not, so that it rests where one in a hundred does (stochastic
-// approximation, H. Robbins and S. Monro 1951).
+// tail estimates the 99th percentile of a series of positive numbers, in constant memory. It rises by 99 steps if a number lies
+// above it and falls by one step if not. So it settles where one number in a hundred lies above it (stochastic approximation, H.
+// Robbins and S. Monro 1951).
 type tail struct{ at float64 }
 
 const tailStep = 0.0005
@@ -118,10 +118,10 @@ func (t *tail) observe(x float64) {
 	}
 }
 
-// above is the percentile, or least where that is more.
+// above returns the percentile, or least if that is larger.
 func (t *tail) above(least float64) float64 { return max(t.at, least) }
 
-// pace follows how fast rows arrive. Batcher.mu guards it.
+// pace estimates how fast rows arrive. Batcher.mu guards it.
 type pace struct {
 	last      time.Time
 	gap, rows float64 // moving averages: seconds between entries, rows of an entry

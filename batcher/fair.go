@@ -6,28 +6,28 @@ import "time"
 // start-time fair queueing (P. Goyal, H. M. Vin, H. Cheng: Start-time Fair Queueing, SIGCOMM 1996) for several places at once
 // (SFQ(D): W. Jin, J. S. Chase, J. Kaur: Interposed Proportional Sharing for a Storage Service Utility, SIGMETRICS 2004).
 //
-// Each flow has a start tag, the virtual time at which its next run is due; a run moves it on by its processor time divided by the
-// weight: by the estimate when the run begins, and to what it really was when it ends. A free place goes to the waiting flow
-// with the lowest tag, and virtual time is the highest tag that was served. A flow that had nothing waiting continues at virtual time
-// at the earliest: it gets nothing for its idle past. No place stays free while somebody waits, and nobody waits for ever, since the tags of
-// those who are served pass that of who waits.
+// Each flow has a start tag, the virtual time at which its next run is due. A run advances the tag by its processor time divided
+// by the weight: by the estimate when the run begins, corrected to the measured time when it ends. A free place goes to the
+// waiting flow with the lowest tag. Virtual time is the highest tag that was served. A flow that had nothing waiting continues at
+// virtual time at the earliest, so idle time gives it no credit. No place stays free while a flow waits. No flow waits for ever,
+// because the tags of the flows that are served pass its own.
 //
 // It has no lock and no clock.
 type fair struct {
-	free    int     // below 0: more are held than there are now
+	free    int     // below 0: more places are held than exist now
 	now     float64 // virtual time, in seconds
-	waiting []*flow // those with somebody waiting, in no order
+	waiting []*flow // flows with a waiting worker, in no order
 	asked   uint64
 }
 
-// flow is what takes part: a model.
+// flow is one participant: a model.
 type flow struct {
 	weight     float64
 	start      float64 // tag of its next run
 	head, tail *place  // its workers that wait, in order of arrival
 }
 
-// ask puts p at the end of its flow's line; it is expected to use that much processor time.
+// ask puts p at the end of its flow's line. expected is the processor time that the run is expected to use.
 func (f *fair) ask(fl *flow, p *place, expected time.Duration) {
 	f.asked++
 	p.next, p.order, p.charged = nil, f.asked, expected
@@ -41,7 +41,7 @@ func (f *fair) ask(fl *flow, p *place, expected time.Duration) {
 	f.waiting = append(f.waiting, fl)
 }
 
-// grant gives a free place to the one whose turn it is; nil: there is no place, or nobody waits.
+// grant gives a free place to the worker whose turn it is. It returns nil if there is no place or nobody waits.
 func (f *fair) grant() *place {
 	if f.free <= 0 || len(f.waiting) == 0 {
 		return nil
@@ -68,5 +68,5 @@ func (f *fair) grant() *place {
 	return p
 }
 
-// charge moves the flow's tag on by processor time that was used, or back where it was less than expected.
+// charge advances the flow's tag by processor time that was used. A negative time corrects an estimate that was too high.
 func (fl *flow) charge(used time.Duration) { fl.start += used.Seconds() / fl.weight }

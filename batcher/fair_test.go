@@ -30,7 +30,8 @@ type worked struct {
 	takes time.Duration
 }
 
-// simulate shares places between models until the end, in time that is only counted, and fails where a place is free and somebody waits.
+// simulate shares places between models until the end, in time that is only counted, and fails where a place is free and somebody
+// waits.
 func simulate(t *testing.T, places int, models []*taking, end time.Duration) {
 	t.Helper()
 	f := fair{free: places}
@@ -96,8 +97,8 @@ func simulate(t *testing.T, places int, models []*taking, end time.Duration) {
 	}
 }
 
-// Busy models get processor time by their weights, however long their runs are and whatever they are expected to take, and nobody waits
-// much longer than the others' runs take.
+// Busy models get processor time by their weights, however long their runs are and whatever they are expected to take, and nobody
+// waits much longer than the others' runs take.
 func TestFairShares(t *testing.T) {
 	for name, c := range map[string]struct {
 		places int

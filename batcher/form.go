@@ -6,7 +6,7 @@ import (
 	"shoal/tensor"
 )
 
-// item is what a batch holds of a task: rows [from, to).
+// item is a task's part of a batch: its rows [from, to).
 type item struct {
 	task     *task
 	from, to int
@@ -21,9 +21,10 @@ func countRows(items []item) (n int) {
 	return n
 }
 
-// fill takes up to limit rows from the head of the queue, or first from the entry that has waited longest if that one has its turn; a
-// task that may not be cut is left for the next batch if it does not fit, unless it is the first. Expired tasks are ended on the way
-// and never run. The tasks' arenas are retained: the caller who still waits holds a reference, so they are alive here.
+// fill takes up to limit rows from the head of the queue. If it is the turn of the entry that has waited longest, it takes that
+// one first. A task that may not be split and does not fit is left for the next batch, unless it is the first. fill ends tasks
+// that have expired; they never run. It retains the tasks' arenas. They are alive, because a caller who still waits holds a
+// reference.
 func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item {
 	whole := limit == bl.cfg.MaxExecutionBatchSize || q.unbatched
 	if first := bl.first(q); first != q.head {
@@ -40,7 +41,7 @@ func (bl *backlog) fill(items []item, q *queue, limit int, now time.Time) []item
 	return items
 }
 
-// fillFrom adds the rows of t and of those behind it to a batch of up to limit rows.
+// fillFrom adds the rows of t and of the tasks after it to a batch of up to limit rows.
 func (bl *backlog) fillFrom(t *task, items []item, q *queue, limit int, now time.Time) []item {
 	if q.unbatched && len(items) > 0 {
 		return items
@@ -69,7 +70,7 @@ func (bl *backlog) fillFrom(t *task, items []item, q *queue, limit int, now time
 	return items
 }
 
-// take takes the next n rows of the task at the head of its queue.
+// take takes the next n rows of a queued task.
 func (bl *backlog) take(t *task, n int, now time.Time) item {
 	it := item{t, t.taken, t.taken + n}
 	if t.taken == 0 && t.arena != nil {
@@ -88,12 +89,12 @@ func (bl *backlog) take(t *task, n int, now time.Time) item {
 		bl.unlink(t)
 	} else if t.giant {
 		bl.arrivals++
-		t.order = bl.arrivals // the next turn is the others'
+		t.order = bl.arrivals // the next turn is for the others
 	}
 	return it
 }
 
-// build makes the batch of the items, in memory that the next build uses again.
+// build makes the batch of the items, in memory that the next build reuses.
 func (w *worker) build(items []item) *tensor.Batch {
 	t := items[0].task
 	b := &w.batch
@@ -137,7 +138,7 @@ func (w *worker) build(items []item) *tensor.Batch {
 	return b
 }
 
-// inputs are the item's rows of the task's inputs.
+// inputs returns the item's rows of the task's inputs, without a copy.
 func (it item) inputs() []tensor.Tensor {
 	t := it.task
 	if it.rows() == t.rows {

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// brief is the processor time up to which a run is brief: no other run notices it.
+// brief is the largest processor time of a brief run. Such a run delays no other noticeably.
 const brief = 2 * time.Millisecond
 
-// Limiter has the places of the runs of all batchers that share it (num_batch_threads). Long runs share as many places fairly
-// between models, by the processor time that they use. Brief runs never wait for a long one: as many of them run besides, and
-// the kernel shares the cores between both, which it does better than a queue; while they are many, long runs leave one core free
-// (reserve). A run that is overdue has no place any more.
+// Limiter bounds the runs of all batchers that share it (num_batch_threads): each needs a place. Long runs share n places fairly
+// between models, by the processor time that they use. Brief runs have n places of their own, so they never wait for a long run.
+// The kernel shares the cores between both kinds, which it does better than a queue. While there are many brief runs, long runs
+// leave one core free (reserve). A run that is overdue loses its place.
+//
 // A nil limiter does not limit. It is safe for concurrent use.
 type Limiter struct {
 	weights map[string]float64
@@ -32,16 +33,17 @@ func kindOf(expected time.Duration) int {
 	if expected > 0 && expected <= brief {
 		return briefRun
 	}
-	return longRun // or nothing is known of it yet
+	return longRun // also if nothing is known about the run yet
 }
 
-// claim is what a model has of the places: a flow of each kind.
+// claim is a model's share of the places: a flow of each kind.
 type claim struct {
 	flows    [2]flow
 	batchers int // that use it
 }
 
-// NewLimiter has n places; n below 1 means no limit. A model that weights does not name has the weight 1.
+// NewLimiter makes a limiter with n places of each kind. It returns nil, which means no limit, if n is below 1. A model without
+// an entry in weights has the weight 1.
 func NewLimiter(n int, weights map[string]float64) *Limiter {
 	if n < 1 {
 		return nil
@@ -52,7 +54,7 @@ func NewLimiter(n int, weights map[string]float64) *Limiter {
 	return l
 }
 
-// join makes a batcher one of those that run the model.
+// join registers a batcher of the model.
 func (l *Limiter) join(model string) *claim {
 	if l == nil {
 		return nil
@@ -73,7 +75,7 @@ func (l *Limiter) join(model string) *claim {
 	return c
 }
 
-// leave is the end of join.
+// leave undoes join.
 func (l *Limiter) leave(model string) {
 	if l == nil {
 		return
@@ -87,12 +89,12 @@ func (l *Limiter) leave(model string) {
 	}
 }
 
-// place is a worker's claim to run: it has none, waits for one, or holds one. One goroutine at a time uses it, but for giveUp. A nil
-// place is that of a worker which is not limited.
+// place is a worker's right to run: the worker has none, waits for one, or holds one. One goroutine at a time uses it, except for
+// giveUp and waits. A worker that is not limited has a nil place.
 type place struct {
 	limiter *Limiter
 	claim   *claim
-	turn    chan struct{} // of capacity 1: it was granted
+	turn    chan struct{} // of capacity 1; receives when the place is granted
 
 	// Guarded by Limiter.mu.
 	kind    int
@@ -110,7 +112,7 @@ func (l *Limiter) newPlace(c *claim) *place {
 	return &place{limiter: l, claim: c, turn: make(chan struct{}, 1)}
 }
 
-// acquire waits for a place for a run that is expected to use that much processor time; 0: that is not known.
+// acquire waits for a place for a run that is expected to use that much processor time; 0: it is not known.
 func (p *place) acquire(expected time.Duration) {
 	if p == nil {
 		return
@@ -123,8 +125,8 @@ func (p *place) acquire(expected time.Duration) {
 	}
 }
 
-// renew gives the place back after a run that used so much, and waits for another one. In between nobody is preferred to this
-// worker who comes after it by the shares.
+// renew gives the place back after a run that used that much, and waits for another one. Both happen under one lock, so a worker
+// whose turn is later cannot take the place in between.
 func (p *place) renew(used, expected time.Duration) {
 	if p == nil {
 		return
@@ -142,7 +144,7 @@ func (p *place) renew(used, expected time.Duration) {
 	}
 }
 
-// tryAcquire takes a place if there is one that nobody waits for.
+// tryAcquire takes a place if one is free and nobody waits for it, and reports whether it did.
 func (p *place) tryAcquire(expected time.Duration) bool {
 	if p == nil {
 		return true
@@ -152,7 +154,7 @@ func (p *place) tryAcquire(expected time.Duration) bool {
 	return p.limiter.kinds[kindOf(expected)].free > 0 && p.ask(expected)
 }
 
-// release gives the place back after a run that used so much.
+// release gives the place back after a run that used that much.
 func (p *place) release(used time.Duration) {
 	if p == nil {
 		return
@@ -163,7 +165,7 @@ func (p *place) release(used time.Duration) {
 	p.limiter.grant(p.kind, nil)
 }
 
-// giveUp lets others have the place of a run that goes on and is overdue. What it has used so far is charged.
+// giveUp gives the place of a run that is overdue to others, while the run goes on. The run is charged for what it has used so far.
 func (p *place) giveUp(used time.Duration) {
 	if p == nil {
 		return
@@ -177,7 +179,7 @@ func (p *place) giveUp(used time.Duration) {
 	}
 }
 
-// waits tells whether somebody waits for the place.
+// waits reports whether the worker waits for a place.
 func (p *place) waits() bool {
 	if p == nil {
 		return false
@@ -187,7 +189,7 @@ func (p *place) waits() bool {
 	return p.waiting
 }
 
-// covers tells whether a run that is expected to use so much may have the place that the worker holds.
+// covers reports whether the place that the worker holds is enough for a run that is expected to use that much.
 func (p *place) covers(expected time.Duration) bool {
 	return p == nil || p.kind == longRun || kindOf(expected) == briefRun
 }
@@ -199,7 +201,7 @@ func (p *place) ask(expected time.Duration) (granted bool) {
 	return p.limiter.grant(p.kind, p)
 }
 
-// giveBack is called with Limiter.mu held, and grant after it.
+// giveBack charges the run and frees the place. Called with Limiter.mu held; the caller calls grant afterwards.
 func (p *place) giveBack(used time.Duration) {
 	p.claim.flows[p.kind].charge(used - p.charged)
 	p.charged = 0
@@ -214,7 +216,7 @@ func (p *place) giveBack(used time.Duration) {
 	}
 }
 
-// grant gives out what places there are, and reports whether self has one. Called with mu held.
+// grant gives the free places of a kind to those who wait, and reports whether self got one. Called with mu held.
 func (l *Limiter) grant(kind int, self *place) (granted bool) {
 	for p := l.kinds[kind].grant(); p != nil; p = l.kinds[kind].grant() {
 		p.waiting, p.held = false, true

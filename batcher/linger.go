@@ -3,9 +3,9 @@ package batcher
 import "runtime"
 
 const (
-	// crowd is how many entries have to arrive, on average, in the time of a run for a worker to look out for more.
+	// crowd is how many entries have to arrive, on average, during a run before a worker lingers.
 	crowd = 3
-	// turns bounds how often a worker lets everybody else go first; after quietTurns without a new row it is done.
+	// turns bounds how often a worker yields; after quietTurns without a new row it stops.
 	turns, quietTurns = 8, 2
 )
 
@@ -36,15 +36,15 @@ func (w *worker) linger() {
 	}
 }
 
-// lingerMore is how many rows wait, whether a batch of them needs no more, and whether several entries arrive in the time that so
-// many run.
+// lingerMore returns how many rows wait, whether they are enough for an efficient batch, and whether several entries arrive in
+// the time that a batch of them runs.
 func (b *Batcher) lingerMore() (rows int, enough, crowded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.backlog.rows, b.backlog.rows >= b.cfg.EfficientRows, b.crowded()
 }
 
-// crowded tells whether several entries arrive in the time that what waits runs. Called with mu held.
+// crowded reports whether several entries arrive in the time that a batch of all waiting rows runs. Called with mu held.
 func (b *Batcher) crowded() bool {
 	return b.backlog.pace.entries()*b.speed.latency(b.backlog.rows).Seconds() >= crowd
 }

@@ -7,8 +7,8 @@ import (
 	"shoal/tensor"
 )
 
-// Memory bounds the bytes of the inputs that wait, in all batchers that share it. An entry is accepted while fewer wait, however
-// large it is itself. A nil Memory does not bound and counts nothing. It is safe for concurrent use.
+// Memory bounds the bytes of the inputs that wait, in all batchers that share it. An entry of any size is accepted while fewer
+// bytes than the limit wait. A nil Memory has no bound and counts nothing. It is safe for concurrent use.
 type Memory struct {
 	limit   int64
 	waiting atomic.Int64
@@ -22,7 +22,7 @@ func NewMemory(limit int64) *Memory {
 	return &Memory{limit: limit}
 }
 
-// full is the reason why nothing more is accepted; empty where there is room.
+// full returns the reason why nothing more is accepted, or "" if there is room.
 func (m *Memory) full() string {
 	if m == nil {
 		return ""
@@ -39,7 +39,7 @@ func (m *Memory) add(n int64) {
 	}
 }
 
-// measure is the bytes of an entry's inputs.
+// measure returns the bytes of an entry's inputs.
 func (m *Memory) measure(inputs []tensor.Tensor) (n int64) {
 	if m == nil {
 		return 0

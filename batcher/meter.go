@@ -6,25 +6,26 @@ import (
 	"shoal/tensor"
 )
 
-// meterFrom is the processor time from which on it is measured. To measure takes up to 2 µs, and a run that is much shorter than the
-// slices of time that the kernel gives is seldom interrupted.
+// meterFrom is the expected processor time from which it is measured. Measuring takes up to 2 µs, and the kernel seldom
+// interrupts a run that is much shorter than its time slices.
 const meterFrom = 250 * time.Microsecond
 
-// jump bounds what a run that was not measured is believed to have used, to so many times what was expected: the time that passes is
-// longer where the kernel interrupted the run. If it did use more, the next ones are expected to, and are soon measured.
+// jump bounds the processor time assumed for a run that was not measured to this multiple of the expected time, because elapsed
+// time is longer if the kernel interrupted the run. If the run did use more, the expectation grows and the next runs are soon
+// measured.
 const jump = 4
 
-// meter tells what the runs of a batch use, which is what they are charged for: their processor time, or the time that passes where the
-// executor does not say. It is its worker's.
+// meter finds what the runs of a batch use, for which they are charged: their processor time, or the elapsed time if the executor
+// does not report it. Each worker has its own.
 type meter struct {
-	expected time.Duration // of the batch; 0: not known
+	expected time.Duration // for the batch; 0: not known
 	used     time.Duration // by the batch so far
-	told     bool
+	taken    bool          // take has returned it
 }
 
 func (m *meter) begin(expected time.Duration) { *m = meter{expected: expected} }
 
-// run runs the batch, and tells what it used.
+// run runs the batch, and returns what it used.
 func (m *meter) run(x Executor, b *tensor.Batch) (r *tensor.Result, used time.Duration, err error) {
 	b.Unmetered = m.expected > 0 && m.expected < meterFrom
 	start := time.Now()
@@ -40,11 +41,11 @@ func (m *meter) run(x Executor, b *tensor.Batch) (r *tensor.Result, used time.Du
 	return r, used, err
 }
 
-// take is what the batch used, once.
+// take returns what the batch used, at its first call; 0 afterwards.
 func (m *meter) take() time.Duration {
-	if m.told {
+	if m.taken {
 		return 0
 	}
-	m.told = true
+	m.taken = true
 	return m.used
 }

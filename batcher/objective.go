@@ -2,18 +2,17 @@ package batcher
 
 import "time"
 
-// withinObjective answers as many entries as it can within the objective, counted from their arrival, and gives up early
-// those that cannot be answered in time, so that they cost nothing. It knows how long batches run (view.speed) and goes
-// by the entry at the head, whose time is up first.
+// withinObjective answers as many entries as it can within the objective, counted from their arrival. It sheds early the entries
+// that cannot be answered in time, so that they cost nothing. It estimates how long batches run (view.speed) and decides by the
+// entry at the head, whose deadline is the earliest.
 //
-// One instance: batches leave as soon as it is idle, and the oldest entries are given up until what is left runs in time
-// for the new head. Waiting for more would waste the only device there is.
+// One instance: batches leave as soon as it is idle. The oldest entries are shed until the rest runs in time for the new head.
+// Waiting for more rows would waste the only device.
 //
-// Several instances, under load: a batch waits until its head would be late with one more row, since several devices that
-// each take what little has come run many small batches ("deferred batch scheduling", L. Chen and others, Symphony 2023).
-// Where the head's remaining time allows less than an efficient batch although there is enough for one, older entries are
-// given up to make room for it ("early drop", H. Shen and others, Nexus 2019). Below a third of the capacity batches leave
-// at once.
+// Several instances, under load: a batch waits until its head would be late with one more row, because several devices that each
+// take the few rows that have come run many small batches ("deferred batch scheduling", L. Chen and others, Symphony 2023). If
+// the head's remaining time is too short for an efficient batch although enough rows wait for one, older entries are shed to
+// allow it ("early drop", H. Shen and others, Nexus 2019). Below a third of the capacity batches leave at once.
 func withinObjective(objective time.Duration, c *Config) policy {
 	return func(v view) decision {
 		if v.closing || len(v.speed.line) == 0 {
@@ -27,11 +26,11 @@ func withinObjective(objective time.Duration, c *Config) policy {
 	}
 }
 
-// likely is the margin with which entries are given up: by the mean. A run may well be faster than its worst, and what is
-// given up is lost for certain. When to leave and what to aim at go by slower runs: that costs next to nothing.
+// likely is the margin for shedding: the mean run. A run may be faster than the worst one, and an entry that is shed is lost for
+// certain. The other decisions use slower runs, which costs almost nothing.
 const likely = 1.0
 
-// outlook is a decision being made: the head of what would be left after giving up shed entries.
+// outlook is a decision in progress: the head of what would be left after shedding some entries.
 type outlook struct {
 	view
 	objective time.Duration
@@ -49,7 +48,7 @@ func (o *outlook) due() (due time.Time, binds bool) {
 	return due, t.taken == 0 && o.speed.latency(o.config.sizeFor(t.rows)) <= o.objective
 }
 
-// missed reports whether a batch of so many rows, started now, ends too late for the head if it takes margin times the mean.
+// missed reports whether a batch of that many rows, started now, ends too late for the head if it takes margin times the mean.
 func (o *outlook) missed(rows int, margin float64) bool {
 	due, binds := o.due()
 	took := margin * float64(o.speed.latency(o.config.sizeFor(rows)))
@@ -115,21 +114,21 @@ func (o *outlook) deferred() decision {
 	return o.dispatch(o.economical(rows), ReasonDue)
 }
 
-// best is the efficient batch: the largest with which an entry that just missed a batch is in time with the next one, if
-// both are somewhat slow.
+// best returns the efficient batch: the largest for which an entry that just missed a batch is in time with the next one, if both
+// are somewhat slower than the mean.
 func (o *outlook) best() int {
 	within := o.objective * time.Duration(o.instances) / time.Duration(o.instances+1)
 	return max(1, o.allowed(o.speed.fit(within, o.maxRows, (likely+o.speed.worst())/2)))
 }
 
-// fit is the largest batch that all but surely ends by then; the head alone does.
+// fit returns the largest batch that ends by due with 99 % probability, and at least the head's rows.
 func (o *outlook) fit(due time.Time) int {
 	return max(o.head.rows, o.allowed(o.speed.fit(due.Sub(o.now), o.maxRows, o.speed.worst())))
 }
 
-// slide gives up entries until a batch of best rows ends in time or, where there would be too few for that, until what is
-// left does: a queue of entries that are nearly late, each batch of which is small and makes the next ones later, has to be
-// got rid of, or it stays at any load.
+// slide sheds entries until a batch of best rows ends in time. If that would leave too few rows, it sheds until what is left ends
+// in time. Otherwise a queue of entries that are nearly late would stay at any load: each of its batches is small and makes the
+// next later.
 func (o *outlook) slide(best int) {
 	before := *o
 	for o.missed(best, o.speed.worst()) {
@@ -142,7 +141,7 @@ func (o *outlook) slide(best int) {
 	}
 }
 
-// allowed is the largest batch of at most that many rows that needs no padding.
+// allowed returns the largest batch of at most that many rows that needs no padding.
 func (o *outlook) allowed(rows int) int {
 	fitting := rows
 	for i, size := range o.config.AllowedBatchSizes {
@@ -156,8 +155,8 @@ func (o *outlook) allowed(rows int) int {
 	return fitting
 }
 
-// economical leaves some rows for the next batch where padding to the next allowed size costs more for each row than
-// running the next smaller size full.
+// economical leaves some rows for the next batch if padding to the next allowed size costs more per row than running the next
+// smaller size full.
 func (o *outlook) economical(rows int) int {
 	up, down := o.config.sizeFor(rows), o.allowed(rows)
 	if down == rows || down < o.head.rows || down == 0 {

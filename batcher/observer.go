@@ -9,15 +9,15 @@ import (
 // Reason is why a batch left its queue.
 type Reason string
 
-// The reasons. Retry marks the runs that find out which entries made a batch fail, and those of a batch whose device failed.
+// The reasons. Retry marks the runs that find which entries made a batch fail, and those of a batch whose device failed.
 const (
-	ReasonFull    Reason = "full"
-	ReasonIdle    Reason = "idle"
-	ReasonTimeout Reason = "timeout"
-	ReasonDue     Reason = "due" // waiting for more would make an entry miss the objective
-	ReasonClosing Reason = "closing"
-	ReasonAlone   Reason = "alone"
-	ReasonRetry   Reason = "retry"
+	ReasonFull      Reason = "full"
+	ReasonIdle      Reason = "idle"
+	ReasonTimeout   Reason = "timeout"
+	ReasonDue       Reason = "due" // waiting for more would make an entry miss the objective
+	ReasonClosing   Reason = "closing"
+	ReasonUnbatched Reason = "unbatched"
+	ReasonRetry     Reason = "retry"
 	// ReasonComparison marks the run of an Entry.Comparison.
 	ReasonComparison Reason = "comparison"
 )
@@ -28,9 +28,9 @@ type BatchInfo struct {
 	Executor  Executor // that was called
 	Reason    Reason
 	Entries   int
-	Rows      int           // 0: one entry as it is, without rows
+	Rows      int           // 0: one unbatched entry
 	Size      int           // with padding
-	Start     time.Time     // the batch was taken
+	Start     time.Time     // when the batch was taken from its queue
 	Run       time.Duration // gather and Executor.Run
 	Err       error
 	Traces    []any // of the entries that have one; they are not answered before BatchDone returns
@@ -41,28 +41,28 @@ type EntryInfo struct {
 	Signature *tensor.Signature
 	Rows      int
 	Arrived   time.Time
-	Queue     time.Duration // of an entry without an answer: all the time it was here
+	Queue     time.Duration // of an entry without an answer: all the time from its arrival
 	Run       time.Duration
-	Err       error // nil where it was answered
+	Err       error // nil if it was answered
 	Trace     any   // the entry's own
 }
 
-// Observer is told what happens, so that metrics stay out of the core. Its methods are called outside every lock and
-// from many goroutines; requests wait while they run.
+// Observer receives events, so that metrics stay out of the core. Its methods are called outside every lock and from many
+// goroutines. Requests wait while they run.
 type Observer interface {
 	// BatchDone is called after each call of an executor.
 	BatchDone(BatchInfo)
 	// EntryDone is called once for each entry that was accepted.
 	EntryDone(EntryInfo)
-	// EntryRejected is called for each entry that was not: too large, queue full, deadline passed, closed. sig is nil where it
-	// was refused before it was decoded.
+	// EntryRejected is called for each entry that was not accepted: too large, queue full, deadline passed, closed. sig is nil if
+	// the request was rejected before it was decoded.
 	EntryRejected(sig *tensor.Signature, err error)
-	// SignatureUnbatched is called once when a signature turns out to have outputs that do not follow the batch dimension;
-	// its entries run alone from then on.
+	// SignatureUnbatched is called once when a signature is found to have outputs that do not follow the batch dimension. From
+	// then on its entries run unbatched.
 	SignatureUnbatched(sig *tensor.Signature)
 }
 
-// NoObserver does nothing; embed it to observe only some of the events.
+// NoObserver does nothing. Embed it to observe some of the events only.
 type NoObserver struct{}
 
 // BatchDone does nothing.

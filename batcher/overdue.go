@@ -6,25 +6,25 @@ import (
 )
 
 const (
-	// tolerance is how many times as long as expected a run may take before it is overdue, and leastTolerated what any run may.
+	// A run is overdue after tolerance times the expected time, but not before leastTolerated.
 	tolerance      = 10
 	leastTolerated = 10 * brief
-	// reportAfter is how long a run takes at least that is reported as overdue, and how long one of which nothing is known may take.
+	// reportAfter is the least time after which a run is reported as overdue. A run about which nothing is known is overdue after
+	// it.
 	reportAfter = time.Second
 )
 
-// watched is what is known of the batch that a worker runs. A run cannot be ended; what is done about one that takes much longer
-// than expected is that it holds up nobody else: it loses its place, is reported, and its instance is taken out of service.
-// Batcher.mu guards it.
+// watched is the state of the run that a worker is making. A run cannot be ended. If one takes much longer than expected, it must
+// not hold up others: it loses its place, is reported, and its instance is taken out of service. Batcher.mu guards it.
 type watched struct {
 	since    time.Time // zero: nothing runs
-	overdue  time.Time // when it is
+	overdue  time.Time // when the run becomes overdue
 	yielded  bool      // its place was given to others
 	reported bool
 	stuck    bool // its instance is out of service
 }
 
-// begin is called with mu held; 0 means that nothing is known of how long the run takes.
+// begin notes that a run begins. expected is 0 if nothing is known about how long it takes. Called with mu held.
 func (w *worker) begin(expected time.Duration, now time.Time) {
 	patience := reportAfter
 	if expected > 0 {
@@ -35,7 +35,7 @@ func (w *worker) begin(expected time.Duration, now time.Time) {
 	w.b.watch.set(w.overdue)
 }
 
-// ended is called with mu held when the batch at hand runs no more, once or more.
+// ended notes that the worker's batch runs no longer. It may be called more than once. Called with mu held.
 func (w *worker) ended() {
 	stuck := w.stuck
 	w.watched = watched{}
@@ -44,7 +44,7 @@ func (w *worker) ended() {
 	}
 }
 
-// endedLate is ended for a run that may have been reported.
+// endedLate is ended for a run that may have been reported; it then logs the end.
 func (w *worker) endedLate(took time.Duration) {
 	b := w.b
 	b.mu.Lock()
@@ -56,7 +56,7 @@ func (w *worker) endedLate(took time.Duration) {
 	}
 }
 
-// due is when something is to be done about the run next; zero: nothing is.
+// due returns when onWatch must next act on the run; zero: never.
 func (w *worker) due() time.Time {
 	switch {
 	case w.since.IsZero() || w.stuck:
@@ -77,12 +77,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// onWatch does what is due about the runs that are overdue.
+// onWatch acts on the runs that are overdue: it takes their places, reports them, and takes their instances out of service.
 func (b *Batcher) onWatch() {
 	defer b.watch.rings.Done()
 	now := time.Now()
 	var lost outage
-	var reported, stuck []any // for the log, as it may block
+	var reported, stuck []any // logged without mu, because the log may block
 	b.mu.Lock()
 	b.watch.at = time.Time{}
 	for _, w := range b.all {

@@ -76,8 +76,8 @@ func TestBatchOutgrowsItsPlace(t *testing.T) {
 	})
 }
 
-// Runs that do not end keep others from running for as long as it takes to see that they are overdue, and no longer. They are reported,
-// and at last their instances are out of service: who waits is answered, and who comes, until one of them ends.
+// Runs that do not end keep others from running for as long as it takes to see that they are overdue, and no longer. They are
+// reported, and at last their instances are out of service: who waits is answered, and who comes, until one of them ends.
 func TestEndlessRuns(t *testing.T) {
 	log := new(testlog.Log)
 	cfg := Config{MaxBatchSize: 1, StuckAfter: time.Minute, Logger: log.Logger(), Measured: alwaysTakes(5 * ms)}

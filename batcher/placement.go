@@ -19,7 +19,7 @@ type Placed interface {
 	Executor
 	// Device names the device; it never changes.
 	Device() string
-	// Unlimited says that a run keeps that device busy, and no core: the Limiter does not count it.
+	// Unlimited reports whether a run uses that device and no CPU core. The Limiter does not count such a run.
 	Unlimited() bool
 }
 
@@ -71,8 +71,8 @@ type service struct {
 	out      map[string]string     // devices out of service, and why
 	left     int                   // workers in service
 	parked   []*worker             // those out of service that are not running any more
-	moved    [][]item              // batches whose device failed: another one's worker takes them before all others
-	stranded atomic.Pointer[error] // why nobody is in service; nil: somebody is. Written with mu held, read without
+	moved    [][]item              // batches whose device failed; a worker of another device takes them before all others
+	stranded atomic.Pointer[error] // why no worker is in service; nil: one is. Written with mu held, read without
 }
 
 func (s *service) init(idle []*worker) {
@@ -84,7 +84,7 @@ func (s *service) init(idle []*worker) {
 	}
 }
 
-// serves tells whether the worker may take batches. Called with mu held.
+// serves reports whether the worker may take batches. Called with mu held.
 func (b *Batcher) serves(w *worker) bool {
 	if w.stuck {
 		return false
@@ -96,8 +96,8 @@ func (b *Batcher) serves(w *worker) bool {
 	return !out
 }
 
-// recount counts the workers in service anew. Where nobody is left, everything that waits is answered so: what of it is in no
-// queue, by outage.end. Called with mu held.
+// recount counts the workers in service. If none is left, it ends everything in the queues with an error. The caller ends the
+// batches that are in no queue with outage.end. Called with mu held.
 func (b *Batcher) recount() (lost outage) {
 	s := &b.service
 	stuck := 0
@@ -126,21 +126,21 @@ func (b *Batcher) recount() (lost outage) {
 	return lost
 }
 
-// outage is the batches that were to be run elsewhere when the last instance went out of service.
+// outage holds the batches that waited for another device when the last instance went out of service.
 type outage struct {
 	b     *Batcher
 	moved [][]item
 	err   error
 }
 
-// end answers them; it is called without mu.
+// end fails these batches. Called without mu.
 func (o outage) end() {
 	for _, items := range o.moved {
 		(&worker{b: o.b}).fail(items, o.err)
 	}
 }
 
-// rest puts a worker that has nothing to do where it waits. Called with mu held.
+// rest makes a worker idle, or parks it if it is out of service. Called with mu held.
 func (b *Batcher) rest(w *worker) {
 	if b.serves(w) {
 		b.idle = append(b.idle, w)
@@ -149,8 +149,8 @@ func (b *Batcher) rest(w *worker) {
 	}
 }
 
-// Withdraw takes the instances on a device out of service until Restore: they take no more batches, and what they are running
-// is let go on. When the last one goes, everything that waits is answered with a *NoDeviceError, and so are new entries.
+// Withdraw takes the instances on a device out of service until Restore: they take no more batches, and their current runs go on.
+// If these are the last instances in service, everything that waits, and each new entry, fails with a *NoDeviceError.
 func (b *Batcher) Withdraw(device, cause string) {
 	b.mu.Lock()
 	s := &b.service
@@ -192,7 +192,7 @@ func (b *Batcher) Restore(device string) {
 	b.start(w)
 }
 
-// wakeDue takes an idle worker for a batch that is due (nil: there is none), or sets the alarm. Called with mu held.
+// wakeDue wakes an idle worker if a batch is due, and sets the alarm if one will be. nil: no worker was woken. Called with mu held.
 func (b *Batcher) wakeDue(now time.Time) *worker {
 	if len(b.idle) == 0 || b.waking > 0 {
 		return nil
@@ -205,7 +205,7 @@ func (b *Batcher) wakeDue(now time.Time) *worker {
 	return b.wake()
 }
 
-// InService tells whether the instances on a device take batches.
+// InService reports whether the instances on a device take batches.
 func (b *Batcher) InService(device string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -213,7 +213,7 @@ func (b *Batcher) InService(device string) bool {
 	return !out
 }
 
-// Stranded says why nothing can be run, or returns nil. It takes no lock.
+// Stranded returns an error that says why nothing can be run, or nil. It takes no lock.
 func (b *Batcher) Stranded() error {
 	if e := b.service.stranded.Load(); e != nil {
 		return *e
@@ -221,15 +221,16 @@ func (b *Batcher) Stranded() error {
 	return nil
 }
 
-// failOver is what becomes of items whose run failed. Where the device is to blame they are handed to a worker on another one, or
-// ended where there is none, and err is nil. A batch that failed two devices is not given a third: it may be what kills them.
+// failOver handles items whose run failed. If the device is not to blame, it returns the error. Otherwise it gives the items to a
+// worker of another device, or fails them if there is none, and returns nil. A batch that two devices failed with is not given to
+// a third, because the batch may be the cause.
 func (w *worker) failOver(items []item, err error) error {
 	b := w.b
 	if b.cfg.DeviceFault == nil || w.device == "" || !b.cfg.DeviceFault(w.device, err) {
 		return err
 	}
 	b.Withdraw(w.device, status.Convert(err).Message())
-	items = slices.Clone(w.living(items)) // the worker's own are used again
+	items = slices.Clone(w.stillWanted(items)) // the worker reuses its own slice
 	if w.again {
 		w.fail(items, err)
 		return nil
@@ -251,7 +252,7 @@ func (w *worker) failOver(items []item, err error) error {
 	return nil
 }
 
-// takeMoved takes a batch whose device failed, the first that did. Called with mu held.
+// takeMoved takes the oldest batch whose device failed, and reports whether there was one. Called with mu held.
 func (w *worker) takeMoved(now time.Time) bool {
 	s := &w.b.service
 	w.again = len(s.moved) > 0

@@ -6,20 +6,20 @@ import "time"
 type view struct {
 	now     time.Time
 	oldest  time.Time // arrival of the entry at the head
-	head    *task     // the entries in order of arrival, only to be read
+	head    *task     // the entries in order of arrival; read only
 	rows    int       // waiting
-	full    bool      // the batch at the head cannot grow: it has maxRows, or what came next did not fit
+	full    bool      // the batch at the head cannot grow: it has maxRows, or the next entry did not fit
 	maxRows int       // of a batch
 	closing bool
 
 	instances int
 	rate      float64       // rows arriving per second, over all queues
-	late      time.Duration // by which the alarm goes off after its time, 99 times of 100 less
-	speed     *speed        // estimates of how long batches run, only to be read
+	late      time.Duration // 99th percentile of how late the alarm goes off
+	speed     *speed        // estimates of how long batches run; read only
 }
 
-// decision is what becomes of a queue now: how many entries at its head are given up, how many rows may leave, and, where
-// that is 0, when to ask again if nothing happens before (zero: nothing is left).
+// decision is what a queue does now: how many entries at its head are shed, and how many rows may leave. If no rows may, until is
+// when to ask again if nothing happens before (zero: nothing is left).
 type decision struct {
 	shed   int
 	rows   int
@@ -27,18 +27,18 @@ type decision struct {
 	until  time.Time
 }
 
-// policy decides for one queue and keeps no state: the same view gives the same decision. It is asked when an entry
-// arrives while an instance is idle, when an instance becomes idle, and at the time it named. Among the queues that may
-// give a batch the one with the oldest entry does.
+// policy decides for one queue and keeps no state: the same view gives the same decision. It is asked when an entry arrives while
+// an instance is idle, when an instance becomes idle, and at the time decision.until. Among the queues that may give a batch, the
+// one with the oldest entry does.
 type policy func(view) decision
 
-// whenIdle lets a batch leave as soon as an instance is idle: batches form exactly while all are busy.
+// whenIdle lets a batch leave as soon as an instance is idle. So batches grow only while all instances are busy.
 func whenIdle(v view) decision {
 	return decision{rows: v.maxRows, reason: leaves(v, ReasonIdle)}
 }
 
-// afterTimeout is TensorFlow Serving's rule: a batch that cannot grow leaves at once, the last one when its oldest entry
-// has waited for the timeout, or when the queue is closing.
+// afterTimeout is TensorFlow Serving's rule. A batch that cannot grow leaves at once. Another leaves when its oldest entry has
+// waited for the timeout, or when the batcher is closing.
 func afterTimeout(timeout time.Duration) policy {
 	return func(v view) decision {
 		until := v.oldest.Add(timeout)

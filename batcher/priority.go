@@ -12,13 +12,13 @@ import (
 // MaxPriorityLevels bounds Priorities.Levels.
 const MaxPriorityLevels = 16
 
-// agedTurn says how often the entry that has waited longest goes first, whatever its level: with every such batch. No level starves,
-// and the others lose a bounded share of the runs.
+// agedTurn says how often the entry that has waited longest goes first, whatever its level: with every such batch. No level
+// starves, and the others lose a bounded share of the runs.
 const agedTurn = 8
 
-// Priorities divides entries into levels, 1 being the highest. The words and their meaning are those of Triton's ModelDynamicBatching.
-// A batch takes entries of higher levels first, and fills up with those of lower ones. If a bound on what waits is reached, an entry
-// takes the place of the newest one of the lowest level below its own. The zero value has one level.
+// Priorities divides entries into levels, 1 being the highest. The words and their meaning are those of Triton's
+// ModelDynamicBatching. A batch takes entries of higher levels first, and fills up with those of lower ones. If a bound on what
+// waits is reached, an entry takes the place of the newest one of the lowest level below its own. The zero value has one level.
 type Priorities struct {
 	Levels        int           // 0 or 1: the priorities of entries have no effect
 	Default       int           // of entries that name none, or one that does not exist; 0: Levels
@@ -104,8 +104,8 @@ func (l *levels) below(class int) (rows int) {
 	return rows
 }
 
-// aged reports whether the next batch begins with the entry that has waited longest. Under a latency objective the oldest entry is no
-// better: it is shed when its time is up.
+// aged reports whether the next batch begins with the entry that has waited longest. Under a latency objective the oldest entry
+// is no better: it is shed when its time is up.
 func (bl *backlog) aged() bool {
 	return bl.levels.many() && bl.cfg.Objective == 0 && bl.levels.turn%agedTurn == agedTurn-1
 }
@@ -126,8 +126,8 @@ func (bl *backlog) goesBefore(t, u *task) bool {
 	return t.order < u.order
 }
 
-// evict rejects the newest entry of the lowest class below the given one, and reports whether there was one. An entry that has partly
-// run stays. q is the queue to look at; nil: all.
+// evict rejects the newest entry of the lowest class below the given one, and reports whether there was one. An entry that has
+// partly run stays. q is the queue to look at; nil: all.
 func (bl *backlog) evict(class int, q *queue) bool {
 	t := bl.evictable(class, q)
 	if t == nil {

@@ -257,8 +257,8 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// TestOverloadOfALowLevel: under twice the load that can be served, of which a quarter of the capacity is of the high level, that level
-// fares as if it were alone, but for the run that its entries find under way and for the turns of the others.
+// TestOverloadOfALowLevel: under twice the load that can be served, of which a quarter of the capacity is of the high level, that
+// level fares as if it were alone, but for the run that its entries find under way and for the turns of the others.
 func TestOverloadOfALowLevel(t *testing.T) {
 	const run, size = 10 * ms, 8 // a capacity of 2 · 8 rows each 10 ms
 	high := func(low bool) (p99 time.Duration, lows int) {

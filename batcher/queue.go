@@ -7,16 +7,16 @@ import (
 	"shoal/tensor"
 )
 
-// queue has the tasks that can run together: one signature, and inputs of one type and shape but for the rows. They are in the order of
-// their classes, and those of one class in the order of arrival.
+// queue holds the tasks that can run together: one signature, and inputs whose types and shapes differ in the number of rows
+// only. They are in the order of their classes, and within a class in the order of arrival.
 //
-// Like TensorFlow Serving's it can be seen as batches of which the last is open: a task joins the open batch if it fits,
-// is divided over it and further ones if that is allowed, or else opens another. The batches are only counted here;
-// which rows travel together is found when they leave, by the same rule from the head on, so that the places of tasks
-// that have left are used.
+// Like TensorFlow Serving's queue it is a series of batches, of which the last is open. A task joins the open batch if it fits.
+// If not, it is split over this batch and further ones if that is allowed, or else opens another batch. The queue only counts
+// these batches. Which rows run together is decided when they leave, by the same rule from the head on, so that the room of tasks
+// that have left is used.
 type queue struct {
 	key        queueKey
-	unbatched  bool // each task runs by itself
+	unbatched  bool // each task runs alone
 	head, tail *task
 	last       []*task // of each class; nil: there is one class
 	entries    int
@@ -24,7 +24,7 @@ type queue struct {
 
 	batches  int  // the open one included
 	open     int  // rows in the open batch
-	outdated bool // a task has left from the middle: batches and open are to be counted again
+	outdated bool // batches and open must be counted again, for example because a task has left from the middle
 	slot     int  // index in backlog.active
 	brief    int  // the largest batch of these shapes that was brief; 0: none was
 }
@@ -34,11 +34,11 @@ type queueKey struct {
 	shape string
 }
 
-// keySize is enough for the key of most requests, which then needs no memory of its own.
+// keySize is enough for the key of most requests, so that the key needs no allocation.
 const keySize = 128
 
-// appendShapeKey appends what the shapes of two entries must have in common to be batched together: types and all
-// dimensions but the first; only types and ranks where the others are padded.
+// appendShapeKey appends what two entries must have in common to share a batch: types, and all dimensions except the first. If
+// the other dimensions are padded, only types and ranks.
 func appendShapeKey(key []byte, inputs []tensor.Tensor, padded bool) []byte {
 	for i := range inputs {
 		in := &inputs[i]
@@ -54,7 +54,7 @@ func appendShapeKey(key []byte, inputs []tensor.Tensor, padded bool) []byte {
 	return key
 }
 
-// room is how many rows the queue takes by the strict count of TensorFlow Serving with splitting.
+// room returns how many more rows the queue takes, by the strict count that TensorFlow Serving uses with splitting.
 func (q *queue) room(c *Config) int {
 	room := (c.MaxEnqueuedBatches - q.batches) * c.MaxExecutionBatchSize
 	if q.batches > 0 {
@@ -63,8 +63,8 @@ func (q *queue) room(c *Config) int {
 	return room
 }
 
-// push adds a task behind those of its class and reports whether that opened a batch. The count takes it for the last one, which is
-// exact without classes.
+// push adds a task after those of its class, and reports whether that opened a batch. It counts the task as if it were the last
+// one, which is exact if there is one class.
 func (q *queue) push(t *task, c *Config) (opened bool) {
 	before := q.batches
 	t.queue, t.prev, t.next = q, q.after(t.class), q.head
@@ -112,7 +112,7 @@ func (q *queue) count(t *task, c *Config) {
 	}
 }
 
-// recount brings the count of batches up to date.
+// recount counts the batches again if the count is outdated.
 func (q *queue) recount(c *Config) {
 	if !q.outdated {
 		return
@@ -124,7 +124,7 @@ func (q *queue) recount(c *Config) {
 	}
 }
 
-// unlink takes a task out, wherever it is.
+// unlink removes a task from any position.
 func (q *queue) unlink(t *task) {
 	if q.last != nil && q.last[t.class] == t {
 		if q.last[t.class] = t.prev; t.prev != nil && t.prev.class != t.class {
@@ -149,7 +149,7 @@ func (q *queue) unlink(t *task) {
 	}
 }
 
-// view is the queue as a policy sees it; the queue is not empty.
+// view returns the state of the queue for a policy. The queue must not be empty.
 func (q *queue) view(now time.Time, bl *backlog) view {
 	q.recount(bl.cfg)
 	return view{

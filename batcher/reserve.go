@@ -2,9 +2,10 @@ package batcher
 
 import "time"
 
-// reserve withholds one place from long runs while brief ones keep a good part of a core busy. The kernel lets a long run finish its
-// slice of time before a thread that wakes: with long runs on all cores, each step of a brief request waits for milliseconds. With one
-// core without long runs, brief requests get nearly their full throughput, and the long ones their fair share. Limiter.mu guards it.
+// reserve withholds one place from long runs while brief runs keep more than a tenth of a core busy. The kernel lets a long run
+// finish its time slice before a thread that wakes. So with long runs on all cores, each step of a brief request waits for
+// milliseconds. With one core free of long runs, brief requests get nearly their full throughput, and long runs their fair share.
+// Limiter.mu guards it.
 type reserve struct {
 	possible bool // there is more than one place
 	withheld bool
@@ -14,9 +15,9 @@ type reserve struct {
 }
 
 const (
-	// reserveWindow is how many brief runs are counted before the reserve is decided anew.
+	// reserveWindow is how many brief runs are counted for one decision.
 	reserveWindow = 64
-	// briefHandling is about what a request costs besides its brief run: reading, decoding, encoding, writing.
+	// briefHandling is the approximate cost of a request besides its brief run: reading, decoding, encoding, writing.
 	briefHandling = 30 * time.Microsecond
 	// withholdAbove and releaseBelow are parts of one core that brief requests keep busy.
 	withholdAbove, releaseBelow = 0.1, 0.05

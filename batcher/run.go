@@ -26,11 +26,11 @@ func (w *worker) run() {
 	clear(w.shapes)
 }
 
-// isolate ends items that are known to fail together: it runs each half, and each half of a half that fails, so that
-// only the guilty fail, each with its own error. Of n items with k guilty ones that takes O(k log n) runs and never more
-// than 2n; a half is not run when the other one turned out to be innocent, for then it must fail.
+// isolate ends items whose batch has failed. It runs each half, and again the halves of a half that fails, until only the items
+// that cause an error have failed, each with its own. With n items of which k fail it takes O(k log n) runs and never more than
+// 2n. If the first half succeeds, the second must fail and is divided without a run.
 func (w *worker) isolate(items []item) {
-	items = w.living(items)
+	items = w.stillWanted(items)
 	switch len(items) {
 	case 0:
 		return
@@ -48,9 +48,9 @@ func (w *worker) isolate(items []item) {
 	}
 }
 
-// halve runs items that may be innocent, isolates the guilty where they are not, and reports whether they were.
+// halve runs items and reports whether all of them succeeded. If they fail, it isolates those that cause it.
 func (w *worker) halve(items []item) (innocent bool) {
-	items = w.living(items)
+	items = w.stillWanted(items)
 	if len(items) == 0 {
 		return true
 	}
@@ -66,8 +66,8 @@ func (w *worker) halve(items []item) (innocent bool) {
 	return false
 }
 
-// living ends the items whose caller has left or whose deadline has passed, and returns the others.
-func (w *worker) living(items []item) []item {
+// stillWanted ends the items whose caller has left or whose deadline has passed, and returns the others.
+func (w *worker) stillWanted(items []item) []item {
 	now := time.Now()
 	kept := items[:0]
 	for _, it := range items {
@@ -80,7 +80,8 @@ func (w *worker) living(items []item) []item {
 	return kept
 }
 
-// try runs the items as one batch. Without an error all of them are ended, or handed to another device; with one, none is.
+// try runs the items as one batch. If it returns nil, all items are ended or moved to another device; if it returns an error,
+// none is.
 func (w *worker) try(items []item, reason Reason) error {
 	start := w.taken
 	batch := w.build(items)
@@ -92,7 +93,7 @@ func (w *worker) try(items []item, reason Reason) error {
 	if took := end.Sub(start); took >= reportAfter {
 		w.endedLate(took)
 	}
-	// Ending the last piece of a divided task may run it again: the scratch batch is not ours for long.
+	// Ending the last piece of a split task may run the task again, which overwrites the scratch batch. So copy what is used below.
 	sig, rows, size := batch.Signature, batch.Rows, batch.Size
 	w.b.obs.BatchDone(BatchInfo{
 		Signature: sig, Executor: w.exec, Reason: reason, Entries: len(items), Rows: rows, Size: size,
@@ -129,7 +130,7 @@ func (w *worker) try(items []item, reason Reason) error {
 	return nil
 }
 
-// traces are those of the items that have one.
+// traces returns the traces of the items that have one.
 func traces(items []item) (all []any) {
 	for _, it := range items {
 		if t := it.task.trace; t != nil {
@@ -139,7 +140,7 @@ func traces(items []item) (all []any) {
 	return all
 }
 
-// call is Executor.Run, with a panic made an error and the processor time that was used.
+// call calls Executor.Run. It turns a panic into an error, and returns the processor time that was used.
 func (w *worker) call(batch *tensor.Batch) (r *tensor.Result, used time.Duration, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -154,7 +155,7 @@ func (w *worker) call(batch *tensor.Batch) (r *tensor.Result, used time.Duration
 	return r, used, err
 }
 
-// beginAgain is begin for another run of what is in the batch at hand.
+// beginAgain is begin for another run of items of the worker's batch.
 func (w *worker) beginAgain(size int) (now time.Time) {
 	now = time.Now()
 	w.b.mu.Lock()

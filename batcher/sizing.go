@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// sizing finds the largest batch from the runs of live batches, where the configuration leaves it open: the smallest size that gets
-// nearly as much done per second as the best one. It goes by processor time, which other things on the machine hardly change. It begins
-// small and doubles the size while that pays; from then on, twice and half the size are tried by turns, and what was not seen for long
-// is forgotten, so that no moment decides for the life of a version. Batcher.mu guards it.
+// sizing finds the largest batch from the runs of live batches, if the configuration does not set it: the smallest size that
+// reaches 92 % of the best throughput. It compares processor time, which other load on the machine hardly changes. It begins with
+// a small size and doubles it while that pays. Afterwards it tries twice and half the size in turn, and forgets sizes that it has
+// not seen for long. So no single moment decides for the life of a version. Batcher.mu guards it.
 //
 // Other shapes take other times, so only the runs of one queue count: the one that most batches come from (the majority vote of
 // R. Boyer and J. Moore, 1981).
@@ -21,11 +21,11 @@ type sizing struct {
 	trial trial // of another size
 }
 
-// sized is what is known of batches of (2^(i-1), 2^i] rows.
+// sized is what is known about batches of (2^(i-1), 2^i] rows.
 type sized struct {
 	rows, took float64 // moving averages; took in seconds
 	runs       int
-	last       int // sizing.runs when one was seen
+	last       int // sizing.runs at the last one
 }
 
 // trial is a few batches of another size.
@@ -38,19 +38,21 @@ type trial struct {
 const (
 	sizes       = 10 // up to 512 rows
 	largestSize = 1 << (sizes - 1)
-	// smallestSize is allowed even where one row gets as much done: else no batch would show when that has changed.
+	// smallestSize is allowed even if single rows have the same throughput. Otherwise no batch would show when that has changed.
 	smallestSize = 2
-	// openingSize is where nothing is known.
+	// openingSize is the size while nothing is known.
 	openingSize = 4
 
-	// enough is the part of the best throughput that is good enough: among the sizes that reach it, the smallest answers soonest.
+	// enough is the part of the best throughput that a size must reach. Of the sizes that reach it, the smallest has the lowest
+	// latency.
 	enough = 0.92
-	// efficient is the part of the best throughput at which a batch need not look out for more rows before it runs.
+	// efficient is the part of the best throughput from which a worker does not linger for more rows.
 	efficient = 0.7
 
-	// handling is about what a batch costs besides its run: waking an instance, forming the batch, handing out the answers.
+	// handling is the approximate cost, in seconds, of a batch besides its run: waking an instance, forming the batch, delivering
+	// answers.
 	handling = 50e-6
-	// slowRun is the run, in seconds, from which on no larger size is tried.
+	// slowRun is the run, in seconds, from which no larger size is tried.
 	slowRun = 0.25
 
 	knownAfter  = 4    // runs of a size
@@ -59,7 +61,7 @@ const (
 	forgotten   = 4 * trialEvery
 )
 
-// init begins with what is known: runs of the same model before, or of a few rows of it.
+// init begins with the runs that are known, of an earlier version of the model or of a few rows.
 func (s *sizing) init(cfg *Config) {
 	s.cfg = cfg
 	for _, m := range cfg.Measured {
@@ -71,10 +73,10 @@ func (s *sizing) init(cfg *Config) {
 
 func (s *sizing) class(rows int) int { return min(sizeClass(rows), sizes-1) }
 
-// known says whether the runs of a size count.
+// known reports whether there are enough runs of a size for them to count.
 func (s *sizing) known(i int) bool { return s.seen[i].runs >= knownAfter }
 
-// best is the size that the runs seen speak for, and from which size on a batch need not look out for more.
+// best returns the best size by the runs seen, and the size from which a worker does not linger for more rows.
 func (s *sizing) best() (size, efficientRows int) {
 	throughput := func(i int) float64 { return s.seen[i].rows / (s.seen[i].took + handling) }
 	top, most := 0, 0.0
@@ -102,7 +104,7 @@ func (s *sizing) best() (size, efficientRows int) {
 	return min(max(size, smallestSize), largestSize), 1 << reaches(efficient)
 }
 
-// set makes this the size of batches. It reports whether that is another one.
+// set makes this the size of batches, and reports whether the size has changed.
 func (s *sizing) set(size, efficientRows int) bool {
 	c := s.cfg
 	news := size != c.MaxExecutionBatchSize
@@ -112,7 +114,7 @@ func (s *sizing) set(size, efficientRows int) bool {
 	return news
 }
 
-// observe takes a run in, of a batch of the queue, and reports whether the size has changed.
+// observe adds a run of a batch from the queue, and reports whether the size has changed.
 func (s *sizing) observe(q *queue, rows int, took time.Duration) bool {
 	switch {
 	case q == s.queue:
@@ -133,8 +135,8 @@ func (s *sizing) observe(q *queue, rows int, took time.Duration) bool {
 	return s.next()
 }
 
-// observe takes a run in. The first run of a size prepares kernels, so of the first few the fastest counts; later a run that was
-// disturbed counts little.
+// observe adds a run. The first run of a size prepares kernels, so the fastest of the first few counts. Later, a run that was
+// disturbed has little weight.
 func (p *sized) observe(rows, took float64) {
 	switch {
 	case p.runs == 0 || p.runs < knownAfter && took/rows < p.took/p.rows:
@@ -146,14 +148,14 @@ func (p *sized) observe(rows, took float64) {
 	p.runs++
 }
 
-// next decides what the next batch's size is, and reports whether it is another one.
+// next decides the size of the next batch, and reports whether it has changed.
 func (s *sizing) next() bool {
 	size := s.cfg.MaxExecutionBatchSize
 	switch {
 	case s.trial.left > 1 && !s.known(s.class(size)):
 		s.trial.left--
 		return false
-	case s.trial.left > 0: // the trial is over, or nothing of that size came
+	case s.trial.left > 0: // the trial is over, or no batch of that size came
 		s.trial.left = 0
 		s.set(s.trial.from, s.cfg.EfficientRows)
 		s.set(s.best())
@@ -166,7 +168,7 @@ func (s *sizing) next() bool {
 	return false
 }
 
-// try begins a trial with twice the size, or with half of it.
+// try begins a trial with twice or half the size, in turn, and reports whether the size has changed.
 func (s *sizing) try(size int) bool {
 	for i := range s.seen {
 		if s.runs-s.seen[i].last > forgotten {
@@ -185,7 +187,7 @@ func (s *sizing) try(size int) bool {
 	return s.set(other, s.cfg.EfficientRows)
 }
 
-// timings are what is known, for another version of the model.
+// timings returns the runs that are known, for another version of the model.
 func (s *sizing) timings() (list []Timing) {
 	for i, p := range s.seen {
 		if s.known(i) {
@@ -195,7 +197,7 @@ func (s *sizing) timings() (list []Timing) {
 	return list
 }
 
-// resize takes a run into the sizing, and has the queues counted again where the size changes. Called with mu held.
+// resize adds a run to the sizing. If the size changes, the queues are counted again. Called with mu held.
 func (b *Batcher) resize(q *queue, rows int, took time.Duration) {
 	if before := b.cfg.MaxExecutionBatchSize; b.sizing.observe(q, rows, took) {
 		b.backlog.recountAll()
@@ -203,8 +205,8 @@ func (b *Batcher) resize(q *queue, rows int, took time.Duration) {
 	}
 }
 
-// Timings are the runs that the largest batch was found by, of ascending sizes, in processor time where that is known. They serve as
-// Config.Measured of another version. nil where the configuration sets the size.
+// Timings returns the runs by which the largest batch was found, in ascending order of size, in processor time if that is known.
+// They can be Config.Measured of another version. Timings returns nil if the configuration sets the size.
 func (b *Batcher) Timings() []Timing {
 	if !b.cfg.FindBatchSize {
 		return nil

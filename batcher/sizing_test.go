@@ -9,7 +9,8 @@ import (
 	"shoal/tensor"
 )
 
-// machine is how long batches of a model run: a fixed part and a part for each row, which grows where the rows no longer fit a cache.
+// machine is how long batches of a model run: a fixed part and a part for each row, which grows where the rows no longer fit a
+// cache.
 type machine struct {
 	fixed, row time.Duration
 	cache      int // rows; 0: any number fits

@@ -7,14 +7,14 @@ import (
 	"shoal/tensor"
 )
 
-// split is a task whose rows run in several batches. Batcher.mu guards it while one of them may be running or the rest is
-// queued; then it is of the worker that ended the last one.
+// split is a task whose rows run in several batches. Batcher.mu guards it while one of them may be running or the rest is queued.
+// Afterwards the worker that ended the last piece owns it.
 type split struct {
-	since     time.Time // the first piece was taken
-	running   int       // pieces taken and not back
+	since     time.Time // when the first piece was taken
+	running   int       // pieces that were taken and have not ended
 	pieces    []piece
-	err       error // why the task fails; the first reason counts
-	unbatched bool  // the pieces cannot be joined: run the task alone
+	err       error // why the task fails; the first error is kept
+	unbatched bool  // the pieces cannot be joined: the task must run unbatched
 }
 
 type piece struct {
@@ -22,7 +22,7 @@ type piece struct {
 	answer *Answer
 }
 
-// drop gives back the pieces that are there.
+// drop frees the pieces that have ended.
 func (s *split) drop() {
 	for _, p := range s.pieces {
 		p.answer.Free()
@@ -30,8 +30,8 @@ func (s *split) drop() {
 	s.pieces = nil
 }
 
-// join makes one answer of the pieces, which hold all rows, by copying them into memory of its own, and gives the pieces
-// back. ok is false, and nothing is done, where the pieces differ in more than their rows.
+// join copies the pieces, which hold all rows, into one answer with memory of its own, and frees them. If the pieces differ in
+// more than their rows, ok is false and nothing is done.
 func (s *split) join() (a *Answer, ok bool) {
 	slices.SortFunc(s.pieces, func(a, b piece) int { return a.from - b.from })
 	first := s.pieces[0].answer
@@ -94,8 +94,8 @@ func (s *split) joinStrings(out *tensor.Tensor, k int, arena *tensor.Arena) {
 	}
 }
 
-// finishPiece takes one piece of a divided task back. An error ends the whole task: what is still queued of it is not
-// run. The last piece to come back ends the task.
+// finishPiece ends one piece of a split task. An error fails the whole task: rows that are still queued do not run. The last
+// piece to end ends the task.
 func (w *worker) finishPiece(it item, a *Answer, err error, unbatched bool) {
 	t, s := it.task, it.task.split
 	w.b.mu.Lock()
@@ -117,7 +117,7 @@ func (w *worker) finishPiece(it item, a *Answer, err error, unbatched bool) {
 	}
 }
 
-// finishSplit ends a divided task of which nothing is queued or running any more.
+// finishSplit ends a split task of which nothing is queued or running.
 func (w *worker) finishSplit(t *task) {
 	s := t.split
 	if s.err == nil && t.state.Load() == abandoned {

@@ -11,9 +11,9 @@ import (
 	"shoal/tensor"
 )
 
-// task is an entry under way. The caller of Do owns it until it is admitted; from then on it is in a queue, with the
-// workers that run its rows, or answered. Whoever comes first, the worker with the answer or the caller who leaves,
-// decides its end by changing state from pending.
+// task is an entry in progress. The caller of Do owns it until it is admitted. From then on it is in a queue, with the workers
+// that run its rows, or answered. The first to change state from pending decides its end: the worker with the answer, or the
+// caller who leaves.
 type task struct {
 	sig       *tensor.Signature
 	inputs    []tensor.Tensor
@@ -23,9 +23,9 @@ type task struct {
 	deadline  time.Time // the earlier of the entry's and the context's; zero: none
 	timed     bool      // the deadline is the entry's own: ctx does not end at it
 	rows      int       // 1 for an entry without rows
-	bytes     int64     // of the inputs; 0 where they are not bounded
-	unbatched bool      // to be run exactly as it is
-	giant     bool      // it waits apart, in turns with the others; see giant.go
+	bytes     int64     // of the inputs; 0 if they are not bounded
+	unbatched bool      // it runs alone, without padding
+	giant     bool      // see giant.go
 	compares  bool      // Entry.Comparison
 	class     int       // of Priorities; 0 is the highest
 	leaves    time.Time // when it leaves the queue unless a part of it has run; zero: at its deadline
@@ -38,7 +38,7 @@ type task struct {
 	split      *split // nil unless the rows left it in more than one piece
 
 	state atomic.Int32
-	done  chan outcome // of capacity 1: the worker never waits for the caller
+	done  chan outcome // of capacity 1, so that the worker never waits for the caller
 	timer *time.Timer
 }
 
@@ -76,16 +76,16 @@ func (b *Batcher) newTask(ctx context.Context, e *Entry, now time.Time) *task {
 	return t
 }
 
-// recycle gives the task back. Nobody else may know it any more: it was never admitted, left its queue before any of it
-// was taken, or its outcome was received.
+// recycle lets the task be used again. Nobody else may hold it: it was never admitted, or left its queue before any of it was
+// taken, or its outcome was received.
 func (b *Batcher) recycle(t *task) {
 	t.sig, t.inputs, t.arena, t.trace, t.split = nil, nil, nil, nil, nil
 	b.tasks.Put(t)
 }
 
-// measure finds the number of rows, or that the entry has to run alone: because it says so, because its inputs do not
-// agree in dimension 0, because it has no rows, or because there is no element to pad it with.
-func measure(e *Entry, padded bool) (rows int, alone bool) {
+// measure returns the number of rows, and whether the entry has to run unbatched: because it asks for it, because its inputs
+// differ in dimension 0, because it has no rows, or because it has no element to pad it with.
+func measure(e *Entry, padded bool) (rows int, unbatched bool) {
 	for i := range e.Inputs {
 		s := e.Inputs[i].Shape
 		switch {
@@ -98,14 +98,14 @@ func measure(e *Entry, padded bool) (rows int, alone bool) {
 		}
 		if padded {
 			for _, d := range s[1:] {
-				alone = alone || d == 0
+				unbatched = unbatched || d == 0
 			}
 		}
 	}
-	return max(rows, 1), alone || e.Unbatched || len(e.Inputs) == 0
+	return max(rows, 1), unbatched || e.Unbatched || len(e.Inputs) == 0
 }
 
-// expired returns the error of a queued task whose deadline, or time in the queue, is over; nil if it goes on waiting.
+// expired returns an error if the deadline of a queued task, or its time in the queue, is over; otherwise nil.
 func (t *task) expired(now time.Time) error {
 	switch {
 	case !t.deadline.IsZero() && !now.Before(t.deadline):
@@ -116,7 +116,8 @@ func (t *task) expired(now time.Time) error {
 	return nil
 }
 
-// deliver ends the task for its caller. The task must not be touched afterwards.
+// deliver gives the caller the answer or the error; if the caller has left, it frees the answer. The task must not be used
+// afterwards.
 func (t *task) deliver(a *Answer, err error) {
 	if t.state.CompareAndSwap(pending, answered) {
 		t.done <- outcome{a, err}
@@ -125,7 +126,7 @@ func (t *task) deliver(a *Answer, err error) {
 	a.Free()
 }
 
-// await is the caller's wait.
+// await waits for the outcome of the caller's task, for its deadline, or for the end of ctx.
 func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 	var late <-chan time.Time
 	if !t.leaves.IsZero() && (t.deadline.IsZero() || t.leaves.Before(t.deadline)) {
@@ -135,7 +136,7 @@ func (b *Batcher) await(ctx context.Context, t *task) (*Answer, error) {
 	}
 	var o outcome
 	var info = EntryInfo{Signature: t.sig, Rows: t.rows, Arrived: t.arrived, Trace: t.trace}
-	var again bool // whether the task may be used again
+	var again bool // the task may be used again
 	for waits := true; waits; {
 		waits = false
 		select {
@@ -196,19 +197,19 @@ func (b *Batcher) leaveQueue(t *task) bool {
 	return true
 }
 
-// leave takes the caller out of a task that is not answered. What is queued of it leaves the queue and is never run;
-// what is being run is dropped when it ends. Where the answer came first, that is the outcome all the same. again tells
-// whether nobody else knows the task any more.
+// leave ends the caller's wait for a task that is not answered. Rows that are queued leave the queue and never run. Rows that are
+// running are dropped when they end. If the answer comes first, it is the outcome all the same. again reports whether nobody else
+// holds the task.
 func (b *Batcher) leave(t *task, cause error) (o outcome, again bool) {
 	b.mu.Lock()
 	queued := t.queue != nil
 	untouched := queued && t.taken == 0
-	orphan := queued && !untouched && t.split.running == 0 // no worker will come by to clean up
+	orphan := queued && !untouched && t.split.running == 0 // no worker will clean up
 	o.err = left(cause, untouched)
 	if queued {
 		b.backlog.remove(t)
 		if !untouched {
-			t.split.err = o.err // incomplete: whoever ends it must not join it
+			t.split.err = o.err // it is incomplete and must not be joined
 		}
 	}
 	b.mu.Unlock()
@@ -223,7 +224,7 @@ func (b *Batcher) leave(t *task, cause error) (o outcome, again bool) {
 	return o, untouched || orphan
 }
 
-// left is the error of a caller whose context ended or whose deadline passed.
+// left returns the error for a caller whose context ended or whose deadline passed.
 func left(cause error, queued bool) error {
 	switch {
 	case !errors.Is(cause, context.DeadlineExceeded):

@@ -4,7 +4,7 @@ package batcher
 
 import "runtime"
 
-// turnstile stands for the one of Linux, which looks at the network, too.
+// turnstile yields. The one for Linux waits for the network poller, too.
 type turnstile struct{}
 
 func newTurnstile() *turnstile { return &turnstile{} }

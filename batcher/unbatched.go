@@ -6,23 +6,24 @@ import (
 	"shoal/tensor"
 )
 
-// Unbatch makes all entries of a signature run alone from now on, those that wait included. It reports whether that is news.
+// Unbatch makes all entries of a signature run unbatched from now on, including those that wait. It reports whether that is a
+// change.
 func (b *Batcher) Unbatch(sig *tensor.Signature) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.backlog.markUnbatched(sig)
 }
 
-// IsUnbatched says whether entries of a signature run alone because their outputs were seen not to follow the batch dimension, or by Unbatch.
+// IsUnbatched reports whether entries of a signature run unbatched, because of Unbatch or because their outputs were seen not to
+// follow the batch dimension.
 func (b *Batcher) IsUnbatched(sig *tensor.Signature) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, alone := b.backlog.unbatched[sig]
-	return alone
+	_, unbatched := b.backlog.unbatched[sig]
+	return unbatched
 }
 
-// markUnbatched makes all entries of a signature run alone from now on, those that wait included, and reports whether
-// that is news.
+// markUnbatched is Unbatch with Batcher.mu held.
 func (bl *backlog) markUnbatched(sig *tensor.Signature) bool {
 	if _, ok := bl.unbatched[sig]; ok {
 		return false
@@ -40,8 +41,8 @@ func (bl *backlog) markUnbatched(sig *tensor.Signature) bool {
 	return true
 }
 
-// moveToUnbatched moves a queued task to those that run alone. What was already run of it is of no use: it is dropped here, or
-// by the last of the runs that are still going on.
+// moveToUnbatched moves a task from its queue to the unbatched entries. Results of rows that have run already are dropped: here,
+// or by the last of the runs that are still going on.
 func (bl *backlog) moveToUnbatched(t *task) {
 	bl.remove(t)
 	if s := t.split; s != nil {
@@ -66,9 +67,9 @@ func (w *worker) outputsDoNotFollow(sig *tensor.Signature) {
 	}
 }
 
-// runEachUnbatched ends items of a batch that should not have been one, each by a run of its own.
+// runEachUnbatched runs each item of a batch alone, because the items should not have shared one.
 func (w *worker) runEachUnbatched(items []item) {
-	for _, it := range w.living(items) {
+	for _, it := range w.stillWanted(items) {
 		if it.task.split != nil {
 			w.finishPiece(it, nil, nil, true)
 			continue
@@ -77,7 +78,7 @@ func (w *worker) runEachUnbatched(items []item) {
 	}
 }
 
-// runUnbatched runs a task that is in no queue exactly as it is.
+// runUnbatched runs a task that is in no queue alone, without padding.
 func (w *worker) runUnbatched(t *task) {
 	t.unbatched = true
 	only := []item{{t, 0, t.rows}}

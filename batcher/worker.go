@@ -8,8 +8,8 @@ import (
 	"shoal/tensor"
 )
 
-// worker runs batches on one instance. It lives on the pool while there is work, or for one batch in a caller's
-// goroutine, and is in Batcher.idle otherwise; only the goroutine that runs it touches it.
+// worker runs batches on one instance. While there is work, it runs in a goroutine of the pool, or for one batch in a caller's
+// goroutine. Otherwise it is in Batcher.idle. Only the goroutine that runs it uses it.
 type worker struct {
 	b     *Batcher
 	exec  Executor
@@ -17,10 +17,10 @@ type worker struct {
 	start func() // work, made once
 
 	device    string // "": all instances are alike
-	unlimited bool   // a run keeps that device busy, and no core
-	again     bool   // the batch at hand failed on another device before
+	unlimited bool   // a run uses that device and no core
+	again     bool   // the current batch failed on another device before
 
-	items  []item // the batch at hand
+	items  []item // the current batch
 	queue  *queue // that it came from; nil: from another worker
 	reason Reason
 	taken  time.Time
@@ -28,10 +28,10 @@ type worker struct {
 	wants  time.Duration // the processor time that the next run is expected to use; 0: not known
 	meter  meter
 	watched
-	lastOK struct { // for the estimates, until mu is held next
+	lastOK struct { // the last run without an error, until learn adds it to the estimates
 		rows      int
 		run, used time.Duration
-		batch     bool // of entries that share it, or may
+		batch     bool // it had rows: it was not unbatched
 	}
 
 	turnstile *turnstile
@@ -53,10 +53,10 @@ func newWorker(b *Batcher, x Executor) *worker {
 	return w
 }
 
-// wake takes an idle worker that is then to be started. Called with mu held; somebody must be idle.
+// wake takes an idle worker; the caller then starts it. Called with mu held. A worker must be idle.
 //
-// One worker is woken for one batch. Entries that arrive before it has taken its batch join that batch, so nobody else is
-// woken for them; when it has, and there is more, it wakes the next.
+// One worker is woken for one batch. Entries that arrive before it has taken its batch join that batch, so no other worker is
+// woken for them. When the worker has taken its batch and more is due, it wakes the next worker.
 func (b *Batcher) wake() *worker {
 	last := len(b.idle) - 1
 	w := b.idle[last]
@@ -67,12 +67,12 @@ func (b *Batcher) wake() *worker {
 	return w
 }
 
-// nextCost is the processor time that the next batch is expected to use. Called with mu held.
+// nextCost returns the processor time that the next batch is expected to use. Called with mu held.
 func (b *Batcher) nextCost() time.Duration {
 	return b.cost.latency(b.cfg.sizeFor(max(1, min(b.backlog.rows, b.cfg.MaxExecutionBatchSize))))
 }
 
-// start starts a woken worker (nil: nobody), without mu.
+// start starts a woken worker; nil: there is none. Called without mu.
 func (b *Batcher) start(w *worker) {
 	if w == nil {
 		return
@@ -82,8 +82,8 @@ func (b *Batcher) start(w *worker) {
 	}
 }
 
-// work takes one batch after the other until none is due. The place among the runs of all models comes first, and only then the
-// batch: it goes on growing while the machine is busy.
+// work takes one batch after the other until none is due. It first waits for a place among the runs of all models and then takes
+// the batch, so that the batch grows while the machine is busy.
 func (w *worker) work() {
 	w.place.acquire(w.wants)
 	for woken := true; ; {
@@ -102,8 +102,8 @@ func (w *worker) work() {
 	}
 }
 
-// goOn exchanges the place of the run that has ended for one of the next. It is false where nothing waits or is about to come, and
-// the worker rests.
+// goOn exchanges the place of the run that has ended for a place for the next run. It returns false, and the worker rests, if
+// nothing waits and nothing is expected soon.
 func (w *worker) goOn() bool {
 	b := w.b
 	b.mu.Lock()
@@ -121,23 +121,23 @@ func (w *worker) goOn() bool {
 	return true
 }
 
-// farOff is how far a caller's deadline has to be for the caller to run a batch: so many times what the run uses that a machine on which
-// it takes longer could not answer in time either.
+// farOff is the least time to its deadline with which a caller runs a batch itself. It is so much longer than the run that, if
+// the run takes longer than this, the machine could not have answered in time anyway.
 const farOff = 100 * brief
 
-// inlineEntries bounds the batches that a caller runs: where one fails, the caller finds out which entries made it fail, by up to twice as
-// many brief runs.
+// inlineEntries bounds the entries of a batch that a caller runs itself. If such a batch fails, the caller also makes the runs
+// that find which entries caused it: up to twice as many brief runs as entries.
 const inlineEntries = 16
 
-// runsInline tells whether the caller who woke the worker is to run the batch, which saves waking another goroutine, mostly on another
-// processor, and being woken by it. The caller cannot be let go at its deadline then. So the run has to be brief for certain: how
-// long it takes depends on nothing but the shapes of its inputs, and as many rows of these shapes have been brief. Called with mu held.
+// runsInline reports whether the caller who woke the worker should run the batch itself, which saves two goroutine switches. The
+// caller cannot leave at its deadline during the run. So the run must be brief for certain: its time depends only on the shapes
+// of the inputs, and a run with as many rows of these shapes has been brief. Called with mu held.
 func (w *worker) runsInline(t *task, q *queue, now time.Time) bool {
 	return t.sig.Steady && !q.unbatched && q.rows <= q.brief && !w.unlimited && kindOf(w.wants) == briefRun &&
 		(t.deadline.IsZero() || t.deadline.Sub(now) > farOff)
 }
 
-// workInline is work in a caller's goroutine: one batch, and what comes after it is left to the pool.
+// workInline is work in a caller's goroutine, for one batch. It leaves later batches to the pool.
 func (w *worker) workInline() {
 	defer endLoudly()
 	b := w.b
@@ -171,8 +171,8 @@ func (w *worker) workInline() {
 	}
 }
 
-// endLoudly makes a panic end the process, as it does on the pool: a caller that recovers would leave an instance behind that is
-// busy for ever. What an executor panics with does not come here.
+// endLoudly makes a panic end the process, as it does on the pool. If the caller recovered from it, the instance would be busy
+// for ever. Panics of an executor do not come here; call turns them into errors.
 func endLoudly() {
 	if v := recover(); v != nil {
 		stack := debug.Stack()
@@ -181,16 +181,16 @@ func endLoudly() {
 	}
 }
 
-// step is what a worker did with its place.
+// step is the result of next.
 type step int
 
 const (
-	rests    step = iota // nothing was due: it gave the place back and waits to be woken
-	outgrown             // a batch is due that takes too long for the place: it needs another one, and counts as woken
-	hasRun               // it ran a batch
+	rests    step = iota // nothing was due: the worker gave the place back and is idle
+	outgrown             // the batch that is due needs another kind of place; the worker counts as woken
+	hasRun               // the worker ran a batch
 )
 
-// next takes the batch that is due and runs it, or puts the worker where it waits. inline says that a caller's goroutine runs it.
+// next takes the batch that is due and runs it, or makes the worker idle. inline: a caller's goroutine runs the worker.
 func (w *worker) next(woken, inline bool) step {
 	b := w.b
 	w.linger()
@@ -221,7 +221,7 @@ func (w *worker) next(woken, inline bool) step {
 		b.rest(w)
 	}
 	b.mu.Unlock()
-	// From here on a worker that rests may have been started again elsewhere and must not be touched.
+	// From here on a worker that rests may have been started again by another goroutine and must not be used.
 	b.start(other)
 	switch did {
 	case rests:
@@ -232,7 +232,7 @@ func (w *worker) next(woken, inline bool) step {
 	return did
 }
 
-// learn takes the last run into the estimates. Called with mu held.
+// learn adds the last run to the estimates. Called with mu held.
 func (w *worker) learn() {
 	w.ended()
 	w.b.used += w.meter.take()
@@ -255,7 +255,7 @@ func (w *worker) learn() {
 	}
 }
 
-// take takes the batch that is due, if it may be run here, or sets the alarm for the one that will be. Called with mu held.
+// take takes the batch that is due, if it may run here, or sets the alarm for the next one. Called with mu held.
 func (w *worker) take(now time.Time, inline bool) step {
 	w.queue = nil
 	if inline && len(w.b.service.moved) > 0 {
@@ -280,7 +280,7 @@ func (w *worker) take(now time.Time, inline bool) step {
 			return outgrown
 		}
 		w.items = b.backlog.fill(w.items[:0], q, d.rows, now)
-		if len(w.items) > 0 { // else all of them had expired
+		if len(w.items) > 0 { // otherwise all of them had expired
 			w.reason, w.taken, w.queue = d.reason, now, q
 			if w.items[0].task.compares {
 				w.reason = ReasonComparison

@@ -67,8 +67,8 @@ func TestCallersRunBriefBatches(t *testing.T) {
 	}
 }
 
-// TestCallersRunOnlyWhatIsCertain: a caller keeps its deadline whatever its run takes. It does not run itself what may take longer than
-// other runs of the shapes, nor shapes or sizes that have not run before.
+// TestCallersRunOnlyWhatIsCertain: a caller keeps its deadline whatever its run takes. It does not run itself what may take
+// longer than other runs of the shapes, nor shapes or sizes that have not run before.
 func TestCallersRunOnlyWhatIsCertain(t *testing.T) {
 	within(t, Config{Measured: []Timing{{1, ms}, {4, ms}}}, 1, nil, nil, func(r *rig) {
 		r.fake.takes = ms

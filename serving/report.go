@@ -69,7 +69,7 @@ const (
 
 // Brief is what a line of the log has room for.
 func (r *Report) Brief() []any {
-	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.String("batched", r.batched(true)), slog.String("alone", r.batched(false)),
+	attrs := []any{slog.Int("signatures", len(r.Signatures)), slog.String("batched", r.batched(true)), slog.String("unbatched", r.batched(false)),
 		slog.Int("max_batch_size", r.MaxBatchSize),
 		slog.String("batch_size_from", r.BatchSizeFrom), slog.Int("instances", r.Instances)}
 	switch {

@@ -21,7 +21,7 @@ type batchKey struct {
 
 // reasons are those of batches; the label of one that is not among them would be "other".
 var reasons = []batcher.Reason{
-	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonAlone, batcher.ReasonRetry, batcher.ReasonComparison, "other",
+	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonUnbatched, batcher.ReasonRetry, batcher.ReasonComparison, "other",
 }
 
 // refusals are the reasons for which an entry is not accepted.

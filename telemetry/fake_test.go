@@ -94,7 +94,7 @@ func exercise(tel *Telemetry) {
 	for _, r := range reasons {
 		o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: r, Entries: 2, Rows: 6, Size: 8, Run: 4 * time.Millisecond, Executor: onGPU{}})
 	}
-	o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonAlone, Entries: 1, Err: batcher.ErrClosed})
+	o.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonUnbatched, Entries: 1, Err: batcher.ErrClosed})
 	tel.WatchDevices(gpus())
 	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: 150 * time.Microsecond, Run: 4 * time.Millisecond})
 	o.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 3, Queue: time.Hour, Err: batcher.ErrClosed})

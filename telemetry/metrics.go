@@ -52,7 +52,7 @@ var (
 		"Requests that got no place in a queue: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other; without a signature where it was refused undecoded."}
 
 	batches = Metric{"shoal.batches", Counter, "{batch}", with(batchLabels, "reason"),
-		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, due (waiting for more would make a request miss the latency objective), closing (the version is unloaded), alone (a request that is not batched), retry (finding out which request made a batch fail)."}
+		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, due (waiting for more would make a request miss the latency objective), closing (the version is unloaded), unbatched (a request that shares no batch), retry (finds which request made a batch fail), comparison (a client's answer is compared with one of an unbatched run)."}
 	batchFailures = Metric{"shoal.batch.failures", Counter, "{batch}", batchLabels,
 		"Batches whose run failed."}
 	batchRows = Metric{"shoal.batch.rows", Histogram, "{row}", batchLabels,

@@ -32,7 +32,7 @@ func TestStatistics(t *testing.T) {
 
 	observe(obs)
 	obs.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonComparison, Entries: 1, Rows: 1, Size: 1, Run: time.Second})
-	obs.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonAlone, Entries: 1, Run: time.Second, Err: errRun})
+	obs.BatchDone(batcher.BatchInfo{Signature: sig, Reason: batcher.ReasonUnbatched, Entries: 1, Run: time.Second, Err: errRun})
 	obs.EntryDone(batcher.EntryInfo{Signature: sig, Rows: 1, Queue: time.Second, Err: errRun})
 	answered := predict("m", 1, nil)
 	answered.Start = time.Unix(100, 0)

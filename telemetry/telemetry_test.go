@@ -93,7 +93,7 @@ func TestOwnMetrics(t *testing.T) {
 		{"shoal_request_duration_seconds", call, 2},
 		{"shoal_request_decode_duration_seconds", call, 2},
 		{"shoal_request_queue_duration_seconds", batch, 1}, // not the one that failed
-		{"shoal_batches_total", append(slices.Clone(batch), "reason", "alone"), 2},
+		{"shoal_batches_total", append(slices.Clone(batch), "reason", "unbatched"), 2},
 		{"shoal_batches_total", append(slices.Clone(batch), "reason", "full"), 1},
 		{"shoal_batch_failures_total", batch, 1},
 		{"shoal_batch_padding_total", batch, 2 * float64(len(reasons)-1)},

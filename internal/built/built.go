@@ -22,7 +22,7 @@ const sources = `{{with .Module}}{{if .Main}}{{.GoMod}}
 // Shoal builds the command shoal in dir and returns its path. Only tests of this module can call it.
 //
 // go test repeats a test when a file has changed that the test looked at. It does not see what `go build` reads, so Shoal looks at
-// all source files of the program itself.
+// all source files of the program itself. Call it while a test runs: go test does not see what TestMain looks at before.
 func Shoal(dir string) (path string, err error) {
 	const program = "shoal/cmd/shoal"
 	path = filepath.Join(dir, "shoal")
