@@ -140,8 +140,8 @@ func newTFExamples() *tfExamples {
 	return e
 }
 
-// finished counts a request of a model that may be a label. As there, metadata, states and multi-inference are not
-// counted where they come by gRPC, latencies are those of success, and REST has the method in lower case.
+// finished counts a request of a model that may be a label, if it is of TensorFlow Serving's API. As there, metadata, states and
+// multi-inference are not counted where they come by gRPC, latencies are those of success, and REST has the method in lower case.
 func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 	infers := false
 	switch c.Method {
@@ -149,10 +149,13 @@ func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 		infers = true
 	}
 	api, entry := c.Method, "GRPC"
-	switch {
-	case c.API == serving.REST:
-		api, entry = tfRESTNames[c.Method], "REST"
-	case !infers:
+	if c.API == serving.REST {
+		name, ok := tfRESTNames[c.Method]
+		if !ok {
+			return
+		}
+		api, entry = name, "REST"
+	} else if !infers {
 		return
 	}
 	f.requests.get(model, newTFRequests).codes[code].add(1)
@@ -171,7 +174,10 @@ func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 }
 
 // tfRESTNames are the methods as TensorFlow Serving labels them: by the verb of the URL, which a GET has not.
-var tfRESTNames = map[string]string{"Predict": "predict", "Classify": "classify", "Regress": "regress"}
+var tfRESTNames = map[string]string{
+	"Predict": "predict", "Classify": "classify", "Regress": "regress",
+	"GetModelStatus": "", "GetModelMetadata": "", "ListModels": "", "": "",
+}
 
 func (f *tfserving) batchDone(b batcher.BatchInfo) {
 	f.ran.add(b.Run)

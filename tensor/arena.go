@@ -136,3 +136,14 @@ func (a *Arena) Free() {
 	a.blocks, a.tensors, a.dims = a.blocks[:0], a.tensors[:0], a.dims[:0]
 	arenaPool.Put(a)
 }
+
+// Take takes over the memory that a buffer has, so that tensors may lie in it, and counts it from now on. The buffer is empty then.
+func (a *Arena) Take(b *Buffer) {
+	if b.block == nil {
+		return
+	}
+	b.Lease.Return(b.used)
+	a.lease.Count(b.used)
+	a.blocks = append(a.blocks, b.block)
+	b.block, b.used = nil, 0
+}

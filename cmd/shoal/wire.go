@@ -20,6 +20,7 @@ import (
 	"shoal/serving/predictionlog"
 	"shoal/serving/rest"
 	"shoal/serving/rest/v1"
+	"shoal/serving/rest/v2"
 	"shoal/serving/rpc"
 	"shoal/telemetry"
 	"shoal/web"
@@ -131,12 +132,15 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		Budget:          a.memory.budget,
 		CORS:            a.cfg.REST.CORS && !admin, // pages of any origin have no business with the administration
 		TLS:             tls,
-		APIs:            []rest.API{v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs})},
-		Observer:        a.observer(),
-		MakeRequestIDs:  a.telemetry.ShowsRequests(),
-		Paths:           a.pages(admin),
-		Keys:            a.files.keys,
-		Open:            web.IsStatic,
+		APIs: []rest.API{
+			v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs}),
+			v2.New(v2.Options{Core: a.manager, Version: version, Counted: a.telemetry.Statistics, Logs: a.logs}),
+		},
+		Observer:       a.observer(),
+		MakeRequestIDs: a.telemetry.ShowsRequests(),
+		Paths:          a.pages(admin),
+		Keys:           a.files.keys,
+		Open:           web.IsStatic,
 	}
 	return rest.New(o), nil
 }

@@ -45,6 +45,12 @@ func (v *Value) uint64() (n uint64, ok bool) {
 	return 0, false
 }
 
+// Count is a number of bytes, or of anything else that fits memory.
+func (v *Value) Count() (n int, ok bool) {
+	u, ok := v.uint64()
+	return int(min(u, math.MaxInt)), ok && u <= math.MaxInt
+}
+
 // Settings is what a request's parameters ask for. Parameters that are not listed here are ignored, as the protocol demands.
 type Settings struct {
 	Signature    string        // signature_name; "": the default one

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 
 	"github.com/valyala/fasthttp"
@@ -20,7 +21,7 @@ func WriteJSON(c *fasthttp.RequestCtx, code int, document []byte) {
 	c.Response.Header.SetContentType(ContentJSON)
 	c.Response.SetBody(document)
 	if code == http.StatusOK {
-		deflateAnswer(c)
+		compress(c, false)
 	}
 }
 
@@ -33,6 +34,21 @@ func WriteEmpty(c *fasthttp.RequestCtx, code int) {
 // Malformed is the error of a request that the API does not have, in TensorFlow Serving's words.
 func Malformed(c *fasthttp.RequestCtx) error {
 	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
+}
+
+// NotFound is the error of a request to a path that there is not.
+func NotFound(c *fasthttp.RequestCtx) error {
+	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s", c.Method(), rawPath(c.RequestURI()))}
+}
+
+// MethodNotAllowed is the error of a request with a verb that its path does not know, which POST or else GET is.
+func MethodNotAllowed(c *fasthttp.RequestCtx, post bool) error {
+	allowed := "GET, HEAD"
+	if post {
+		allowed = "POST"
+	}
+	c.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+	return &httpError{http.StatusMethodNotAllowed, "Method Not Allowed"}
 }
 
 // Preflight answers OPTIONS as TensorFlow Serving does, whether or not CORS is on. Its error is not for the client.

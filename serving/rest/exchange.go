@@ -36,9 +36,11 @@ type Exchange struct {
 	HTTP     *fasthttp.RequestCtx
 	Deadline time.Time     // zero: none
 	Arena    *tensor.Arena // of a prediction's inputs; nil: none. End frees it
+	Deflate  bool          // the API takes and gives bodies in the coding deflate too
 	server   *Server
 	conn     *conn
-	header   []byte // scratch
+	body     *tensor.Buffer // that a body lies in, while it is decoded
+	header   []byte         // scratch
 }
 
 // errUnfinished is the outcome of a request that panicked.
@@ -83,20 +85,23 @@ func (e *Exchange) NewArena() {
 	e.Arena.Within(e.server.opt.Budget)
 }
 
+// Ready says whether the server can answer requests for every configured model, and else why not.
+func (e *Exchange) Ready() (ready bool, reasons []string) { return e.server.ready() }
+
 // Reserve makes sure that the request may use n more bytes of memory.
 func (e *Exchange) Reserve(n int64) error { return e.conn.lease.Reserve(n) }
 
 // Body calls decode with the request's body, inflated, while holding one of the decoder's slots. A large one that would be refused
-// anyway is not decoded: pin is asked for the version first. Afterwards the body is given back.
+// anyway is not decoded: pin, unless it is nil, is asked for the version first. Afterwards the body is given back.
 func (e *Exchange) Body(pin func() error, decode func(body []byte) error) error {
 	defer e.conn.body.Free()
 	body := e.HTTP.Request.Body()
-	gzipped, err := isGzip(e.HTTP.Request.Header.Peek(fasthttp.HeaderContentEncoding))
+	how, err := contentCoding(e.HTTP.Request.Header.Peek(fasthttp.HeaderContentEncoding), e.Deflate)
 	if err != nil {
 		return err
 	}
-	if gzipped || len(body) > smallBody {
-		if pin() == nil { // else the body is looked at first: the order of errors is part of the API
+	if how != identity || len(body) > smallBody {
+		if pin != nil && pin() == nil { // else the body is looked at first: the order of errors is part of the API
 			if err := e.Handle.Refuses(nil); err != nil {
 				return err
 			}
@@ -106,27 +111,43 @@ func (e *Exchange) Body(pin func() error, decode func(body []byte) error) error 
 		}
 		defer e.server.decoding.release()
 	}
-	if !gzipped {
+	e.body = &e.conn.body
+	defer func() { e.body = nil }()
+	if how == identity {
 		return decode(body)
 	}
 	plain := tensor.Buffer{Lease: &e.conn.lease, Most: e.server.opt.MaxRequestBytes + 1}
 	defer plain.Free()
-	switch err := inflate(&plain, body, e.server.opt.MaxRequestBytes); {
+	switch err := inflate(&plain, body, how, e.server.opt.MaxRequestBytes); {
 	case errors.Is(err, errInflated):
 		return e.server.errTooLarge()
 	case err != nil:
 		return err
 	}
+	e.body = &plain
 	return decode(plain.Bytes())
+}
+
+// Keep makes a body, or the rest of one, last as long as the arena. It is for decode of Body, and returns where the body is then: a
+// large one stays where it is.
+func (e *Exchange) Keep(body []byte) []byte {
+	if e.body != nil && len(e.body.Bytes()) > 0 {
+		e.Arena.Take(e.body)
+		return body
+	}
+	kept := e.Arena.Bytes(len(body))
+	copy(kept, body)
+	return kept
 }
 
 // smallAnswer is the size up to which an answer is written into the connection's own buffer.
 const smallAnswer = maxIdleBuffer / 2
 
 // Respond encodes a successful answer straight into the response's buffer, which counts against the budget until it is written.
-// size is about how large it is going to be; 0: small.
+// size is about how large it is going to be; 0: small. encode may set the answer's headers; its Content-Type is JSON otherwise.
 func (e *Exchange) Respond(size int, encode func(dst []byte) ([]byte, error)) error {
 	resp, k := &e.HTTP.Response, e.conn
+	resp.Header.SetContentType(ContentJSON)
 	var body []byte
 	var err error
 	if size <= smallAnswer {
@@ -146,8 +167,7 @@ func (e *Exchange) Respond(size int, encode func(dst []byte) ([]byte, error)) er
 	if more := cap(body) - max(size, smallAnswer); more > 0 {
 		k.lease.Count(int64(more))
 	}
-	resp.Header.SetContentType(ContentJSON)
-	deflateAnswer(e.HTTP)
+	compress(e.HTTP, e.Deflate)
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 // What the tests in package rest_test need besides what is exported.
 
 var (
-	AcceptsGzip   = acceptsGzip
 	ErrDecodeWait = errDecodeWait
 	RawPath       = rawPath
 )
@@ -23,6 +22,9 @@ const (
 
 // Decoding is how many of the decoder's slots are taken.
 func (s *Server) Decoding() int { return len(s.decoding.slots) }
+
+// AcceptsGzip reads an Accept-Encoding.
+func AcceptsGzip(header []byte) bool { return accepts(header, "gzip", "x-gzip", "*") }
 
 // NewHTTPError is an error of HTTP itself.
 func NewHTTPError(status int, text string) error { return &httpError{status, text} }

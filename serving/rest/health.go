@@ -17,10 +17,7 @@ func (s *Server) healthz(c *fasthttp.RequestCtx) {
 
 // readyz answers 200 when every configured model can be used, with warnings where there are any, and otherwise 503 with the reasons.
 func (s *Server) readyz(c *fasthttp.RequestCtx) {
-	ready, reasons := s.opt.Core.Ready()
-	if s.draining.Load() {
-		ready, reasons = false, append([]string{"the server is shutting down"}, reasons...)
-	}
+	ready, reasons := s.ready()
 	if ready && len(reasons) == 0 {
 		WriteJSON(c, http.StatusOK, []byte("{\"ready\":true}\n"))
 		return
@@ -40,4 +37,13 @@ func (s *Server) readyz(c *fasthttp.RequestCtx) {
 		return
 	}
 	c.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+}
+
+// ready is the manager's word, unless the server is shutting down.
+func (s *Server) ready() (ready bool, reasons []string) {
+	ready, reasons = s.opt.Core.Ready()
+	if s.draining.Load() {
+		return false, append([]string{"the server is shutting down"}, reasons...)
+	}
+	return ready, reasons
 }

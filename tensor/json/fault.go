@@ -21,4 +21,5 @@ const (
 	numberTooBig     = "Number too big to be stored in double."
 	fractionMissing  = "Miss fraction part in number."
 	exponentMissing  = "Miss exponent in number."
+	rootFollowed     = "The document root must not be followed by other values."
 )

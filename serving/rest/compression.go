@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,12 +27,25 @@ const maxPooledBuffer = 4 << 20
 
 var errInflated = errors.New("inflated body is larger than the limit")
 
-// What gzip needs is large (the compressor's tables are over 100 KiB) and reused.
+// coding is how a body is compressed.
+type coding int
+
+const (
+	identity coding = iota
+	gzipped
+	deflated // zlib's format, which HTTP calls deflate
+)
+
+// What the codings need is large (a compressor's tables are over 100 KiB) and reused.
 var (
 	buffers   = bufferPool{sync.Pool{New: func() any { return new([]byte) }}}
 	inflaters = sync.Pool{New: func() any { return new(inflater) }}
-	deflaters = sync.Pool{New: func() any {
+	gzippers  = sync.Pool{New: func() any {
 		w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is valid
+		return w
+	}}
+	deflaters = sync.Pool{New: func() any {
+		w, _ := zlib.NewWriterLevel(io.Discard, zlib.BestSpeed)
 		return w
 	}}
 )
@@ -46,28 +61,49 @@ func (p *bufferPool) Put(b *[]byte) {
 
 type inflater struct {
 	gzip gzip.Reader
+	zlib io.ReadCloser // nil: none yet
 	body bytes.Reader
 }
 
-// isGzip reads a Content-Encoding: gzip or none, in any case. utf-8 is no encoding of this kind, and some clients send it.
-func isGzip(encoding []byte) (gzipped bool, err error) {
-	for len(encoding) > 0 {
+// reset begins with the body.
+func (z *inflater) reset(how coding) (io.Reader, error) {
+	if how == gzipped {
+		return &z.gzip, z.gzip.Reset(&z.body)
+	}
+	if z.zlib == nil {
+		r, err := zlib.NewReader(&z.body)
+		z.zlib = r
+		return r, err
+	}
+	return z.zlib, z.zlib.(zlib.Resetter).Reset(&z.body, nil)
+}
+
+// contentCoding reads a Content-Encoding, in any case: gzip, deflate if that is allowed, or none. utf-8 is no encoding of this kind, and
+// some clients send it.
+func contentCoding(header []byte, deflate bool) (how coding, err error) {
+	for len(header) > 0 {
 		var name []byte
-		name, encoding, _ = bytes.Cut(encoding, []byte(","))
+		name, header, _ = bytes.Cut(header, []byte(","))
 		switch name = bytes.TrimSpace(name); {
 		case len(name) == 0, ascii.EqualFold(name, "identity"), ascii.EqualFold(name, "utf-8"):
-		case !gzipped && (ascii.EqualFold(name, "gzip") || ascii.EqualFold(name, "x-gzip")):
-			gzipped = true
+		case how == identity && (ascii.EqualFold(name, "gzip") || ascii.EqualFold(name, "x-gzip")):
+			how = gzipped
+		case how == identity && deflate && ascii.EqualFold(name, "deflate"):
+			how = deflated
 		default:
-			return false, &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q is not supported: send the body as gzip or as it is", name)}
+			known := "gzip"
+			if deflate {
+				known = "gzip, as deflate"
+			}
+			return identity, &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q is not supported: send the body as %s or as it is", name, known)}
 		}
 	}
-	return gzipped, nil
+	return how, nil
 }
 
 // inflate appends the inflated body to dst. An empty body stays empty; one that inflates to more than limit bytes gives errInflated,
 // and one for which there is no memory the buffer's error.
-func inflate(dst *tensor.Buffer, body []byte, limit int) error {
+func inflate(dst *tensor.Buffer, body []byte, how coding, limit int) error {
 	z := inflaters.Get().(*inflater)
 	defer inflaters.Put(z)
 	z.body.Reset(body)
@@ -75,15 +111,16 @@ func inflate(dst *tensor.Buffer, body []byte, limit int) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if err := z.gzip.Reset(&z.body); err != nil {
-		return errNotGzip(err)
+	plain, err := z.reset(how)
+	if err != nil {
+		return errNotCoded(err)
 	}
 	for {
 		room, err := dst.Room()
 		if err != nil {
 			return err
 		}
-		n, err := z.gzip.Read(room)
+		n, err := plain.Read(room)
 		if n > 0 {
 			dst.Wrote(n)
 		}
@@ -93,12 +130,12 @@ func inflate(dst *tensor.Buffer, body []byte, limit int) error {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return errNotGzip(err)
+			return errNotCoded(err)
 		}
 	}
 }
 
-func errNotGzip(err error) error {
+func errNotCoded(err error) error {
 	return status.Errorf(codes.InvalidArgument, "The request body is not what its Content-Encoding says: %v", err)
 }
 
@@ -110,38 +147,50 @@ func (w *appendWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deflateAnswer compresses a large body where the client accepts gzip.
-func deflateAnswer(c *fasthttp.RequestCtx) {
+// compressor is a gzip.Writer or a zlib.Writer.
+type compressor interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+// compress compresses a large answer if the client accepts gzip, or deflate where that is allowed.
+func compress(c *fasthttp.RequestCtx, deflate bool) {
 	if len(c.Response.Body()) < minDeflate {
 		return
 	}
 	c.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
-	if !acceptsGzip(c.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+	accepted := c.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)
+	pool, name := &gzippers, "gzip"
+	switch {
+	case accepts(accepted, "gzip", "x-gzip", "*"):
+	case deflate && accepts(accepted, "deflate"):
+		pool, name = &deflaters, "deflate"
+	default:
 		return
 	}
 	spare := buffers.Get().(*[]byte)
 	w := appendWriter{(*spare)[:0]}
-	z := deflaters.Get().(*gzip.Writer)
+	z := pool.Get().(compressor)
 	z.Reset(&w)
 	_, err := z.Write(c.Response.Body())
 	err = errors.Join(err, z.Close())
-	deflaters.Put(z)
+	pool.Put(z)
 	if err != nil { // appendWriter cannot fail; the plain body stands
 		return
 	}
 	*spare = c.Response.SwapBody(w.b)
 	buffers.Put(spare)
-	c.Response.Header.Set(fasthttp.HeaderContentEncoding, "gzip")
+	c.Response.Header.Set(fasthttp.HeaderContentEncoding, name)
 }
 
-// acceptsGzip reads an Accept-Encoding: gzip, x-gzip or * without q=0.
-func acceptsGzip(header []byte) bool {
+// accepts reads whether an Accept-Encoding has one of the names, in lower case, without q=0. The first that it has decides.
+func accepts(header []byte, names ...string) bool {
 	for len(header) > 0 {
 		var item []byte
 		item, header, _ = bytes.Cut(header, []byte(","))
 		name, params, _ := bytes.Cut(item, []byte(";"))
 		name = bytes.TrimSpace(name)
-		if !ascii.EqualFold(name, "gzip") && !ascii.EqualFold(name, "x-gzip") && string(name) != "*" {
+		if !slices.ContainsFunc(names, func(n string) bool { return ascii.EqualFold(name, n) }) {
 			continue
 		}
 		q, weighted := bytes.CutPrefix(bytes.ToLower(bytes.TrimSpace(params)), []byte("q="))
