@@ -74,7 +74,7 @@ func (c *call) decode(body []byte) error {
 		return err
 	}
 	c.Deadline = r.settings.Deadline(c.Deadline, c.Start)
-	c.Entry = batcher.Entry{Signature: sig, Inputs: b.inputs, Arena: c.Arena, Deadline: c.Deadline}
+	c.Entry = batcher.Entry{Signature: sig, Inputs: b.inputs, Arena: c.Arena, Deadline: c.Deadline, Priority: r.settings.Priority}
 	return r.selectOutputs(c, sig)
 }
 

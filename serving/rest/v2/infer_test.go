@@ -210,7 +210,7 @@ func TestErrors(t *testing.T) {
 		`{"inputs":[{}]}`:                    "Unable to parse 'name': " + noMember + " 'name'",
 		`{"inputs":[{"name":1}]}`:            "Unable to parse 'name': attempt to access JSON non-string as string",
 		`{"id":1}`:                           "Unable to parse 'id': attempt to access JSON non-string as string",
-		`{"inputs":[]}`:                      "expected 2 inputs but got 0 inputs for model 'echo'. Got input(s) [''], but missing required input(s) ['a','b']. Please provide all required input(s).",
+		`{"inputs":[]}`:                      "expected 2 inputs but got 0 inputs for model 'echo'. Got input(s) [], but missing required input(s) ['a']. Please provide all required input(s).",
 		a(`"datatype":"FP32","data":[1]`):    "Unable to parse 'shape': " + noMember + " 'shape'",
 		a(`"shape":[1,1],"data":[1]`):        "Unable to parse 'datatype': " + noMember + " 'datatype'",
 		a(`"shape":1`):                       "Unable to parse 'shape': attempt to access JSON non-array as array",
@@ -276,19 +276,23 @@ func TestErrorsOfTheModel(t *testing.T) {
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTimeoutAndPriority(t *testing.T) {
 	core := newCore()
 	var deadline time.Time
+	var priority uint64
 	core.Loaded["echo"][2].Compute = func(ctx context.Context, e batcher.Entry) ([]tensor.Tensor, error) {
-		deadline = e.Deadline
+		deadline, priority = e.Deadline, e.Priority
 		return echo(ctx, e)
 	}
 	c := newClient(t, core, rest.Options{Timeout: time.Hour})
 	for micros, latest := range map[int]time.Duration{1000000: time.Second, 0: time.Hour, 7200000000: time.Hour} {
 		before := time.Now()
-		c.infer(path, `{"parameters":{"timeout":`+strconv.Itoa(micros)+`},"inputs":[{"name":"a","shape":[1,1],"datatype":"FP32","data":[1]}]}`)
+		c.infer(path, `{"parameters":{"priority":3,"timeout":`+strconv.Itoa(micros)+`},"inputs":[{"name":"a","shape":[1,1],"datatype":"FP32","data":[1]}]}`)
 		if after := time.Now(); deadline.Before(before.Add(latest)) || deadline.After(after.Add(latest)) {
 			t.Errorf("timeout %d: the deadline is %v after the request", micros, deadline.Sub(before))
+		}
+		if priority != 3 {
+			t.Errorf("priority %d", priority)
 		}
 	}
 }
