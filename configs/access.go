@@ -84,6 +84,14 @@ func (s *Server) AdminRefused(admin bool) string {
 	return ""
 }
 
+// RESTAdminRefused is the same for the REST port.
+func (s *Server) RESTAdminRefused(admin bool) string {
+	if !admin && s.AdminListen() != "" {
+		return "administration is not on this port: it is on --admin_port"
+	}
+	return ""
+}
+
 func (s *Server) validateAccess(faults *Faults) {
 	a := &s.Access
 	taken := map[int]string{}

@@ -134,7 +134,10 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		TLS:             tls,
 		APIs: []rest.API{
 			v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs}),
-			v2.New(v2.Options{Core: a.manager, Version: version, Counted: a.telemetry.Statistics, Logs: a.logs}),
+			v2.New(v2.Options{
+				Core: a.manager, Version: version, Counted: a.telemetry.Statistics, Logs: a.logs, Log: a.level, Tracing: a.telemetry.Tracing(),
+				AdminRefused: a.cfg.RESTAdminRefused(admin),
+			}),
 		},
 		Observer:       a.observer(),
 		MakeRequestIDs: a.telemetry.ShowsRequests(),

@@ -41,12 +41,8 @@ func NotFound(c *fasthttp.RequestCtx) error {
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s", c.Method(), rawPath(c.RequestURI()))}
 }
 
-// MethodNotAllowed is the error of a request with a verb that its path does not know, which POST or else GET is.
-func MethodNotAllowed(c *fasthttp.RequestCtx, post bool) error {
-	allowed := "GET, HEAD"
-	if post {
-		allowed = "POST"
-	}
+// MethodNotAllowed is the error of a request with a verb that its path does not know. allowed are those that it knows.
+func MethodNotAllowed(c *fasthttp.RequestCtx, allowed string) error {
 	c.Response.Header.Set(fasthttp.HeaderAllow, allowed)
 	return &httpError{http.StatusMethodNotAllowed, "Method Not Allowed"}
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/access"
 	"shoal/tensor"
 )
 
@@ -84,6 +85,9 @@ func (e *Exchange) NewArena() {
 	e.Arena = tensor.NewArena()
 	e.Arena.Within(e.server.opt.Budget)
 }
+
+// Authorize says whether the request has a key for what needs the role.
+func (e *Exchange) Authorize(need access.Role) error { return e.server.Authorize(e.HTTP, need) }
 
 // Ready says whether the server can answer requests for every configured model, and else why not.
 func (e *Exchange) Ready() (ready bool, reasons []string) { return e.server.ready() }

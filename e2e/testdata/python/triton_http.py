@@ -87,6 +87,16 @@ def check_repository_is_fixed(server):
         refused(c.get_system_shared_memory_status, 404)
 
 
+def check_settings(server):
+    with client(server) as c:
+        for model in (None, "half_plus_two"):
+            equal(c.get_trace_settings(model)["trace_level"], ["OFF"])
+        refused(lambda: c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), 503, "OTEL_")
+        equal(c.get_log_settings()["log_info"], True)
+        equal(c.update_log_settings({"log_verbose_level": 1})["log_verbose_level"], 1)
+        equal(c.update_log_settings({"log_verbose_level": 0})["log_verbose_level"], 0)
+
+
 def check_every_type(server):
     """Binary and JSON inputs, binary and JSON outputs."""
     with client(server) as c:

@@ -108,5 +108,40 @@ func (c *call) index() error {
 	return c.write(http.StatusOK, oip.Index(c.api.opt.Core, wanted.Ready))
 }
 
+// logSettings changes the settings that are sent, and answers with all of them.
+func (c *call) logSettings() error {
+	log := c.api.opt.Log
+	if log == nil {
+		return status.Error(codes.Unimplemented, "the log's settings are not served")
+	}
+	sent := make(map[string]oip.Value)
+	err := c.Body(nil, func(body []byte) error {
+		return readSettings(body, func(key string, v oip.Value) { sent[key] = v })
+	})
+	if err != nil {
+		return err
+	}
+	all, err := oip.SetLog(log, sent)
+	if err != nil {
+		return err
+	}
+	return c.write(http.StatusOK, all)
+}
+
+// traceSettings tells the settings, which the environment decides.
+func (c *call) traceSettings() error {
+	err := c.Body(nil, func(body []byte) error {
+		var sent map[string]json.RawMessage
+		if len(body) > 0 && json.Unmarshal(body, &sent) != nil || len(sent) > 0 {
+			return oip.ErrTraceFixed
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.write(http.StatusOK, oip.TraceSettings(c.api.opt.Tracing))
+}
+
 // fixed answers requests that would change which models there are.
 func (c *call) fixed() error { return oip.ErrRepositoryFixed }

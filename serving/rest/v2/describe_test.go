@@ -1,9 +1,12 @@
 package v2_test
 
 import (
+	"log/slog"
 	"testing"
 
+	"shoal/serving/access"
 	"shoal/serving/rest"
+	"shoal/serving/rest/v2"
 )
 
 func TestDescriptions(t *testing.T) {
@@ -79,4 +82,55 @@ func TestDescriptionErrors(t *testing.T) {
 	if a := c.do("POST", "/v2/repository/index", "{"); a.status != 400 {
 		t.Errorf("a body that is no JSON: %d %s", a.status, a.body)
 	}
+}
+
+func TestSettings(t *testing.T) {
+	log := new(slog.LevelVar)
+	c := newClient(t, newCore(), rest.Options{})
+	c.do("GET", "/v2/logging", "").wantError(t, 501, "the log's settings are not served")
+	c.do("GET", "/v2/trace/setting", "").want(t, 200, `{"trace_level":["OFF"],"trace_mode":["opentelemetry"]}`)
+	c.do("POST", "/v2/models/echo/trace/setting", `{}`).want(t, 200, `{"trace_level":["OFF"],"trace_mode":["opentelemetry"]}`)
+	if a := c.do("POST", "/v2/trace/setting", `{"trace_level":["TIMESTAMPS"]}`); a.status != 503 {
+		t.Errorf("trace settings were changed: %s", a.body)
+	}
+	c.serve(v2.Options{Core: newCore(), Log: log})
+	c.do("GET", "/v2/logging", "").want(t, 200, `{"log_file":"","log_info":true,"log_warning":true,"log_error":true,"log_verbose_level":0,"log_format":"default"}`)
+	c.do("POST", "/v2/logging", `{"log_verbose_level":1}`).want(t, 200, `{"log_file":"","log_info":true,"log_warning":true,"log_error":true,"log_verbose_level":1,"log_format":"default"}`)
+	if log.Level() != slog.LevelDebug {
+		t.Errorf("the level is %v", log.Level())
+	}
+	if a := c.do("POST", "/v2/logging", `{"log_info":1}`); a.status != 400 {
+		t.Errorf("%s", a.body)
+	}
+	c.do("POST", "/v2/logging", `{"log_info":`).wantError(t, 400, "failed to parse the request JSON buffer: Invalid value. at 12")
+}
+
+// Who may do what: a key for predictions, one for administration, and none.
+func TestRoles(t *testing.T) {
+	keys, err := access.NewKeys([]byte("predict 0123456789abcdef\nadmin fedcba9876543210\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, newCore(), rest.Options{Keys: keys})
+	statuses := func(method, path string) (all [3]int) {
+		for i, key := range []string{"", "Bearer 0123456789abcdef", "Bearer fedcba9876543210"} {
+			all[i] = c.do(method, path, "", "Authorization", key).status
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		method, path string
+		want         [3]int
+	}{
+		{"GET", "/v2/health/live", [3]int{200, 200, 200}}, {"GET", "/v2", [3]int{401, 200, 200}}, {"GET", "/v2/models/echo", [3]int{401, 200, 200}},
+		{"POST", path, [3]int{401, 400, 400}}, {"GET", "/v2/nothing", [3]int{401, 404, 404}}, {"PUT", "/v2", [3]int{401, 405, 405}},
+		{"POST", "/v2/repository/index", [3]int{401, 403, 200}}, {"GET", "/v2/trace/setting", [3]int{401, 403, 200}}, {"POST", "/v2/repository/models/m/load", [3]int{401, 403, 503}},
+	} {
+		if got := statuses(tt.method, tt.path); got != tt.want {
+			t.Errorf("%s %s: %v, want %v", tt.method, tt.path, got, tt.want)
+		}
+	}
+	c = newClient(t, newCore(), rest.Options{})
+	c.serve(v2.Options{Core: newCore(), AdminRefused: "it is elsewhere"})
+	c.do("POST", "/v2/repository/index", "").wantError(t, 403, "it is elsewhere")
 }

@@ -66,17 +66,25 @@ func newCore() *servingtest.Core[*servingtest.Model] {
 
 // client asks a server without a socket.
 type client struct {
-	t      testing.TB
-	server *rest.Server
-	api    *v2.API
+	t       testing.TB
+	options rest.Options
+	server  *rest.Server
+	api     *v2.API
 }
 
 func newClient(t testing.TB, core serving.Core, o rest.Options) *client {
-	api := v2.New(v2.Options{Core: core, Version: "1.2.3"})
-	o.Core, o.APIs = core, []rest.API{api}
-	c := &client{t, rest.New(o), api}
-	t.Cleanup(func() { _ = c.server.Shutdown(context.Background()) })
+	c := &client{t: t, options: o}
+	c.serve(v2.Options{Core: core, Version: "1.2.3"})
 	return c
+}
+
+// serve makes another server the client's.
+func (c *client) serve(o v2.Options) {
+	c.api = v2.New(o)
+	c.options.Core, c.options.APIs = o.Core, []rest.API{c.api}
+	s := rest.New(c.options)
+	c.server = s
+	c.t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
 }
 
 type answer struct {

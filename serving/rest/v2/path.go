@@ -24,6 +24,8 @@ const (
 	index
 	load
 	unload
+	logSettings
+	traceSettings
 )
 
 // target is a parsed path. The version is a number, a label of the model, or "" for the newest.
@@ -33,14 +35,18 @@ type target struct {
 }
 
 // ofModel are the actions by what follows /v2/models/M[/versions/V].
-var ofModel = map[string]action{"": modelMetadata, "/ready": modelReady, "/config": modelConfig, "/stats": statistics, "/infer": infer}
+var ofModel = map[string]action{
+	"": modelMetadata, "/ready": modelReady, "/config": modelConfig, "/stats": statistics, "/infer": infer,
+	"/trace/setting": traceSettings,
+}
 
 // parse matches
 //
 //	/v2
 //	/v2/health/live, /v2/health/ready
 //	/v2/models/stats
-//	/v2/models/M[/versions/V][/ready|/config|/stats|/infer]
+//	/v2/models/M[/versions/V][/ready|/config|/stats|/infer|/trace/setting]
+//	/v2/logging, /v2/trace/setting
 //	/v2/repository[/R]/index
 //	/v2/repository[/R]/models/M/(load|unload)
 //
@@ -56,6 +62,10 @@ func parse(raw []byte) (t target, ok bool) {
 		return target{action: serverReady}, true
 	case "/models/stats":
 		return target{action: statistics}, true
+	case "/logging":
+		return target{action: logSettings}, true
+	case "/trace/setting":
+		return target{action: traceSettings}, true
 	}
 	if rest, ok := strings.CutPrefix(path, "/models/"); ok {
 		t.model, rest = segment(rest)

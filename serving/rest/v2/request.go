@@ -64,14 +64,18 @@ func (r *request) read(body []byte, arena *tensor.Arena) error {
 	if err == nil {
 		err = rd.End()
 	}
-	var syntax *tensorjson.SyntaxError
-	if err != nil && !errors.As(err, &syntax) { // what is wrong with the text comes first
+	if _, ok := errors.AsType[*tensorjson.SyntaxError](err); err != nil && !ok { // what is wrong with the text comes first
 		if at := start.Check(); at != nil {
 			err = at
 		}
 	}
-	if errors.As(err, &syntax) {
-		return invalid("failed to parse the request JSON buffer: %s at %d", syntax.Text, syntax.Offset)
+	return syntaxError(err)
+}
+
+// syntaxError has Triton's text for what is wrong with a document's text.
+func syntaxError(err error) error {
+	if wrong, ok := errors.AsType[*tensorjson.SyntaxError](err); ok {
+		return invalid("failed to parse the request JSON buffer: %s at %d", wrong.Text, wrong.Offset)
 	}
 	return err
 }
@@ -284,6 +288,22 @@ func (rd *reader) parameters(set func(key string, v oip.Value) error) error {
 		}
 		return set(string(name), value(&s))
 	})
+}
+
+// readSettings reads an object of scalars, of a body that may be empty.
+func readSettings(body []byte, set func(key string, v oip.Value)) error {
+	if len(body) == 0 {
+		return nil
+	}
+	rd := reader{Cursor: tensorjson.NewCursor(body)}
+	err := rd.parameters(func(key string, v oip.Value) error {
+		set(key, v)
+		return nil
+	})
+	if err == nil {
+		err = rd.End()
+	}
+	return syntaxError(err)
 }
 
 func value(s *tensorjson.Scalar) oip.Value {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"shoal/serving"
 	"shoal/serving/access"
@@ -22,6 +23,10 @@ type Options struct {
 	Version string              // the server's own, told in its metadata
 	Counted oip.Counted         // what versions have done; nil: nothing is known
 	Logs    *predictionlog.Logs // keeps a sample of the answered requests; nil: none are kept
+	Log     oip.Log             // the server's log, whose level clients may change; nil: they may not
+	Tracing bool                // spans go to a collector
+	// AdminRefused is why requests that administer are refused. "": they are not.
+	AdminRefused string
 }
 
 // API is a rest.API.
@@ -38,7 +43,7 @@ func (*API) Owns(path []byte) bool {
 // TakesBody implements rest.API.
 func (*API) TakesBody(path []byte) bool {
 	t, ok := parse(path)
-	return ok && endpoints[t.action].post
+	return ok && endpoints[t.action].post != no
 }
 
 // Status is Triton's: what a client did wrong is 400.
@@ -58,24 +63,40 @@ func (*API) AppendError(dst []byte, message string) []byte {
 
 // endpoint is what is done at a path.
 type endpoint struct {
-	method    string // of serving.Call
-	get, post bool   // the verbs that it knows
-	role      access.Role
+	method    string      // of serving.Call
+	get, post access.Role // that a request with this verb needs, or no
 	answer    func(*call) error
 }
 
+// no is instead of a role where a path does not know a verb.
+const no access.Role = -1
+
 var endpoints = [...]endpoint{
-	serverMetadata: {"ServerMetadata", true, false, access.Predict, (*call).serverMetadata},
-	serverLive:     {"ServerLive", true, false, access.Nobody, (*call).serverLive},
-	serverReady:    {"ServerReady", true, false, access.Nobody, (*call).serverReady},
-	modelReady:     {"ModelReady", true, false, access.Predict, (*call).modelReady},
-	modelMetadata:  {"ModelMetadata", true, false, access.Predict, (*call).modelMetadata},
-	modelConfig:    {"ModelConfig", true, false, access.Predict, (*call).modelConfig},
-	statistics:     {"ModelStatistics", true, false, access.Predict, (*call).statistics},
-	infer:          {"ModelInfer", false, true, access.Predict, (*call).infer},
-	index:          {"RepositoryIndex", false, true, access.Predict, (*call).index},
-	load:           {"RepositoryModelLoad", false, true, access.Admin, (*call).fixed},
-	unload:         {"RepositoryModelUnload", false, true, access.Admin, (*call).fixed},
+	unknown:        {"", no, no, nil},
+	serverMetadata: {"ServerMetadata", access.Predict, no, (*call).serverMetadata},
+	serverLive:     {"ServerLive", access.Nobody, no, (*call).serverLive},
+	serverReady:    {"ServerReady", access.Nobody, no, (*call).serverReady},
+	modelReady:     {"ModelReady", access.Predict, no, (*call).modelReady},
+	modelMetadata:  {"ModelMetadata", access.Predict, no, (*call).modelMetadata},
+	modelConfig:    {"ModelConfig", access.Predict, no, (*call).modelConfig},
+	statistics:     {"ModelStatistics", access.Predict, no, (*call).statistics},
+	infer:          {"ModelInfer", no, access.Predict, (*call).infer},
+	index:          {"RepositoryIndex", no, access.Admin, (*call).index},
+	load:           {"RepositoryModelLoad", no, access.Admin, (*call).fixed},
+	unload:         {"RepositoryModelUnload", no, access.Admin, (*call).fixed},
+	logSettings:    {"LogSettings", access.Admin, access.Admin, (*call).logSettings},
+	traceSettings:  {"TraceSetting", access.Admin, access.Admin, (*call).traceSettings},
+}
+
+// role is what a request needs; no: the path does not know its verb.
+func (e *endpoint) role(c *fasthttp.RequestCtx) access.Role {
+	switch {
+	case c.IsGet(), c.IsHead():
+		return e.get
+	case c.IsPost():
+		return e.post
+	}
+	return no
 }
 
 // Answer implements rest.API.
@@ -88,20 +109,40 @@ func (a *API) Answer(s *rest.Server, http *fasthttp.RequestCtx, path []byte) {
 		c.Err = rest.Preflight(http)
 		return
 	}
-	role := access.Predict // which paths there are is not told to everybody
-	if found {
-		role = e.role
-	}
-	if denied := s.Authorize(http, role); denied != nil {
-		c.Finish(denied)
+	role := e.role(http)
+	if role == no { // which paths and verbs there are is not told to everybody
+		if denied := s.Authorize(http, access.Predict); denied != nil {
+			c.Finish(denied)
+			return
+		}
+		if !found {
+			c.Finish(rest.NotFound(http))
+		} else {
+			c.Finish(rest.MethodNotAllowed(http, e.allow()))
+		}
 		return
 	}
-	switch {
-	case !found:
-		c.Finish(rest.NotFound(http))
-	case !(e.get && (http.IsGet() || http.IsHead())) && !(e.post && http.IsPost()):
-		c.Finish(rest.MethodNotAllowed(http, e.post))
-	default:
-		c.Finish(e.answer(c))
+	c.Finish(c.permitted(role))
+}
+
+// permitted answers a request if it has a key for the role.
+func (c *call) permitted(role access.Role) error {
+	if err := c.Authorize(role); err != nil {
+		return err
 	}
+	if why := c.api.opt.AdminRefused; role == access.Admin && why != "" {
+		return status.Error(codes.PermissionDenied, why)
+	}
+	return endpoints[c.target.action].answer(c)
+}
+
+// allow lists the verbs that the path knows.
+func (e *endpoint) allow() string {
+	switch {
+	case e.post == no:
+		return "GET, HEAD"
+	case e.get == no:
+		return "POST"
+	}
+	return "GET, HEAD, POST"
 }
