@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// cpuQuota is how many cores' worth of time the control groups leave this process: the least of its group's and all groups'
-// above. False where nothing limits it.
+// cpuQuota returns the processor time, in cores, to which the control groups limit this process: the smallest quota of its group
+// and the groups above. It returns false if nothing limits it.
 func cpuQuota(root fs.FS) (cores float64, limited bool) {
 	take := func(quota, period string) {
 		q, err := strconv.ParseFloat(quota, 64)
@@ -32,8 +32,8 @@ func cpuQuota(root fs.FS) (cores float64, limited bool) {
 	return cores, limited
 }
 
-// cpuMemory is the memory of the machine, or of the control group where that is less, and how much is free. Memory that holds
-// cached files is free: the kernel gives it back by itself. 0, 0 where nothing is known.
+// cpuMemory returns the memory of the machine, or of the control group if that is less, and how much of it is free. Memory that
+// holds cached files counts as free, because the kernel reclaims it. It returns 0, 0 if nothing is known.
 func cpuMemory(root fs.FS) (total, free uint64) {
 	total, free = kilobytes(root, "MemTotal"), kilobytes(root, "MemAvailable")
 	within := func(limit, used, cached uint64) {
@@ -52,9 +52,9 @@ func cpuMemory(root fs.FS) (total, free uint64) {
 	return total, min(total, free)
 }
 
-// groups yields the directories of this process's control group and of those above it, which limit it too; controller is empty
-// for the unified hierarchy (version 2). In a container the path may be the host's and not exist; the directory at the top is then
-// the container's own.
+// groups yields the directories of this process's control group and of those above it, which limit it too. controller is empty
+// for the unified hierarchy (version 2). In a container the path may be the host's and not exist; then the top directory is the
+// container's own.
 func groups(root fs.FS, controller string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for line := range strings.Lines(read(root, "proc/self", "cgroup") + "\n") {
@@ -71,7 +71,7 @@ func groups(root fs.FS, controller string) iter.Seq[string] {
 	}
 }
 
-// contains tells whether a comma-separated list has the word. The empty list has the empty word.
+// contains reports whether a comma-separated list has the word. The empty list has the empty word.
 func contains(list, word string) bool {
 	for w := range strings.SplitSeq(list, ",") {
 		if w == word {
@@ -81,19 +81,19 @@ func contains(list, word string) bool {
 	return false
 }
 
-// read is a small file's text; empty where it cannot be read.
+// read returns a small file's text, or "" if it cannot be read.
 func read(root fs.FS, dir, file string) string {
 	text, _ := fs.ReadFile(root, path.Join(dir, file))
 	return strings.TrimSpace(string(text))
 }
 
-// number is 0 for what is no number, as "max" is not.
+// number parses a number. It returns 0 if the text is none, such as "max".
 func number(text string) uint64 {
 	n, _ := strconv.ParseUint(text, 10, 64)
 	return n
 }
 
-// counter is a line's number in memory.stat.
+// counter returns the number of a line of memory.stat.
 func counter(root fs.FS, dir, name string) uint64 {
 	for line := range strings.Lines(read(root, dir, "memory.stat")) {
 		if key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key == name {
@@ -103,7 +103,7 @@ func counter(root fs.FS, dir, name string) uint64 {
 	return 0
 }
 
-// kilobytes is a field of /proc/meminfo in bytes.
+// kilobytes returns a field of /proc/meminfo in bytes.
 func kilobytes(root fs.FS, name string) uint64 {
 	return number(strings.TrimSuffix(field(root, "proc/meminfo", name), " kB")) * 1024
 }

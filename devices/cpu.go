@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// cpus describes the CPU as n devices. TensorFlow can be told to show one CPU as several (device_count); they share the
-// processors, so that splitting brings no speed, but it makes several devices where there is one.
+// cpus describes the CPU as n devices. TensorFlow can show one CPU as several (device_count). They share the processors, so this
+// gains no speed; it gives several devices on a machine that has one.
 func cpus(root fs.FS, n int) []*Device {
 	allowed := allowedCPUs(root)
 	cores := float64(len(allowed))
@@ -29,7 +29,7 @@ func cpus(root fs.FS, n int) []*Device {
 	return list
 }
 
-// allowedCPUs are the processors of this process's affinity mask.
+// allowedCPUs returns the processors of this process's affinity mask.
 func allowedCPUs(root fs.FS) CPUSet {
 	if list := parseCPUList(field(root, "proc/self/status", "Cpus_allowed_list")); len(list) > 0 {
 		return list
@@ -41,7 +41,7 @@ func allowedCPUs(root fs.FS) CPUSet {
 	return list
 }
 
-// cpuName is the model's name, where the kernel knows one: on Arm it does not.
+// cpuName returns the name of the processor model, or a substitute if the kernel knows none, as on Arm.
 func cpuName(root fs.FS) string {
 	if name := field(root, "proc/cpuinfo", "model name"); name != "" {
 		return name
@@ -49,7 +49,7 @@ func cpuName(root fs.FS) string {
 	return runtime.GOARCH + " CPU"
 }
 
-// numaNodes are the nodes that the processors belong to.
+// numaNodes returns the nodes that the processors belong to.
 func numaNodes(root fs.FS, of []int) (nodes []int) {
 	dirs, _ := fs.Glob(root, "sys/devices/system/node/node[0-9]*")
 	for _, dir := range dirs {
@@ -66,7 +66,7 @@ func numaNodes(root fs.FS, of []int) (nodes []int) {
 	return nodes
 }
 
-// field is the value of the first line "name: value" in a file of /proc; empty where there is none.
+// field returns the value of the first line "name: value" in a file of /proc, or "" if there is none.
 func field(root fs.FS, file, name string) string {
 	text, _ := fs.ReadFile(root, file)
 	for line := range strings.Lines(string(text)) {
@@ -92,12 +92,12 @@ func newCPUMeter(root fs.FS) *cpuMeter {
 	return m
 }
 
-// read gives the utilisation by all processes since the last call, unknown at the first, and the memory.
+// read returns the utilisation by all processes since the last call, unknown at the first call, and the memory.
 func (m *cpuMeter) read() (r Reading) {
 	var busy, idle uint64
 	text, _ := fs.ReadFile(m.root, "proc/stat")
 	for line := range strings.Lines(string(text)) {
-		// user nice system idle iowait irq softirq steal; what follows is counted in user and nice already
+		// user nice system idle iowait irq softirq steal; user and nice include the fields that follow
 		words := strings.Fields(line)
 		if len(words) < 9 || !m.allowed[words[0]] {
 			continue
@@ -111,7 +111,7 @@ func (m *cpuMeter) read() (r Reading) {
 			}
 		}
 	}
-	// A processor taken off line takes its ticks with it.
+	// If a processor goes offline, its ticks are no longer counted.
 	if spent := busy - m.busy + idle - m.idle; m.busy+m.idle > 0 && busy >= m.busy && idle >= m.idle && spent > 0 {
 		r.Utilization = Known(float64(busy-m.busy) / float64(spent))
 	}

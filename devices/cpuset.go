@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// CPUSet is a list of processors, ascending. Text has the kernel's form, "0-3,8".
+// CPUSet is a list of processors in ascending order. Its text has the kernel's form, "0-3,8".
 type CPUSet []int
 
-// String is the kernel's form.
+// String returns the kernel's form.
 func (s CPUSet) String() string {
 	var parts []string
 	for i := 0; i < len(s); {
@@ -27,10 +27,10 @@ func (s CPUSet) String() string {
 	return strings.Join(parts, ",")
 }
 
-// MarshalText makes JSON say "0-3,8".
+// MarshalText returns the kernel's form, "0-3,8".
 func (s CPUSet) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// parseCPUList reads the kernel's lists of processors, "0-3,8". What is no such list is an empty one.
+// parseCPUList reads the kernel's list of processors, "0-3,8". It returns an empty list for any other text.
 func parseCPUList(text string) (list CPUSet) {
 	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
 		from, to, isRange := strings.Cut(part, "-")

@@ -8,31 +8,32 @@ import (
 	"sync"
 )
 
-// Fleet is the devices that a server uses, while it runs: it places models, keeps account of the memory they take, and tells
-// those who use a device when it leaves service and returns. Its methods are safe for concurrent use.
+// Fleet is the devices that a running server uses. It places models, counts the memory that they take, and notifies the users of
+// a device when it leaves service and returns. Its methods are safe for concurrent use.
 type Fleet struct {
 	selection *Selection
 	groups    *Groups
 	manager   Manager
 	watcher   *Watcher
 
-	mu          sync.Mutex // guards what follows; never held while somebody is told
+	mu          sync.Mutex // guards what follows; never held while subscribers are called
 	subscribers []*func(Change)
 	memory      map[string]*account // by device
 }
 
-// account is what is known of TensorFlow's memory on a device. TensorFlow keeps what it once took, so that a model fits if it
-// fits into what was given back.
+// account counts TensorFlow's memory on a device. TensorFlow keeps memory that it once took, so a model also fits into memory that
+// unloaded models have left.
 type account struct{ used, most uint64 }
 
-// NewFleet watches the selected devices, and the CPU, by an open manager, which is the fleet's from now on. groups may be nil.
+// NewFleet makes a fleet of the selected devices and the CPU. manager is open, and the fleet owns it from now on. groups may be
+// nil.
 func NewFleet(m Manager, s *Selection, groups *Groups, o WatchOptions) *Fleet {
 	f := &Fleet{selection: s, groups: groups, manager: m, memory: make(map[string]*account)}
 	var list []*Device
 	for _, t := range s.Targets {
 		list = append(list, t.Device)
 	}
-	for _, d := range s.inv.CPUs { // models may be placed there whatever is selected
+	for _, d := range s.inv.CPUs { // models may be placed there whatever the selection is
 		if !slices.Contains(list, d) {
 			list = append(list, d)
 		}
@@ -52,17 +53,18 @@ func (f *Fleet) Run(ctx context.Context) error {
 // Snapshot implements Reader.
 func (f *Fleet) Snapshot() *Snapshot { return f.watcher.Snapshot() }
 
-// Place gives the devices of a model, each once.
+// Place returns the devices of a model, each once.
 func (f *Fleet) Place(model string) ([]Placement, error) {
 	return f.selection.Place(f.groups.For(model))
 }
 
-// Alone tells whether TensorFlow sees this device and no other, so that nothing need be pinned to it.
+// Alone reports whether TensorFlow sees no other device than this one, so that ops need not be pinned to it.
 func (f *Fleet) Alone(d *Device) bool {
 	return d.Kind == CPU && len(f.selection.inv.CPUs) == 1 && len(f.selection.GPUs()) == 0
 }
 
-// Reserve notes that a model takes about that many bytes on the device until release, or says why it cannot be there.
+// Reserve counts about that many bytes for a model on the device until release, or returns an error that says why the model
+// cannot be there.
 func (f *Fleet) Reserve(d *Device, bytes uint64) (release func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,7 +76,7 @@ func (f *Fleet) Reserve(d *Device, bytes uint64) (release func(), err error) {
 	need := bytes
 	switch {
 	case d.Kind == CPU:
-		need = 0 // files that are mapped, and swap: the kernel knows better
+		need = 0 // mapped files and swap make an estimate useless: the kernel decides
 	case bytes <= d.MemoryBytes:
 		need -= min(bytes, a.most-a.used)
 	}
@@ -93,7 +95,7 @@ func (f *Fleet) Reserve(d *Device, bytes uint64) (release func(), err error) {
 // Fail takes a device out of service because a run on it failed and the device is to blame.
 func (f *Fleet) Fail(id string, cause error) { f.watcher.Fail(id, cause) }
 
-// InService tells whether a device may be given work, and the cause where it may not.
+// InService reports whether a device may be given work, and the cause if not.
 func (f *Fleet) InService(id string) (cause string, ok bool) {
 	if s := f.Snapshot().Find(id); s != nil && s.State != InService {
 		return s.Cause, false
@@ -101,8 +103,8 @@ func (f *Fleet) InService(id string) (cause string, ok bool) {
 	return "", true
 }
 
-// Subscribe lets told know of every change of a device's state until cancel. It is called one at a time and in order, must
-// return soon, and must not call Fail; the snapshot has the new state already.
+// Subscribe calls told at each change of a device's state, until cancel. The calls come one at a time and in order. told must
+// return soon and must not call Fail. The snapshot has the new state already.
 func (f *Fleet) Subscribe(told func(Change)) (cancel func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,7 +125,7 @@ func (f *Fleet) tell(c Change) {
 	}
 }
 
-// Log tells once which devices are used and under which of TensorFlow's names.
+// Log logs which devices are used, and under which of TensorFlow's names. It is called once.
 func (f *Fleet) Log(log *slog.Logger) {
 	var names []string
 	for _, t := range f.selection.Targets {

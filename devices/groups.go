@@ -17,14 +17,14 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// Group places instances of a model: Count on each of its devices. Words and meaning are those of Triton's instance_group; devices
-// is an addition.
+// Group places instances of a model: Count on each of its devices. The fields and their meaning are those of Triton's
+// instance_group; devices is an addition.
 type Group struct {
 	Name    string   `json:"name"`
 	Count   int      `json:"count"`   // on each device; 0: chosen for the device
 	Kind    string   `json:"kind"`    // KIND_AUTO (or empty), KIND_GPU, KIND_CPU
-	GPUs    []int    `json:"gpus"`    // numbers as shoal devices prints them; empty: all that the server uses
-	Devices []string `json:"devices"` // instead of kind and gpus: the words of --devices
+	GPUs    []int    `json:"gpus"`    // numbers as shoal devices prints them; empty: all GPUs that the server uses
+	Devices []string `json:"devices"` // instead of kind and gpus, in the form of --devices
 }
 
 // Groups are the instance groups of all models.
@@ -33,7 +33,8 @@ type Groups struct {
 	Default []Group // of models without groups of their own
 }
 
-// For gives a model's groups; nil, which is one of KIND_AUTO, where nothing is said of it. A nil Groups says nothing.
+// For returns a model's groups. It returns nil, which means one group of KIND_AUTO, if the file does not mention the model. g may
+// be nil.
 func (g *Groups) For(model string) []Group {
 	if g == nil {
 		return nil
@@ -44,7 +45,7 @@ func (g *Groups) For(model string) []Group {
 	return g.Default
 }
 
-// schema describes the file's messages. The instance group's field numbers are Triton's, though only names are ever written.
+// schema describes the file's messages. The field numbers of the instance group are Triton's, although files contain names only.
 const schema = `
 name: "shoal/instance_groups.proto" package: "shoal" syntax: "proto3"
 message_type {
@@ -83,7 +84,7 @@ var fileMessage = sync.OnceValue(func() protoreflect.MessageDescriptor {
 	return file.Messages().ByName("InstanceGroups")
 })
 
-// NewGroupsMessage is an empty message of the file, for whoever has a parser of text protos; GroupsFromProto reads it.
+// NewGroupsMessage returns an empty message of the file, for callers with a parser of text protos. GroupsFromProto reads it.
 func NewGroupsMessage() proto.Message { return dynamicpb.NewMessage(fileMessage()) }
 
 // ParseGroups reads a text proto:
@@ -96,13 +97,13 @@ func NewGroupsMessage() proto.Message { return dynamicpb.NewMessage(fileMessage(
 func ParseGroups(data []byte) (*Groups, error) {
 	m := NewGroupsMessage()
 	if err := prototext.Unmarshal(data, m); err != nil {
-		// The parser varies the blank after "proto:" so that nobody compares its texts.
+		// The parser varies the space after "proto:", so that its texts cannot be compared.
 		return nil, faultf("%s", strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0"))
 	}
 	return GroupsFromProto(m)
 }
 
-// GroupsFromProto reads a message that NewGroupsMessage made.
+// GroupsFromProto reads a message of NewGroupsMessage.
 func GroupsFromProto(m proto.Message) (*Groups, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
@@ -141,7 +142,7 @@ func GroupsFromProto(m proto.Message) (*Groups, error) {
 	return g, nil
 }
 
-// checkGroups finds what is wrong whatever the machine.
+// checkGroups finds the faults that do not depend on the machine.
 func checkGroups(where string, groups []Group, bad *faults) {
 	for i, g := range groups {
 		at := fmt.Sprintf("%s, instance_group %d", where, i+1)

@@ -6,13 +6,13 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// State is whether a device may be given work.
+// State says whether a device may be given work.
 type State string
 
 // The states of a device.
 const (
 	InService State = "in_service"
-	Failed    State = "failed" // it answers, and is not trusted: it is tried again after a while
+	Failed    State = "failed" // it answers, but runs have failed: it is tried again after a pause
 	Lost      State = "lost"   // it does not answer
 )
 
@@ -24,21 +24,21 @@ type Status struct {
 	Since   time.Time `json:"since,omitzero"`  // of the last change
 	RetryAt time.Time `json:"retry_at,omitzero"`
 	Losses  int       `json:"losses"`            // how many times it went out of service
-	Xids    int       `json:"xids"`              // errors that the driver has told of
+	Xids    int       `json:"xids"`              // errors that the driver has reported
 	LastXid uint64    `json:"last_xid,omitzero"` // number of the last
 	Reading Reading   `json:"reading,omitzero"`
 
-	inRow int // losses in a row, which make the pause before the next try longer
+	inRow int // losses in a row; each makes the pause before the next try longer
 }
 
-// Change is told when a device's state changes.
+// Change is a change of a device's state.
 type Change struct {
 	Device   *Device
 	From, To State
 	Cause    string
 }
 
-// lose takes a device out of service, or further out: a failed device may be lost, too.
+// lose takes a device out of service. A device that has failed can also become lost.
 func (s *Status) lose(to State, cause string, now time.Time, o *WatchOptions) (Change, bool) {
 	if s.State == to || s.State == Lost {
 		return Change{}, false
@@ -72,16 +72,16 @@ func (s *Status) restore(now time.Time) Change {
 	return c
 }
 
-// due tells whether a device should be read: always in service, and after its pause out of it.
+// due reports whether a device should be read: always while in service, and after its pause while out of service.
 func (s *Status) due(now time.Time) bool { return s.State == InService || !now.Before(s.RetryAt) }
 
 // Snapshot is the devices' states and readings at one moment. It does not change.
 type Snapshot struct {
-	Taken   time.Time `json:"taken"` // zero: no reading was taken yet. A driver that hangs lets it grow old.
+	Taken   time.Time `json:"taken"` // of the readings; zero: none was taken yet. It grows old if the driver hangs.
 	Devices []Status  `json:"devices"`
 }
 
-// Find gives a device's status by its ID, nil where it is not watched.
+// Find returns a device's status by its ID, or nil if the device is not watched.
 func (s *Snapshot) Find(id string) *Status {
 	for i := range s.Devices {
 		if s.Devices[i].Device.ID == id {
@@ -91,10 +91,11 @@ func (s *Snapshot) Find(id string) *Status {
 	return nil
 }
 
-// Admit tells whether a device can take a model that needs that many bytes of its memory; TensorFlow need not be asked first.
-// FAILED_PRECONDITION: the device can never be used so; UNAVAILABLE: not now; RESOURCE_EXHAUSTED: its free memory is too little.
-// Free memory is what no process holds. TensorFlow keeps what it once took, so that a model may fit in what it holds: the caller
-// who knows that subtracts it from need.
+// Admit returns nil if a device can take a model that needs that many bytes of its memory. The errors are FAILED_PRECONDITION:
+// the device can never be used so; UNAVAILABLE: it cannot be used now; RESOURCE_EXHAUSTED: it has too little free memory.
+//
+// Free memory is what no process holds. TensorFlow keeps memory that it once took, so a model may also fit into that. A caller
+// who knows how much it is subtracts it from need.
 func (s *Snapshot) Admit(d *Device, need uint64) error {
 	if d.Unusable != "" {
 		return errorf(codes.FailedPrecondition, "%v (%s) cannot be used: %s", d, d.Name, d.Unusable)

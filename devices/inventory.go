@@ -13,26 +13,26 @@ type Options struct {
 	Manager       Manager     // nil: no GPUs
 	Environment   Environment // nil: the process's
 	Root          fs.FS       // the machine's files; nil: "/"
-	VirtualCPUs   int         // as how many devices the CPU is shown; 0: one
+	VirtualCPUs   int         // number of devices that the CPU is shown as; 0: one
 	MinCapability Capability  // zero: DefaultMinCapability
 }
 
-// DefaultMinCapability is the least compute capability that TensorFlow's GPU build has kernels for. It passes over lesser GPUs
-// in silence and numbers the others without them.
+// DefaultMinCapability is the lowest compute capability for which TensorFlow's GPU build has kernels. TensorFlow skips lower GPUs
+// silently, and does not count them in its numbers.
 var DefaultMinCapability = Capability{6, 0}
 
-// Inventory is what is there, as this process sees it. It does not change.
+// Inventory is the devices that this process sees. It does not change.
 type Inventory struct {
 	GPUs   []*Device `json:"gpus"` // visible to this process, in the order in which CUDA would number them
 	CPUs   []*Device `json:"cpus"`
 	Hidden []Hidden  `json:"hidden,omitempty"`
 	NoGPU  string    `json:"no_gpu,omitempty"` // why GPUs is empty
 	Driver Driver    `json:"driver,omitzero"`
-	Notes  []string  `json:"notes,omitempty"` // what in the environment is not as its author may think
+	Notes  []string  `json:"notes,omitempty"` // settings of the environment that do not have the effect that one may expect
 }
 
-// Discover opens the manager and looks. A machine without GPUs is an ordinary case and no error: NoGPU says why there are none.
-// The manager stays open for whoever owns it.
+// Discover opens the manager and finds the devices. A machine without GPUs is an ordinary case and no error: NoGPU says why there
+// are none. The manager stays open; its owner closes it.
 func Discover(o Options) *Inventory {
 	if o.Manager == nil {
 		o.Manager = Null{Reason: "GPUs were not looked for"}
@@ -72,7 +72,7 @@ func Discover(o Options) *Inventory {
 	return inv
 }
 
-// judge notes why TensorFlow could not use a GPU.
+// judge sets Unusable if TensorFlow could not use a GPU.
 func judge(d *Device, least Capability) {
 	switch {
 	case d.Unusable != "":
@@ -88,7 +88,7 @@ func (inv *Inventory) All() []*Device {
 	return slices.Concat(inv.GPUs, inv.CPUs)
 }
 
-// Log tells once what was found: a line for each device, one for why there is no GPU, and the notes as warnings.
+// Log logs what was found: a line per device, one that says why there is no GPU, and the notes as warnings. It is called once.
 func (inv *Inventory) Log(log *slog.Logger) {
 	for _, d := range inv.All() {
 		attrs := []any{slog.String("device", d.String()), slog.String("name", d.Name), slog.String("memory", Bytes(d.MemoryBytes))}

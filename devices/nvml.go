@@ -14,21 +14,21 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// NVML manages the GPUs through NVIDIA's management library, which comes with the driver and is looked for when opened.
-// NVML's return codes end here: callers see Go errors.
+// NVML manages the GPUs through NVIDIA's management library. The library comes with the driver and is loaded by Open. Callers get
+// Go errors instead of NVML's return codes.
 type NVML struct {
 	lib     nvml.Interface
-	root    fs.FS // "/", for what the kernel knows better than NVML
+	root    fs.FS // "/", for facts from the kernel
 	open    bool
 	handles map[string]handle // by UUID, of GPUs and MIG instances
-	events  nvml.EventSet     // nil: not yet made
-	deaf    bool              // no GPU tells events
+	events  nvml.EventSet     // nil: not made yet
+	deaf    bool              // no GPU reports events
 }
 
-// handle is NVML's name of a device, which reopening makes invalid.
+// handle is NVML's handle of a device. Reopen makes it invalid.
 type handle struct {
 	nvml.Device
-	whole nvml.Device // of a MIG instance its GPU, else the same device
+	whole nvml.Device // the GPU of a MIG instance; otherwise the same device
 }
 
 // NewNVML makes the real manager.
@@ -49,7 +49,7 @@ func (m *NVML) Open() error {
 	return nil
 }
 
-// absence is what a failed start means to people.
+// absence describes a failed start for users.
 func absence(ret nvml.Return) string {
 	switch ret {
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
@@ -66,7 +66,7 @@ func absence(ret nvml.Return) string {
 	return fmt.Sprintf("the NVIDIA library does not start: %v", ret)
 }
 
-// nvmlError makes a Go error of a return code.
+// nvmlError converts a return code to a Go error.
 func nvmlError(what string, ret nvml.Return) error {
 	switch ret {
 	case nvml.SUCCESS:
@@ -80,7 +80,7 @@ func nvmlError(what string, ret nvml.Return) error {
 	return fmt.Errorf("%s: %w", what, ret)
 }
 
-// Driver asks the library; what it does not tell stays empty.
+// Driver asks the library. Fields that it does not report stay empty.
 func (m *NVML) Driver() (d Driver) {
 	if !m.open {
 		return d
@@ -119,7 +119,7 @@ func (m *NVML) GPUs() ([]*Device, error) {
 	return slices.Concat(found...), nil
 }
 
-// mute is a GPU of which NVML tells nothing but that it is there.
+// mute describes a GPU of which NVML reports only that it exists.
 func mute(index int, err error) *Device {
 	return &Device{
 		Kind: GPU, ID: fmt.Sprintf("nvml:%d", index), Name: "unknown GPU", Unusable: err.Error(),
@@ -131,8 +131,8 @@ func (p PCI) compare(q PCI) int {
 	return cmp.Or(cmp.Compare(p.Domain, q.Domain), cmp.Compare(p.Bus, q.Bus), cmp.Compare(p.Device, q.Device))
 }
 
-// near finds what is near a PCI device: the kernel's directory of it has its NUMA node and processors. Where there is none,
-// nothing is known.
+// near returns the NUMA node and the processors near a PCI device, from the kernel's directory of the device. It returns nothing
+// if there is no such directory.
 func (m *NVML) near(p PCI) (nodes []int, cpus CPUSet) {
 	dir := path.Join("sys/bus/pci/devices", p.String())
 	if text, err := fs.ReadFile(m.root, path.Join(dir, "numa_node")); err == nil {
@@ -146,7 +146,7 @@ func (m *NVML) near(p PCI) (nodes []int, cpus CPUSet) {
 	return nodes, cpus
 }
 
-// Reopen ends and starts the library, after which handles are new and events are registered anew.
+// Reopen closes and opens the library. Handles are then new, and events are registered again.
 func (m *NVML) Reopen() error {
 	if err := m.Close(); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (m *NVML) Reopen() error {
 	return err
 }
 
-// Close ends the library. It may be called more than once.
+// Close closes the library. It may be called more than once.
 func (m *NVML) Close() error {
 	if !m.open {
 		return nil

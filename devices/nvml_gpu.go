@@ -6,7 +6,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// describe asks NVML what a GPU is. It fails where the GPU has no identity; everything else may be unknown.
+// describe asks NVML for the description of a GPU. It fails if the GPU has no identity; everything else may be unknown.
 func (m *NVML) describe(h nvml.Device) (*Device, error) {
 	d := &Device{Kind: GPU, GPU: &GPUFacts{}}
 	var ret nvml.Return
@@ -72,7 +72,7 @@ func (m *NVML) instances(gpu *Device, h nvml.Device) (list []*Device) {
 		}
 		d, err := describePart(gpu, part, i)
 		if err != nil {
-			continue // divided anew at this moment: the next discovery sees the new parts
+			continue // it is being divided again; the next discovery sees the new parts
 		}
 		m.handles[d.ID] = handle{part, h}
 		list = append(list, d)
@@ -80,7 +80,7 @@ func (m *NVML) instances(gpu *Device, h nvml.Device) (list []*Device) {
 	return list
 }
 
-// describePart describes a MIG instance: most of what it is, its GPU is.
+// describePart describes a MIG instance, which shares most properties with its GPU.
 func describePart(gpu *Device, part nvml.Device, index int) (*Device, error) {
 	facts := *gpu.GPU
 	facts.MIG = &MIG{Parent: gpu.ID, Index: index}

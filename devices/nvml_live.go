@@ -8,8 +8,8 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// Read asks NVML what the device does. Of a MIG instance, NVML knows the memory; clocks, power and temperature are those of
-// its whole GPU.
+// Read asks NVML for a reading. NVML knows the memory of a MIG instance; its clocks, power and temperature are those of its whole
+// GPU.
 func (m *NVML) Read(id string) (Reading, error) {
 	h, found := m.handles[id]
 	if !found {
@@ -32,7 +32,7 @@ func (m *NVML) Read(id string) (Reading, error) {
 	return r, q.lost
 }
 
-// query remembers that the GPU was lost while it was asked; every other refusal leaves a value unknown.
+// query notes if the GPU is lost. After any other error the value stays unknown.
 type query struct{ lost error }
 
 func (q *query) ok(what string, ret nvml.Return) bool {
@@ -42,7 +42,7 @@ func (q *query) ok(what string, ret nvml.Return) bool {
 	return ret == nvml.SUCCESS
 }
 
-// activity reads what only a whole GPU tells.
+// activity reads what only a whole GPU reports.
 func (q *query) activity(h nvml.Device, r *Reading) {
 	if u, ret := h.GetUtilizationRates(); q.ok("utilisation", ret) {
 		r.Utilization, r.MemoryUtilization = Known(float64(u.Gpu)/100), Known(float64(u.Memory)/100)
@@ -55,7 +55,7 @@ func (q *query) activity(h nvml.Device, r *Reading) {
 	}
 }
 
-// body reads what the GPU is as a thing: power, heat, clocks, its link.
+// body reads the physical values of the GPU: power, temperature, clocks, its link.
 func (q *query) body(h nvml.Device, r *Reading) {
 	if mw, ret := h.GetPowerUsage(); q.ok("power", ret) {
 		r.Power = Known(float64(mw) / 1000)
@@ -83,8 +83,8 @@ func (q *query) body(h nvml.Device, r *Reading) {
 	}
 }
 
-// throttle asks by the newer of two names. A name that the driver's library lacks must not be called: symbols are bound when
-// first used, and a missing one ends the process.
+// throttle uses the newer of two functions if the driver's library has it. A function that the library lacks must not be called:
+// symbols are bound at first use, and a missing one ends the process.
 func (m *NVML) throttle(h nvml.Device, q *query) Throttle {
 	ask := h.GetCurrentClocksThrottleReasons
 	if m.lib.Extensions().LookupSymbol("nvmlDeviceGetCurrentClocksEventReasons") == nil {
@@ -96,7 +96,7 @@ func (m *NVML) throttle(h nvml.Device, q *query) Throttle {
 	return 0
 }
 
-// heard are the events that are listened for. Corrected memory errors are ordinary; readings count them.
+// heard are the events to wait for. Corrected memory errors are ordinary; readings count them.
 const heard = nvml.EventTypeXidCriticalError | nvml.EventTypeDoubleBitEccError | nvml.EventTypeFatalPoisonError | nvml.EventTypeGpuUnavailableError
 
 // Wait waits in the library, which cannot be interrupted. The first call registers for events.
@@ -126,7 +126,7 @@ func (m *NVML) Wait(timeout time.Duration) (Event, bool, error) {
 	return e, true, nil
 }
 
-// listen registers every GPU for the events that it can tell. Instances are told of through their GPU.
+// listen registers every GPU for the events that it can report. Events of MIG instances come through their GPU.
 func (m *NVML) listen() error {
 	if m.events != nil || m.deaf {
 		if m.deaf {

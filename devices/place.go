@@ -12,8 +12,8 @@ type Placement struct {
 	Count int // 0: to be chosen for the device
 }
 
-// Place gives the devices of a model with these groups, each device once. No groups means every device of the selection. The
-// error lists every fault: devices that are not there, cannot be used or are not among those that the server uses.
+// Place returns the devices of a model with these groups, each device once. Without groups it returns every device of the
+// selection. The error lists every fault: devices that do not exist, cannot be used, or are not among those that the server uses.
 func (s *Selection) Place(groups []Group) ([]Placement, error) {
 	if len(groups) == 0 {
 		groups = []Group{{Kind: "KIND_AUTO"}}
@@ -57,7 +57,8 @@ func (s *Selection) targets(g Group) ([]Target, error) {
 	return s.Targets, nil
 }
 
-// only gives the targets of a kind. The CPU is always there, so that models can be kept off the GPUs whatever --devices says.
+// only returns the targets of a kind. The CPU is always among them, so that a model can be kept off the GPUs whatever --devices
+// says.
 func (s *Selection) only(kind Kind) ([]Target, error) {
 	list := slices.DeleteFunc(slices.Clone(s.Targets), func(t Target) bool { return t.Kind != kind })
 	switch {
@@ -71,7 +72,7 @@ func (s *Selection) only(kind Kind) ([]Target, error) {
 	return nil, faultf("--devices leaves no GPU to the server")
 }
 
-// within reads words of --devices and finds them among the targets: auto and gpu mean those of the selection.
+// within finds words in the form of --devices among the targets. auto and gpu mean those of the selection.
 func (s *Selection) within(words []string) (list []Target, err error) {
 	var bad faults
 	var rest []string

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Selection is the devices that a server uses, in the order in which they were asked for.
+// Selection is the devices that a server uses, in the order of --devices.
 type Selection struct {
 	Targets []Target
 	inv     *Inventory
 }
 
-// Target is a device under the name by which TensorFlow knows it in this process, once Prepare has been called.
+// Target is a device with the name that TensorFlow has for it in this process, after Prepare was called.
 type Target struct {
 	*Device
 	TensorFlowName string // /device:GPU:0
 }
 
-// Select reads what --devices says: auto (the GPUs that can be used, else the CPU), cpu, gpu (all), or a list of devices as
-// gpu:0,2 or cpu:1, with UUIDs (or unambiguous beginnings of them) and PCI addresses, mixed at will. Numbers are those that
-// "shoal devices" prints. The error lists every fault.
+// Select reads the value of --devices: auto (the GPUs that can be used, otherwise the CPU), cpu, gpu (all), or a list of devices
+// such as gpu:0,2 or cpu:1. The list can also have UUIDs (or unambiguous prefixes of them) and PCI addresses. Numbers are those
+// that "shoal devices" prints. The error lists every fault.
 func (inv *Inventory) Select(spec string) (*Selection, error) {
 	var chosen []*Device
 	var bad faults
@@ -60,7 +60,8 @@ func newSelection(inv *Inventory, chosen []*Device) *Selection {
 	return s
 }
 
-// find gives the devices that one word of a list names; kind is that of a bare number, and next that of the number after it.
+// find returns the devices that one word of a list names. kind is the kind of a number without one, and next that of a number
+// after this word.
 func (inv *Inventory) find(word string, kind Kind) (found []*Device, next Kind, err error) {
 	name, number, hasNumber := strings.Cut(strings.ToLower(word), ":")
 	if _, err := strconv.Atoi(word); err == nil && kind != "" {
@@ -89,7 +90,7 @@ func (inv *Inventory) find(word string, kind Kind) (found []*Device, next Kind, 
 	return found, "", err
 }
 
-// noGPU says why there is no GPU to use.
+// noGPU returns the reason why there is no GPU to use.
 func (inv *Inventory) noGPU() error {
 	if len(inv.GPUs) == 0 {
 		return faultf("there is no GPU: %s", inv.NoGPU)
@@ -121,7 +122,7 @@ func (inv *Inventory) numbered(kind Kind, number string) ([]*Device, error) {
 	return one(list[n])
 }
 
-// one is a device by name: that it cannot be used is then an error.
+// one checks a device that is named: it is an error if the device cannot be used.
 func one(d *Device) ([]*Device, error) {
 	if d.Unusable != "" {
 		return nil, faultf("%v (%s) cannot be used: %s", d, d.Name, d.Unusable)
@@ -129,7 +130,7 @@ func one(d *Device) ([]*Device, error) {
 	return []*Device{d}, nil
 }
 
-// identified finds a GPU by UUID or PCI address. One that is there and hidden is named with its reason.
+// identified finds a GPU by UUID or PCI address. If the GPU exists and is hidden, the error gives the reason.
 func (inv *Inventory) identified(word string) ([]*Device, error) {
 	var found []*Device
 	if pci, ok := parsePCI(word); ok {
@@ -161,8 +162,8 @@ func (s *Selection) GPUs() (list []*Device) {
 	return list
 }
 
-// Variables are the environment in which TensorFlow numbers the GPUs as Targets says, and leaves all others alone: it would
-// take some memory of every GPU that it sees. A process that runs TensorFlow for this selection needs them.
+// Variables returns the environment variables with which TensorFlow numbers the GPUs as Targets does and does not use others. It
+// would take memory of every GPU that it sees. A process that runs TensorFlow for this selection needs these variables.
 func (s *Selection) Variables() map[string]string {
 	ids := []string{"-1"} // no GPU
 	if gpus := s.GPUs(); len(gpus) > 0 {
@@ -174,12 +175,12 @@ func (s *Selection) Variables() map[string]string {
 	return map[string]string{
 		"CUDA_DEVICE_ORDER":    "PCI_BUS_ID",
 		"CUDA_VISIBLE_DEVICES": strings.Join(ids, ","),
-		// Of unequal GPUs TensorFlow passes over those with few multiprocessors, and numbers the others without them.
+		// If GPUs differ, TensorFlow skips those with few multiprocessors and does not count them.
 		"TF_MIN_GPU_MULTIPROCESSOR_COUNT": "1",
 	}
 }
 
-// Prepare sets the variables in this process. CUDA reads them once, when TensorFlow first makes a session: call it before.
+// Prepare sets the variables in this process. Call it before TensorFlow makes its first session: CUDA reads them then, once.
 func (s *Selection) Prepare() error {
 	for name, value := range s.Variables() {
 		if err := os.Setenv(name, value); err != nil {

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Environment looks a variable up, as os.LookupEnv does.
+// Environment looks up a variable, as os.LookupEnv does.
 type Environment func(name string) (value string, set bool)
 
-// Hidden is a GPU that is there and not for this process.
+// Hidden is a GPU that exists and is not visible to this process.
 type Hidden struct {
 	Device *Device `json:"device"`
 	Why    string  `json:"why"`
 }
 
-// visible chooses the GPUs that CUDA would show this process, in CUDA's order, from all that the driver shows in PCI order.
+// visible returns the GPUs that CUDA would show to this process, in CUDA's order, of all that the driver shows in PCI order.
 func visible(all []*Device, env Environment) (shown []*Device, hidden []Hidden, notes []string) {
 	if order, set := env("CUDA_DEVICE_ORDER"); set && order != "PCI_BUS_ID" && len(all) > 0 {
 		notes = append(notes, fmt.Sprintf("CUDA_DEVICE_ORDER=%s is replaced by PCI_BUS_ID: numbers of GPUs follow the PCI bus, as in nvidia-smi", order))
@@ -47,11 +47,11 @@ func visible(all []*Device, env Environment) (shown []*Device, hidden []Hidden, 
 	return shown, hidden, notes
 }
 
-// isPart tells whether d is a MIG instance of gpu.
+// isPart reports whether d is a MIG instance of gpu.
 func isPart(d, gpu *Device) bool { return d.GPU.MIG != nil && d.GPU.MIG.Parent == gpu.ID }
 
-// forCUDA applies CUDA_VISIBLE_DEVICES: the GPUs it names, in its order, up to the first entry that names none. Where MIG
-// instances are among them CUDA shows the first instance and nothing else.
+// forCUDA applies CUDA_VISIBLE_DEVICES: the GPUs that it names, in its order, up to the first entry that names none. If MIG
+// instances are among them, CUDA shows the first instance and nothing else.
 func forCUDA(all []*Device, env Environment) (shown []*Device, whyNot, note string) {
 	list, set := env("CUDA_VISIBLE_DEVICES")
 	if !set {
@@ -65,7 +65,7 @@ func forCUDA(all []*Device, env Environment) (shown []*Device, whyNot, note stri
 		entry = strings.TrimSpace(entry)
 		d := named(all, entry)
 		if d == nil || slices.Contains(shown, d) {
-			if entry != "-1" { // the customary end of a list
+			if entry != "-1" { // the usual end of a list
 				note = fmt.Sprintf("CUDA_VISIBLE_DEVICES=%s ends at %q, which names no GPU, or one that was named before", list, entry)
 			}
 			break
@@ -75,7 +75,7 @@ func forCUDA(all []*Device, env Environment) (shown []*Device, whyNot, note stri
 	return onlyInstance(shown), whyNot, note
 }
 
-// divided tells a GPU that is usable through its MIG instances only.
+// divided reports whether a GPU is usable through its MIG instances only.
 func divided(d *Device) bool { return d.GPU.MIGEnabled && d.GPU.MIG == nil }
 
 func onlyInstance(list []*Device) []*Device {
@@ -87,9 +87,8 @@ func onlyInstance(list []*Device) []*Device {
 	return list
 }
 
-// named finds what an entry of CUDA_VISIBLE_DEVICES names: a GPU's number on the PCI bus, its UUID or the beginning of it where
-// no other begins so, a MIG instance's UUID, or its older name MIG-GPU-…/GPU instance/compute instance. A divided GPU stands
-// for its first instance.
+// named finds what an entry of CUDA_VISIBLE_DEVICES names: a GPU's number on the PCI bus, its UUID or an unambiguous prefix of
+// it, a MIG instance's UUID, or the older name MIG-GPU-…/GPU instance/compute instance. A divided GPU means its first instance.
 func named(all []*Device, entry string) *Device {
 	var found []*Device
 	if i, err := strconv.Atoi(entry); err == nil {
@@ -115,7 +114,7 @@ func named(all []*Device, entry string) *Device {
 	return found[0]
 }
 
-// byUUID finds the devices whose UUID begins with text, in any case; a full one is found alone.
+// byUUID finds the devices whose UUID begins with text, in upper or lower case. For a full UUID it returns that device only.
 func byUUID(all []*Device, text string) (found []*Device) {
 	upper := strings.ToUpper(text)
 	if !strings.HasPrefix(upper, "GPU-") && !strings.HasPrefix(upper, "MIG-") {
@@ -129,14 +128,14 @@ func byUUID(all []*Device, text string) (found []*Device) {
 	return found
 }
 
-// oldName is how drivers before R470 named an instance.
+// oldName returns the name that drivers before R470 gave an instance.
 func oldName(m *MIG) string {
 	return fmt.Sprintf("MIG-%s/%d/%d", m.Parent, m.GPUInstance, m.ComputeInstance)
 }
 
-// forContainer applies NVIDIA_VISIBLE_DEVICES where the container runtime has not. Its numbers are the host's; where the driver
-// shows as many GPUs as it names, they are the ones it names. The words void and empty mean that GPUs, if any, are given to the
-// container in another way.
+// forContainer applies NVIDIA_VISIBLE_DEVICES if the container runtime has not. Its numbers are the host's. If the driver shows
+// as many GPUs as the variable names, they are those. The values void and "" mean that GPUs, if any, are given to the container
+// in another way.
 func forContainer(all []*Device, env Environment) (keep []*Device, why, note string) {
 	list, _ := env("NVIDIA_VISIBLE_DEVICES")
 	list = strings.TrimSpace(list)
@@ -170,8 +169,8 @@ func forContainer(all []*Device, env Environment) (keep []*Device, why, note str
 	return slices.DeleteFunc(slices.Clone(all), func(d *Device) bool { return !slices.Contains(keep, d) }), why, note
 }
 
-// namedForContainer finds what an entry names: a GPU's number or UUID, with its MIG instances; an instance by UUID or by the
-// numbers of GPU and instance, 0:1. An instance's GPU comes with it.
+// namedForContainer finds what an entry names: a GPU by number or UUID, with its MIG instances; an instance by UUID or by the
+// numbers of GPU and instance, 0:1, with its GPU.
 func namedForContainer(all []*Device, entry string) (found []*Device) {
 	gpu, part, isPair := strings.Cut(entry, ":")
 	number := 0

@@ -14,39 +14,39 @@ import (
 	"time"
 )
 
-// WatchOptions say how devices are watched; zero fields are chosen.
+// WatchOptions say how devices are watched; zero fields have defaults.
 type WatchOptions struct {
-	Every    time.Duration // between readings: a second
-	Retry    time.Duration // until a device out of service is tried again: ten seconds, doubled with every failure in a row
-	MaxRetry time.Duration // the longest such pause, and how long a device must do well until its failures are forgotten: five minutes
+	Every    time.Duration // between readings; default: a second
+	Retry    time.Duration // until a device out of service is tried again, doubled with every failure in a row; default: ten seconds
+	MaxRetry time.Duration // the longest such pause; after as long in service, failures are forgotten; default: five minutes
 	Root     fs.FS         // the machine's files; nil: "/"
 	Logger   *slog.Logger  // nil: nothing is logged
-	// OnChange, if not nil, is told of every change of state, one at a time and in order. It must return soon and not call Fail.
+	// OnChange, if not nil, is called at every change of state, one at a time and in order. It must return soon and not call Fail.
 	OnChange func(Change)
 }
 
-// longestWait is how long a wait for events lasts at most, and so about how long Run takes to notice that its context ended.
+// longestWait is the longest wait for events, and so about the time that Run takes to notice that its context has ended.
 const longestWait = 100 * time.Millisecond
 
-// Reader gives the devices' latest states and readings. It never waits and asks no device, so that it suits status pages and
+// Reader returns the devices' latest states and readings. It does not wait and asks no device, so it can serve status pages and
 // metrics.
 type Reader interface{ Snapshot() *Snapshot }
 
-// Watcher takes readings, listens for the driver's events, takes devices out of service and puts them back. Snapshot and Fail
-// are safe for concurrent use; the manager belongs to Run while that runs.
+// Watcher takes readings, waits for the driver's events, takes devices out of service and puts them back. Snapshot and Fail are
+// safe for concurrent use. While Run runs, it is the only user of the manager.
 type Watcher struct {
 	manager Manager
 	opts    WatchOptions
 	log     *slog.Logger
 	meter   *cpuMeter
-	deaf    bool // events were asked for, and there are none
+	deaf    bool // the manager reports no events
 
 	mu       sync.Mutex // guards statuses, and orders publishing and OnChange
 	statuses []Status
 	latest   atomic.Pointer[Snapshot]
 }
 
-// NewWatcher makes a watcher of devices that an open manager knows, and of CPUs. Devices that cannot be used are not watched.
+// NewWatcher makes a watcher of CPUs and of devices of an open manager. Devices that cannot be used are not watched.
 func NewWatcher(m Manager, list []*Device, o WatchOptions) *Watcher {
 	o.Every = cmp.Or(o.Every, time.Second)
 	o.Retry = cmp.Or(o.Retry, 10*time.Second)
@@ -69,21 +69,21 @@ func NewWatcher(m Manager, list []*Device, o WatchOptions) *Watcher {
 	return w
 }
 
-// Observe takes one reading of each device. Utilisation of a CPU needs two and stays unknown.
+// Observe takes one reading of each device. The utilisation of a CPU needs two readings and stays unknown.
 func Observe(m Manager, list []*Device, root fs.FS) *Snapshot {
 	w := NewWatcher(m, list, WatchOptions{Root: root})
 	w.readAll()
 	return w.Snapshot()
 }
 
-// Snapshot is never nil.
+// Snapshot returns the latest snapshot; it is never nil.
 func (w *Watcher) Snapshot() *Snapshot { return w.latest.Load() }
 
-// Fail takes a device out of service because a run on it failed and the device is to blame. It does nothing where the device is
-// out of service already, or not watched.
+// Fail takes a device out of service because a run on it failed and the device is to blame. It does nothing if the device is out of
+// service already, or not watched.
 func (w *Watcher) Fail(id string, cause error) { w.lose(id, Failed, cause.Error()) }
 
-// Run watches until ctx ends. A driver that hangs holds it up: the calls into it cannot be interrupted.
+// Run watches until ctx ends. If the driver hangs, Run hangs too: calls of the driver cannot be interrupted.
 func (w *Watcher) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		next := time.Now().Add(w.opts.Every)
@@ -92,7 +92,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// listen handles events until the time has come or ctx has ended.
+// listen handles events until the time `until`, or until ctx ends.
 func (w *Watcher) listen(ctx context.Context, until time.Time) {
 	for !w.deaf && ctx.Err() == nil {
 		left := time.Until(until)
@@ -103,9 +103,9 @@ func (w *Watcher) listen(ctx context.Context, until time.Time) {
 		switch {
 		case errors.Is(err, ErrUnsupported):
 			w.deaf = true
-			w.log.Info("the GPUs tell no events: errors are seen in readings and failed runs only")
+			w.log.Info("the GPUs report no events: errors are seen in readings and failed runs only")
 		case err != nil:
-			w.sleep(ctx, until) // the readings tell what is wrong
+			w.sleep(ctx, until) // the readings show what is wrong
 		case ok:
 			w.handle(e)
 		}
@@ -122,7 +122,7 @@ func (w *Watcher) sleep(ctx context.Context, until time.Time) {
 	}
 }
 
-// handle counts an event and takes the devices that it befell out of service, where it is critical.
+// handle counts an event. If it is critical, handle takes the devices concerned out of service.
 func (w *Watcher) handle(e Event) {
 	cause := fmt.Sprintf("the driver reports %s", e.Kind)
 	if e.Kind == EventXid {
@@ -149,13 +149,13 @@ func (w *Watcher) handle(e Event) {
 	w.mu.Unlock()
 }
 
-// readAll takes a reading of every device whose time has come.
+// readAll takes a reading of every device that is due.
 func (w *Watcher) readAll() {
 	now := time.Now()
 	current := w.Snapshot().Devices
 	if slices.ContainsFunc(current, func(s Status) bool { return s.State == Lost && s.due(now) }) {
 		if err := w.manager.Reopen(); err != nil {
-			w.log.Debug("the driver does not open again", slog.Any("err", err))
+			w.log.Debug("the driver cannot be opened again", slog.Any("err", err))
 		}
 	}
 	cpu := sync.OnceValue(w.meter.read)
@@ -185,7 +185,7 @@ func (w *Watcher) readAll() {
 	w.mu.Unlock()
 }
 
-// record keeps a reading, and puts a device whose pause is over back into service: it answers.
+// record keeps a reading. A device out of service whose pause is over goes back into service, because it answers.
 func (w *Watcher) record(id string, r Reading, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -209,7 +209,7 @@ func (w *Watcher) lose(id string, to State, cause string) {
 	}
 }
 
-// postpone gives a device that was tried in vain a new and longer pause.
+// postpone gives a device that was tried without success a new, longer pause.
 func (w *Watcher) postpone(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -218,7 +218,7 @@ func (w *Watcher) postpone(id string) {
 	s.postpone(time.Now(), &w.opts)
 }
 
-// apply tells of a change. mu is held; the caller publishes.
+// apply logs a change and reports it to OnChange. Called with mu held; the caller publishes afterwards.
 func (w *Watcher) apply(c Change, changed bool) {
 	if !changed {
 		return
@@ -230,7 +230,7 @@ func (w *Watcher) apply(c Change, changed bool) {
 		w.log.Error("device is out of service", append(attrs, slog.String("state", string(c.To)))...)
 	}
 	if w.opts.OnChange != nil {
-		w.publish(w.latest.Load().Taken) // who is told sees the change
+		w.publish(w.latest.Load().Taken) // so that OnChange sees the change
 		w.opts.OnChange(c)
 	}
 }
@@ -244,7 +244,7 @@ func (w *Watcher) find(id string) *Status {
 	return nil
 }
 
-// publish makes the statuses the latest snapshot. mu is held.
+// publish makes the statuses the latest snapshot. Called with mu held.
 func (w *Watcher) publish(taken time.Time) {
 	w.latest.Store(&Snapshot{Taken: taken, Devices: slices.Clone(w.statuses)})
 }
