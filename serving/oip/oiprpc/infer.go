@@ -78,7 +78,7 @@ func (r *inferRequest) DecodeRequest(ctx context.Context, c *serving.Call) error
 		return err
 	}
 	deadline := r.settings.Deadline(r.server.server.Deadline(ctx), c.Start)
-	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: r.Arena, Deadline: deadline}
+	c.Entry = batcher.Entry{Signature: sig, Inputs: inputs, Arena: r.Arena, Deadline: deadline, Priority: r.settings.Priority}
 	return nil
 }
 
