@@ -92,6 +92,18 @@ func (s *Server) RESTAdminRefused(admin bool) string {
 	return ""
 }
 
+// RepositoryRefused says why models of --model_repository cannot be loaded and unloaded by calls to the API's servers, or to the
+// administration's; "": they can.
+func (s *Server) RepositoryRefused(admin bool) string {
+	switch {
+	case !s.Access.Reload:
+		return "the models cannot be changed by a call: --enable_model_reload is false"
+	case !admin && (s.Access.AdminPort != 0 || s.Access.AdminGRPCPort != 0):
+		return "administration is not on this port: models are loaded and unloaded on --admin_port and --admin_grpc_port"
+	}
+	return ""
+}
+
 func (s *Server) validateAccess(faults *Faults) {
 	a := &s.Access
 	taken := map[int]string{}

@@ -69,6 +69,8 @@ var known = []knownFlag{
 	{"instances", "0", "3", false},
 	{"latency_objective", "0s", "20ms", false},
 	{"model_weights", "", "a:b:0.5,mlp:3", false},
+	{"model_repository", "", "/a,/b", false},
+	{"model_control_mode", "poll", "explicit", false},
 	{"queue_policies_file", "", "queues.config", false},
 	{"stuck_run_timeout", "1m0s", "5m0s", false},
 	{"max_batch_size", "0", "64", false},

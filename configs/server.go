@@ -45,6 +45,8 @@ type ModelOptions struct {
 	ConfigFile           string        // text proto ModelServerConfig; beats Name and BasePath
 	ConfigPoll           time.Duration // how often ConfigFile is read again; 0: once
 	LabelsForUnavailable bool          // a label may name a version that is not available yet
+	Repositories         []string      // directories of models
+	Control              string        // of the repositories' models: poll or explicit
 }
 
 // RESTOptions is the HTTP side.
@@ -156,7 +158,7 @@ type NotedOptions struct {
 // they configure, too; a test in cmd/shoal compares them.
 func Default() *Server {
 	return &Server{
-		Models: ModelOptions{Name: "default"},
+		Models: ModelOptions{Name: "default", Control: "poll"},
 		REST: RESTOptions{
 			Port:            8501,
 			Timeout:         30 * time.Second,

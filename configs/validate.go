@@ -31,10 +31,13 @@ func (s *Server) Validate() error {
 func (s *Server) validateModels(faults *Faults) {
 	m := &s.Models
 	switch {
-	case m.BasePath == "" && m.ConfigFile == "":
-		faults.Addf("no model to serve: give --model_base_path (one model) or --model_config_file (several)")
+	case m.BasePath == "" && m.ConfigFile == "" && len(m.Repositories) == 0:
+		faults.Addf("no model to serve: give --model_base_path (one model), --model_config_file (several) or --model_repository (all of a directory)")
 	case m.Name == "" && m.ConfigFile == "":
 		faults.Addf("--model_name: must not be empty")
+	}
+	if m.Control != "poll" && m.Control != "explicit" {
+		faults.Addf("--model_control_mode: %q is neither poll nor explicit", m.Control)
 	}
 	if m.ConfigPoll < 0 {
 		faults.Addf("--model_config_file_poll_wait_seconds: must be 0 (read once) or more")

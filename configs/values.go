@@ -137,6 +137,28 @@ func list(p *[]string, kind string) value {
 	}}
 }
 
+// repeated is a list whose flag may be given several times: each adds to the list. The first one replaces what was there before, which a
+// variable may have set.
+func repeated(p *[]string, kind string) value {
+	one := list(p, kind)
+	given := false
+	return value{one.kind, one.get, func(s string) error {
+		before := *p
+		if !given {
+			before = nil
+		}
+		given = true
+		err := one.set(s)
+		for _, part := range *p {
+			if !slices.Contains(before, part) {
+				before = append(before, part)
+			}
+		}
+		*p = before
+		return err
+	}}
+}
+
 // level is a level of log/slog.
 func level(p *slog.Level) value {
 	return value{"LEVEL", func() string { return strings.ToLower(p.String()) }, func(s string) error {

@@ -21,22 +21,23 @@ import (
 
 // app is the server's parts, wired.
 type app struct {
-	cfg       *configs.Server
-	files     *configFiles
-	log       *slog.Logger
-	level     *slog.LevelVar // of log
-	fleet     *devices.Fleet
-	memory    *memory
-	telemetry *telemetry.Telemetry
-	manager   *manager.Manager
-	logs      *predictionlog.Logs
-	page      *web.Page    // nil: no status page
-	rest      *rest.Server // nil: no REST
-	rpc       *rpc.Server  // nil: no gRPC
-	admin     admin
-	left      *underWay                // what goes on in the background
-	began     time.Time                // to stop
-	own       atomic.Pointer[modelSet] // what the operator's own configuration lists
+	cfg        *configs.Server
+	files      *configFiles
+	log        *slog.Logger
+	level      *slog.LevelVar // of log
+	fleet      *devices.Fleet
+	memory     *memory
+	telemetry  *telemetry.Telemetry
+	manager    *manager.Manager
+	repository *manager.Repository // nil: no --model_repository
+	logs       *predictionlog.Logs
+	page       *web.Page    // nil: no status page
+	rest       *rest.Server // nil: no REST
+	rpc        *rpc.Server  // nil: no gRPC
+	admin      admin
+	left       *underWay                // what goes on in the background
+	began      time.Time                // to stop
+	own        atomic.Pointer[modelSet] // what the operator's own configuration lists
 }
 
 // run loads the models, listens when they have settled (on the administration's ports at once), and serves until ctx ends. Then

@@ -49,6 +49,24 @@ func checkModels(ctx context.Context, models []serving.ModelConfig, found source
 	return faults
 }
 
+// withRepositories adds the models of --model_repository that would be served to those of the configuration.
+func withRepositories(ctx context.Context, cfg *configs.Server, models []serving.ModelConfig, found source.Lister) (all []serving.ModelConfig, faults configs.Faults) {
+	all = slices.Clone(models)
+	for _, root := range cfg.Models.Repositories {
+		listed, err := found.Models(ctx, root)
+		if err != nil {
+			faults.Addf("--model_repository: %v", plain(err))
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(listed)) {
+			if !slices.ContainsFunc(all, func(c serving.ModelConfig) bool { return c.Name == name }) {
+				all = append(all, serving.ModelConfig{Name: name, BasePath: listed[name]})
+			}
+		}
+	}
+	return all, faults
+}
+
 func checkVersion(ctx context.Context, v source.Version, found source.Source, e engine.Engine) error {
 	dir, release, err := found.Fetch(ctx, v)
 	if err != nil {

@@ -25,6 +25,13 @@ func (a *app) loadModels(ctx, background context.Context, parts *sync.WaitGroup)
 		return err
 	}
 	a.own.Store(&a.files.models)
+	if a.repository != nil {
+		_ = a.repository.Look(ctx) // logged, and looked at again
+		parts.Go(func() {
+			defer a.left.begin("looking for models")()
+			a.repository.Watch(background)
+		})
+	}
 	if a.cfg.Models.ConfigFile == "" || a.cfg.Models.ConfigPoll <= 0 {
 		return nil
 	}

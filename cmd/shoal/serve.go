@@ -116,13 +116,15 @@ func check(args []string, stdout, stderr io.Writer) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
-	loads := newEngine(cfg, files)
-	models := checkModels(context.Background(), files.models.configs, newSources(loads, newLogger(cfg, cfg.Monitoring.LogLevel, stderr)), loads)
-	faults := append(checkDevices(cfg, files, devices.NewNVML()), models...)
+	loads, ctx := newEngine(cfg, files), context.Background()
+	sources := newSources(loads, newLogger(cfg, cfg.Monitoring.LogLevel, stderr))
+	models, faults := withRepositories(ctx, cfg, files.models.configs, sources)
+	faults = append(faults, checkDevices(cfg, files, devices.NewNVML())...)
+	faults = append(faults, checkModels(ctx, models, sources, loads)...)
 	if len(faults) > 0 {
 		return faults
 	}
-	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(files.models.configs))
+	fmt.Fprintf(stdout, "no faults; %d model(s) would be served\n", len(models))
 	return nil
 }
 

@@ -46,18 +46,27 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores 
 	if cfg.Monitoring.StatusPage && (cfg.RESTListen() != "" || cfg.AdminListen() != "") {
 		a.page = newPage(cfg, a.fleet)
 	}
+	loads := newEngine(cfg, files)
+	sources := newSources(loads, log)
 	a.manager = manager.New(manager.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
-		Source:                    newSources(newEngine(cfg, files), log),
+		Source:                    sources,
 		PollWait:                  cfg.Lifecycle.VersionPoll,
 		NumLoadThreads:            cfg.Lifecycle.LoadThreads,
 		NumUnloadThreads:          cfg.Lifecycle.UnloadThreads,
 		MaxLoadRetries:            cfg.Lifecycle.MaxLoadRetries,
 		LoadRetryInterval:         cfg.Lifecycle.LoadRetryInterval,
 		AllowLabelsForUnavailable: cfg.Models.LabelsForUnavailable,
+		AwaitRepository:           len(cfg.Models.Repositories) > 0,
 		Logger:                    log,
 		Hooks:                     a.memory.follow(a.telemetry.ServingHooks()),
 	})
+	if roots := cfg.Models.Repositories; len(roots) > 0 {
+		a.repository = &manager.Repository{
+			Manager: a.manager, Lister: sources, Roots: roots, Platform: loads.Platform(), Explicit: cfg.Models.Control == "explicit",
+			Every: cfg.Lifecycle.VersionPoll, Logger: log,
+		}
+	}
 	a.telemetry.Watch(a.manager)
 	a.telemetry.WatchDevices(a.fleet)
 	a.telemetry.WatchBudget(a.memory.budget)
@@ -135,7 +144,7 @@ func (a *app) newREST(admin bool) (*rest.Server, error) {
 		APIs: []rest.API{
 			v1.New(v1.Options{Core: a.manager, CheckMethodName: a.cfg.TensorFlow.CheckMethodNames, Logs: a.logs}),
 			v2.New(v2.Options{
-				Core: a.manager, Version: version, Counted: a.telemetry.Statistics, Logs: a.logs, Log: a.level, Tracing: a.telemetry.Tracing(),
+				Core: a.manager, Repository: a.repositoryFor(admin), Version: version, Counted: a.telemetry.Statistics, Logs: a.logs, Log: a.level, Tracing: a.telemetry.Tracing(),
 				AdminRefused: a.cfg.RESTAdminRefused(admin),
 			}),
 		},
@@ -179,7 +188,7 @@ func (a *app) newRPC(admin bool) (*rpc.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	oiprpc.Register(s, oiprpc.Options{Version: version, Statistics: a.telemetry.Statistics, Log: a.level, Tracing: a.telemetry.Tracing()})
+	oiprpc.Register(s, oiprpc.Options{Version: version, Repository: a.repositoryFor(admin), Statistics: a.telemetry.Statistics, Log: a.level, Tracing: a.telemetry.Tracing()})
 	return s, nil
 }
 

@@ -33,7 +33,7 @@ type Options struct {
 	// Priorities are a model's levels and queue policies. nil: every model has one level, without bounds of its own.
 	Priorities func(model string) batcher.Priorities
 	Limiter    *batcher.Limiter // runs at once over all models
-	Observer    func(model string, version int64) batcher.Observer
+	Observer   func(model string, version int64) batcher.Observer
 	// Trace finds what the observer is to be handed of the request that a context belongs to. nil: nothing.
 	Trace func(context.Context) any
 

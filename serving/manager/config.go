@@ -13,6 +13,14 @@ import (
 	"shoal/serving/source"
 )
 
+// owner is who has named a model. Each owner changes its own models only; the configuration takes over those of a repository.
+type owner int
+
+const (
+	ofConfiguration owner = iota // SetConfig
+	ofRepository                 // Repository
+)
+
 // SetConfig makes models the whole configuration, at once: models are added and removed, policies, base paths and labels
 // change. It returns when the change is accepted, before versions are loaded; see WaitSettled and Reload. An error
 // leaves the old configuration as it was.
@@ -20,6 +28,11 @@ import (
 // Labels move with the call, so they may only name versions that are available now: FAILED_PRECONDITION otherwise. With
 // Options.AllowLabelsForUnavailable only a label that exists and moves has to.
 func (m *Manager) SetConfig(ctx context.Context, models []serving.ModelConfig) error {
+	return m.set(ctx, models, ofConfiguration)
+}
+
+// set makes models all those of the owner. A repository's model that the configuration has named meanwhile is left to it.
+func (m *Manager) set(ctx context.Context, models []serving.ModelConfig, by owner) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
@@ -28,23 +41,30 @@ func (m *Manager) SetConfig(ctx context.Context, models []serving.ModelConfig) e
 	if m.closed {
 		return errShutDown
 	}
+	if by == ofRepository {
+		models = slices.DeleteFunc(slices.Clone(models), func(c serving.ModelConfig) bool {
+			mod := m.models[c.Name]
+			return mod != nil && mod.configured && mod.owner == ofConfiguration
+		})
+	}
 	if err := m.accept(models); err != nil {
 		return err
 	}
-	m.configured = true
+	m.configured = m.configured || by == ofRepository || !m.opts.AwaitRepository
 	listed := make(map[string]bool, len(models))
 	for _, c := range models {
 		listed[c.Name] = true
 		m.configure(c)
+		m.models[c.Name].owner = by
 	}
 	for _, mod := range m.models {
-		if mod.configured && !listed[mod.name] {
+		if mod.configured && mod.owner == by && !listed[mod.name] {
 			m.remove(mod)
 		}
 	}
 	m.reconcile()
 	m.look()
-	if f := m.opts.Hooks.ConfigApplied; f != nil {
+	if f := m.opts.Hooks.ConfigApplied; f != nil && by == ofConfiguration {
 		f(len(models))
 	}
 	return nil
@@ -68,6 +88,27 @@ func (m *Manager) Reload(ctx context.Context, models []serving.ModelConfig) erro
 		return err
 	}
 	return m.unavailable(changed)
+}
+
+// owned are the base paths of an owner's models, by name.
+func (m *Manager) owned(by owner) map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]string)
+	for name, mod := range m.models {
+		if mod.configured && mod.owner == by {
+			all[name] = mod.config.BasePath
+		}
+	}
+	return all
+}
+
+// claims reports whether a model is configured, and by this owner.
+func (m *Manager) claims(model string, by owner) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mod := m.models[model]
+	return mod != nil && mod.configured && mod.owner == by
 }
 
 // accept says whether the configuration may be applied. Call with mu held.

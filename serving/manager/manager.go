@@ -48,6 +48,7 @@ type model struct {
 	name       string
 	config     serving.ModelConfig
 	configured bool
+	owner      owner // who configured it
 	versions   map[source.Version]*version
 
 	settledOnce bool // since it was configured: its versions have all been available or failed at one moment

@@ -24,6 +24,9 @@ type Options struct {
 	// (--allow_version_labels_for_unavailable_models).
 	AllowLabelsForUnavailable bool
 
+	// AwaitRepository makes Ready say no until a Repository has been looked through.
+	AwaitRepository bool
+
 	Logger *slog.Logger // nil: silent
 	Hooks  serving.Hooks
 }

@@ -157,10 +157,10 @@ func TestUnknownVersions(t *testing.T) {
 
 func TestIndex(t *testing.T) {
 	c, _ := core()
-	same(t, oip.Index(c, false), `[{"name":"m","version":"1","state":"READY"},{"name":"m","version":"2","state":"UNAVAILABLE","reason":"no such op"},`+
+	same(t, oip.Index(c, nil, false), `[{"name":"m","version":"1","state":"READY"},{"name":"m","version":"2","state":"UNAVAILABLE","reason":"no such op"},`+
 		`{"name":"m","version":"3","state":"READY"},{"name":"m","version":"4","state":"LOADING"},{"name":"none"},`+
 		`{"name":"odd","version":"1","state":"READY"},{"name":"old","version":"7","state":"UNAVAILABLE","reason":"unloaded"}]`)
-	if ready := oip.Index(c, true); len(ready) != 3 {
+	if ready := oip.Index(c, nil, true); len(ready) != 3 {
 		t.Errorf("ready: %v", ready)
 	}
 }

@@ -102,13 +102,28 @@ func duration(d oip.Duration) *inferencepb.StatisticDuration {
 	return &inferencepb.StatisticDuration{Count: d.Count, Ns: d.Ns}
 }
 
+// repositoryModelLoad answers when the model is available or has failed.
+func (s *service) repositoryModelLoad(ctx context.Context, req *inferencepb.RepositoryModelLoadRequest) (any, error) {
+	if err := oip.Load(ctx, s.opts.Repository, req.GetModelName(), len(req.GetParameters()) > 0); err != nil {
+		return nil, err
+	}
+	return new(inferencepb.RepositoryModelLoadResponse), nil
+}
+
+func (s *service) repositoryModelUnload(ctx context.Context, req *inferencepb.RepositoryModelUnloadRequest) (any, error) {
+	if err := oip.Unload(ctx, s.opts.Repository, req.GetModelName()); err != nil {
+		return nil, err
+	}
+	return new(inferencepb.RepositoryModelUnloadResponse), nil
+}
+
 // repositoryIndex lists the only repository there is.
 func (s *service) repositoryIndex(_ context.Context, req *inferencepb.RepositoryIndexRequest) (any, error) {
 	if name := req.GetRepositoryName(); name != "" {
 		return nil, status.Errorf(codes.InvalidArgument, "there is no repository '%s': leave the name out", name)
 	}
 	resp := new(inferencepb.RepositoryIndexResponse)
-	for _, e := range oip.Index(s.core, req.GetReady()) {
+	for _, e := range oip.Index(s.core, s.opts.Repository, req.GetReady()) {
 		resp.Models = append(resp.Models, &inferencepb.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return resp, nil

@@ -19,10 +19,11 @@ const ServiceName = "inference.GRPCInferenceService"
 
 // Options is what the service is made of.
 type Options struct {
-	Version    string      // the server's own
-	Statistics oip.Counted // nil: nothing was counted
-	Log        oip.Log     // nil: the log's settings are not told
-	Tracing    bool        // whether requests are traced
+	Version    string             // the server's own
+	Repository serving.Repository // loads and unloads models; nil: that is not allowed
+	Statistics oip.Counted        // nil: nothing was counted
+	Log        oip.Log            // nil: the log's settings are not told
+	Tracing    bool               // whether requests are traced
 }
 
 // service answers the calls.
@@ -61,8 +62,8 @@ func (s *service) describe() *grpc.ServiceDesc {
 			rpc.Method(s.server, ServiceName, "ModelConfig", s.modelConfig),
 			rpc.Method(s.server, ServiceName, "ModelStatistics", s.modelStatistics),
 			rpc.Method(s.server, ServiceName, "RepositoryIndex", s.repositoryIndex),
-			rpc.Method(s.server, ServiceName, "RepositoryModelLoad", refuse[inferencepb.RepositoryModelLoadRequest](oip.ErrRepositoryFixed)),
-			rpc.Method(s.server, ServiceName, "RepositoryModelUnload", refuse[inferencepb.RepositoryModelUnloadRequest](oip.ErrRepositoryFixed)),
+			rpc.Method(s.server, ServiceName, "RepositoryModelLoad", s.repositoryModelLoad),
+			rpc.Method(s.server, ServiceName, "RepositoryModelUnload", s.repositoryModelUnload),
 			rpc.Method(s.server, ServiceName, "SystemSharedMemoryStatus", refuse[inferencepb.SystemSharedMemoryStatusRequest](oip.ErrSharedMemory)),
 			rpc.Method(s.server, ServiceName, "SystemSharedMemoryRegister", refuse[inferencepb.SystemSharedMemoryRegisterRequest](oip.ErrSharedMemory)),
 			rpc.Method(s.server, ServiceName, "SystemSharedMemoryUnregister", refuse[inferencepb.SystemSharedMemoryUnregisterRequest](oip.ErrSharedMemory)),

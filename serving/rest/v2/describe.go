@@ -93,19 +93,46 @@ func (c *call) index() error {
 	var wanted struct {
 		Ready bool `json:"ready"`
 	}
-	err := c.Body(nil, func(body []byte) error {
+	if err := c.parameters(&wanted); err != nil {
+		return err
+	}
+	return c.write(http.StatusOK, oip.Index(c.api.opt.Core, c.api.opt.Repository, wanted.Ready))
+}
+
+// load answers when the model is available or has failed. The body may have parameters.
+func (c *call) load() error {
+	var wanted struct {
+		Parameters map[string]json.RawMessage `json:"parameters"`
+	}
+	if err := c.parameters(&wanted); err != nil {
+		return err
+	}
+	if err := oip.Load(c.Context, c.api.opt.Repository, c.target.model, len(wanted.Parameters) > 0); err != nil {
+		return err
+	}
+	c.HTTP.SetStatusCode(http.StatusOK)
+	return nil
+}
+
+func (c *call) unload() error {
+	if err := oip.Unload(c.Context, c.api.opt.Repository, c.target.model); err != nil {
+		return err
+	}
+	c.HTTP.SetStatusCode(http.StatusOK)
+	return nil
+}
+
+// parameters reads a body that may be empty.
+func (c *call) parameters(into any) error {
+	return c.Body(nil, func(body []byte) error {
 		if len(body) == 0 {
 			return nil
 		}
-		if err := json.Unmarshal(body, &wanted); err != nil {
+		if err := json.Unmarshal(body, into); err != nil {
 			return status.Errorf(codes.InvalidArgument, "failed to parse the request JSON buffer: %v", err)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return c.write(http.StatusOK, oip.Index(c.api.opt.Core, wanted.Ready))
 }
 
 // logSettings changes the settings that are sent, and answers with all of them.
@@ -142,6 +169,3 @@ func (c *call) traceSettings() error {
 	}
 	return c.write(http.StatusOK, oip.TraceSettings(c.api.opt.Tracing))
 }
-
-// fixed answers requests that would change which models there are.
-func (c *call) fixed() error { return oip.ErrRepositoryFixed }

@@ -19,12 +19,14 @@ import (
 
 // Options configures an API. Core is required.
 type Options struct {
-	Core    serving.Core
-	Version string              // the server's own, told in its metadata
-	Counted oip.Counted         // what versions have done; nil: nothing is known
-	Logs    *predictionlog.Logs // keeps a sample of the answered requests; nil: none are kept
-	Log     oip.Log             // the server's log, whose level clients may change; nil: they may not
-	Tracing bool                // spans go to a collector
+	Core serving.Core
+	// Repository loads and unloads models; nil: that is not allowed.
+	Repository serving.Repository
+	Version    string              // the server's own, told in its metadata
+	Counted    oip.Counted         // what versions have done; nil: nothing is known
+	Logs       *predictionlog.Logs // keeps a sample of the answered requests; nil: none are kept
+	Log        oip.Log             // the server's log, whose level clients may change; nil: they may not
+	Tracing    bool                // spans go to a collector
 	// AdminRefused is why requests that administer are refused. "": they are not.
 	AdminRefused string
 }
@@ -82,8 +84,8 @@ var endpoints = [...]endpoint{
 	statistics:     {"ModelStatistics", access.Predict, no, (*call).statistics},
 	infer:          {"ModelInfer", no, access.Predict, (*call).infer},
 	index:          {"RepositoryIndex", no, access.Admin, (*call).index},
-	load:           {"RepositoryModelLoad", no, access.Admin, (*call).fixed},
-	unload:         {"RepositoryModelUnload", no, access.Admin, (*call).fixed},
+	load:           {"RepositoryModelLoad", no, access.Admin, (*call).load},
+	unload:         {"RepositoryModelUnload", no, access.Admin, (*call).unload},
 	logSettings:    {"LogSettings", access.Admin, access.Admin, (*call).logSettings},
 	traceSettings:  {"TraceSetting", access.Admin, access.Admin, (*call).traceSettings},
 }
