@@ -13,13 +13,13 @@ import (
 	"shoal/serving"
 )
 
-// accessLog writes a line for a share of the requests. A nil one writes none.
+// accessLog logs a share of the requests. A nil accessLog logs none.
 type accessLog struct {
 	log   *slog.Logger
 	ratio float64
 }
 
-// newAccessLog returns nil where no request is to be logged.
+// newAccessLog returns nil if the share is 0.
 func newAccessLog(log *slog.Logger, ratio float64) *accessLog {
 	if ratio <= 0 {
 		return nil
@@ -27,7 +27,7 @@ func newAccessLog(log *slog.Logger, ratio float64) *accessLog {
 	return &accessLog{log: log, ratio: ratio}
 }
 
-// sampled is to be asked once a request.
+// sampled reports whether to log a request. Call it once per request.
 func (a *accessLog) sampled() bool { return a != nil && (a.ratio >= 1 || rand.Float64() < a.ratio) }
 
 func (a *accessLog) write(c *serving.Call, f *serving.Facts, span trace.SpanContext) {
@@ -75,7 +75,7 @@ func (a *accessLog) write(c *serving.Call, f *serving.Facts, span trace.SpanCont
 	a.log.LogAttrs(context.Background(), slog.LevelInfo, "request", line...)
 }
 
-// clip bounds what is told of a text that a client made.
+// clip shortens a client's text for the log.
 func clip(s string) string {
 	const most = 256
 	if len(s) <= most {

@@ -12,14 +12,14 @@ import (
 	"shoal/tensor"
 )
 
-// batchKey is the labels of the batches' series.
+// batchKey holds the labels of the batches' series.
 type batchKey struct {
 	model     string
 	version   int64
 	signature string
 }
 
-// reasons are those of batches; the label of one that is not among them would be "other".
+// reasons are the reasons of batches. Any other has the label "other".
 var reasons = []batcher.Reason{
 	batcher.ReasonFull, batcher.ReasonIdle, batcher.ReasonTimeout, batcher.ReasonDue, batcher.ReasonClosing, batcher.ReasonUnbatched, batcher.ReasonRetry, batcher.ReasonComparison, "other",
 }
@@ -27,7 +27,7 @@ var reasons = []batcher.Reason{
 // refusals are the reasons for which an entry is not accepted.
 var refusals = []string{"queue_full", "late", "too_large", "deadline", "cancelled", "closed", "no_device", "stuck", "other"}
 
-// batchSeries is what is counted for each key.
+// batchSeries holds the counts of one key.
 type batchSeries struct {
 	since    time.Time
 	queue    histogram // of entries
@@ -51,7 +51,7 @@ func newBatchSeries() *batchSeries {
 	return s
 }
 
-// BatchObserver counts what the batcher of one version does; it is bundle.Options.Observer.
+// BatchObserver returns an observer that counts what the batcher of one version does. It fits bundle.Options.Observer.
 func (t *Telemetry) BatchObserver(model string, version int64) batcher.Observer {
 	return &batchObserver{t: t, model: model, version: version}
 }
@@ -63,10 +63,10 @@ type batchObserver struct {
 	version int64
 }
 
-// series looks the series up each time: those of a version that has ended are forgotten, and a version may come back.
+// series looks up the series at each call, because those of a version that has ended are dropped, and a version may return.
 func (o *batchObserver) series(sig *tensor.Signature) *batchSeries {
 	k := batchKey{model: o.model, version: o.version}
-	if sig != nil { // nil: of a request that was refused before it was decoded
+	if sig != nil { // nil: the request was rejected before it was decoded
 		k.signature = sig.Name
 	}
 	if s := o.t.batches.find(k); s != nil {
@@ -87,7 +87,7 @@ func (o *batchObserver) BatchDone(b batcher.BatchInfo) {
 	if b.Reason == batcher.ReasonComparison {
 		o.t.ranOn(&b)
 		o.t.tf.batchDone(b)
-		return // no request of a client: sizes and times of batches are those of requests
+		return // not a client's request: sizes and times of batches count requests only
 	}
 	var span trace.SpanContext
 	if len(b.Traces) > 0 && o.t.tracing != nil {
@@ -114,10 +114,10 @@ func (o *batchObserver) EntryDone(e batcher.EntryInfo) {
 		o.t.tracing.waited(&e)
 	}
 	if e.Err != nil {
-		if errors.Is(e.Err, batcher.ErrLate) { // accepted at first
+		if errors.Is(e.Err, batcher.ErrLate) { // it was accepted before it was shed
 			o.EntryRejected(e.Signature, e.Err)
 		}
-		return // its times are not those of a run
+		return // without an answer it has no times of a run
 	}
 	o.statistics().passed(&e)
 	s := o.series(e.Signature)
@@ -133,7 +133,7 @@ func (o *batchObserver) EntryRejected(sig *tensor.Signature, err error) {
 	o.t.refused.add(o.model, why, err)
 }
 
-// refusal names why an entry was not accepted; it is one of refusals.
+// refusal returns the reason, one of refusals, why an entry was not accepted.
 func refusal(err error) string {
 	switch {
 	case errors.Is(err, batcher.ErrQueueFull):

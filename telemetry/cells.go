@@ -15,7 +15,7 @@ type counter struct{ n atomic.Uint64 }
 func (c *counter) add(n int)    { c.n.Add(uint64(n)) }
 func (c *counter) load() uint64 { return c.n.Load() }
 
-// scale is how a histogram's whole numbers become the metric's unit.
+// scale converts a histogram's whole numbers to the metric's unit.
 type scale struct {
 	bounds []int64   // upper bounds, inclusive, ascending, as recorded
 	shown  []float64 // the same in the metric's unit
@@ -30,7 +30,7 @@ func newScale(factor float64, shown ...float64) *scale {
 	return s
 }
 
-// histogram counts whole numbers: nanoseconds, or rows. Recording is two atomic additions; nothing is allocated.
+// histogram counts whole numbers: nanoseconds or rows. Recording takes two atomic additions and no allocation.
 type histogram struct {
 	*scale
 	counts    []atomic.Uint64 // one more than bounds
@@ -62,7 +62,7 @@ func (h *histogram) record(v int64) {
 	h.sum.Add(v)
 }
 
-// recordTraced is record for a request with a span; only a sampled one leaves an exemplar, and costs an allocation.
+// recordTraced is record for a request with a span. If the span is sampled, it also stores an exemplar, which takes an allocation.
 func (h *histogram) recordTraced(v int64, span trace.SpanContext) {
 	i := h.bucket(v)
 	h.counts[i].Add(1)
@@ -77,7 +77,7 @@ func (h *histogram) bucket(v int64) int {
 	return i
 }
 
-// read gives what was counted, bucket by bucket. The sum may be ahead or behind by what is being recorded.
+// read returns the counts of the buckets, and the sum. The sum may differ from the counts by what is being recorded at the moment.
 func (h *histogram) read() (counts []uint64, total uint64, sum float64) {
 	counts = make([]uint64, len(h.counts))
 	for i := range h.counts {

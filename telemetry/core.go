@@ -5,7 +5,7 @@ import (
 	"shoal/tensor"
 )
 
-// WatchBudget lets the gauges read what requests hold. nil: nothing is known of it.
+// WatchBudget makes the gauges read what requests hold. nil: there are no such gauges.
 func (t *Telemetry) WatchBudget(b *tensor.Budget) { t.budget.Store(b) }
 
 // budgetSamples reads what requests hold.
@@ -17,7 +17,7 @@ func (t *Telemetry) budgetSamples(e *emitter) {
 	}
 }
 
-// coreSamples reads what is a state rather than a count.
+// coreSamples reads the values that are states and not counts.
 func (t *Telemetry) coreSamples(e *emitter) {
 	core := t.core.Load()
 	if core == nil {
@@ -43,11 +43,11 @@ func (t *Telemetry) coreSamples(e *emitter) {
 	}
 }
 
-// versionSamples pins the version while it asks it.
+// versionSamples pins the version while it reads its values.
 func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, version int64) {
 	h, err := core.Handle(serving.ModelSpec{Model: model, Version: &version})
 	if err != nil {
-		return // it went meanwhile
+		return // it was unloaded in the meantime
 	}
 	defer h.Release()
 	t.useSamples(e, h, model, versionLabel(version))
@@ -67,7 +67,7 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 	e.number(&runProcessor, t.since, s.Used.Seconds(), model, v)
 }
 
-// reportSamples tell what a load made of a version. What is not known is left out.
+// reportSamples emits the results of a version's load. It leaves out what is not known.
 func (t *Telemetry) reportSamples(e *emitter, model string, s *serving.VersionStatus) {
 	r, v := s.Report, versionLabel(s.Version)
 	if r == nil {

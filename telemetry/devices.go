@@ -13,7 +13,7 @@ var (
 	useLabels    = []string{"model", "version", "device"}
 )
 
-// The metrics of devices. What a device does not tell is left out.
+// The metrics of devices. A value that a device does not report is left out.
 var (
 	deviceInService = Metric{"shoal.device.in_service", Gauge, "", with(deviceLabels, "name"),
 		"1 while the device is given work, 0 while it is out of service: failed or lost."}
@@ -59,7 +59,7 @@ func DeviceMetrics() []Metric {
 	}
 }
 
-// deviceSeries is what is counted for each device.
+// deviceSeries holds the counts of one device.
 type deviceSeries struct {
 	since   time.Time
 	batches counter
@@ -68,7 +68,7 @@ type deviceSeries struct {
 
 func newDeviceSeries() *deviceSeries { return &deviceSeries{since: time.Now()} }
 
-// WatchDevices lets the gauges read the devices' states from r whenever a page is asked for.
+// WatchDevices makes the gauges read the devices' states from r at each reading.
 func (t *Telemetry) WatchDevices(r devices.Reader) { t.readings.Store(&r) }
 
 // ranOn counts a batch for its device.
@@ -80,7 +80,7 @@ func (t *Telemetry) ranOn(b *batcher.BatchInfo) {
 	}
 }
 
-// deviceSamples reads the latest snapshot; no device is asked.
+// deviceSamples reads the latest snapshot. It asks no device.
 func (t *Telemetry) deviceSamples(e *emitter) {
 	for device, s := range t.devices.all() {
 		e.counted(&deviceBatches, s.since, &s.batches, device)
@@ -123,7 +123,7 @@ func (t *Telemetry) deviceSamples(e *emitter) {
 	}
 }
 
-// useSamples tells on which devices a version is.
+// useSamples emits on which devices a version is.
 func (t *Telemetry) useSamples(e *emitter, h *serving.Handle, model, version string) {
 	for _, u := range h.Devices() {
 		in := u.Instances

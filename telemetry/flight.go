@@ -14,38 +14,38 @@ import (
 	"shoal/batcher"
 )
 
-// SlowBatches says which batches leave a Go trace, and where.
+// SlowBatches says for which batches a Go trace is written, and where.
 type SlowBatches struct {
-	Budget time.Duration // a batch that runs longer leaves one; 0: none does, and nothing is recorded
-	Dir    string        // for the files; it is made where there is none
-	Files  int           // that are kept, those of earlier runs included; the oldest go
+	Budget time.Duration // a trace is written for a batch that runs longer; 0: none is, and nothing is recorded
+	Dir    string        // for the files; it is made if it does not exist
+	Files  int           // number of files kept, including those of earlier runs; the oldest are removed
 }
 
 const (
-	// flightWindow is the least that is looked back; a batch of twice its budget is seen whole.
+	// flightWindow is the least time that is recorded. A batch that runs up to twice its budget is recorded completely.
 	flightWindow = 5 * time.Second
-	// flightBytes is what the recorder may hold: some seconds of a busy server. Go takes it as a hint, so that files have a
-	// bound of their own.
+	// flightBytes is the memory of the recorder: some seconds of a busy server. Go treats it as a hint, so files have a separate
+	// bound.
 	flightBytes, maxFlightFile = 16 << 20, 64 << 20
-	// flightPause is the time from one file to the next.
+	// flightPause is the least time between two files.
 	flightPause = 30 * time.Second
 
 	flightPrefix, flightSuffix = "slow-batch-", ".trace"
 )
 
-// flightRecorder keeps the last seconds of what Go's scheduler did in memory, and writes them to a file when a batch was
-// slow: `go tool trace FILE` shows who waited for what. A nil one does nothing.
+// flightRecorder keeps the last seconds of the Go scheduler's trace in memory, and writes them to a file if a batch was slow. `go
+// tool trace FILE` then shows which goroutine waited for what. A nil recorder does nothing.
 type flightRecorder struct {
 	opt      SlowBatches
 	log      *slog.Logger
 	recorder *trace.FlightRecorder
-	slow     chan slowBatch // of capacity 1: a batch never waits
+	slow     chan slowBatch // of capacity 1, so that a batch never waits
 	quit     chan struct{}
 	stop     sync.Once
 	worker   sync.WaitGroup
 
 	mu   sync.Mutex
-	next time.Time // before it no file is written
+	next time.Time // no file is written before
 }
 
 type slowBatch struct {
@@ -56,7 +56,7 @@ type slowBatch struct {
 	run       time.Duration
 }
 
-// newFlightRecorder begins to record; it returns nil where there is no budget.
+// newFlightRecorder begins to record. It returns nil if there is no budget.
 func newFlightRecorder(o SlowBatches, log *slog.Logger) (*flightRecorder, error) {
 	if o.Budget <= 0 {
 		return nil, nil
@@ -73,7 +73,7 @@ func newFlightRecorder(o SlowBatches, log *slog.Logger) (*flightRecorder, error)
 	return f, nil
 }
 
-// batchDone never waits: the file is written by a goroutine of the recorder's own.
+// batchDone never waits: a goroutine of the recorder writes the file.
 func (f *flightRecorder) batchDone(model string, version int64, b *batcher.BatchInfo) {
 	if f == nil || b.Run <= f.opt.Budget || !f.due(time.Now()) {
 		return
@@ -84,7 +84,7 @@ func (f *flightRecorder) batchDone(model string, version int64, b *batcher.Batch
 	}
 }
 
-// due reports whether a file may be written now, and if so has the next one wait.
+// due reports whether a file may be written now, and if so begins the pause until the next one.
 func (f *flightRecorder) due(now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -126,7 +126,7 @@ func (f *flightRecorder) work() {
 	}
 }
 
-// write makes the file appear complete or not at all.
+// write writes the file under another name and renames it, so that there is no incomplete file.
 func (f *flightRecorder) write(name string) (err error) {
 	part := name + ".part"
 	file, err := os.Create(part)
@@ -145,7 +145,7 @@ func (f *flightRecorder) write(name string) (err error) {
 	return os.Rename(part, name)
 }
 
-// bounded is a writer that fails rather than write more than left bytes: half a trace is of no use.
+// bounded is a writer that fails if more than left bytes are written, because half a trace is useless.
 type bounded struct {
 	io.Writer
 	left int
@@ -158,7 +158,7 @@ func (w *bounded) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// removeOldest leaves as many files as are to be kept. Their names sort by time.
+// removeOldest removes the oldest files, whose names sort by time, until as many are left as are kept.
 func (f *flightRecorder) removeOldest() {
 	names, err := filepath.Glob(filepath.Join(f.opt.Dir, flightPrefix+"*"+flightSuffix)) // sorted
 	for ; err == nil && len(names) > max(1, f.opt.Files); names = names[1:] {

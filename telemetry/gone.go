@@ -2,11 +2,11 @@ package telemetry
 
 import "time"
 
-// goneGrace is how long the series of a model that is gone stay, from the first reading that finds it so: whoever reads
-// the pages at intervals gets the last figures.
+// goneGrace is how long the series of a removed model stay, from the first reading that finds it removed. So readers at intervals
+// get the last figures.
 const goneGrace = 5 * time.Minute
 
-// idle are the models without a version under way.
+// idle returns the models without a version that is loading or available.
 func (l *lives) idle() (models []string) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -18,7 +18,8 @@ func (l *lives) idle() (models []string) {
 	return models
 }
 
-// lapse notes that a model without versions is gone, or is there after all, and forgets one that has been gone for the grace.
+// lapse notes whether a model without versions is still configured. It forgets a model that has been removed for longer than
+// goneGrace.
 func (l *lives) lapse(model string, gone bool, now time.Time) (forgotten bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,8 +37,8 @@ func (l *lives) lapse(model string, gone bool, now time.Time) (forgotten bool) {
 	return false
 }
 
-// dropGone drops the series of models that are configured no longer and whose last version has ended: a server whose models
-// are changed for years would keep them all. It is called at every reading.
+// dropGone drops the series of models that are no longer configured and whose last version has ended. Otherwise a server whose
+// models change for years would keep all of them. It is called at each reading.
 func (t *Telemetry) dropGone() {
 	core, idle := t.core.Load(), t.lives.idle()
 	if core == nil || len(idle) == 0 {

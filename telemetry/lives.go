@@ -7,20 +7,20 @@ import (
 	"shoal/serving"
 )
 
-// lives knows which models and versions may be labels. A client can name any model, so that only those that the manager
-// has had become series; and versions come and go, so that the series of a version end with it, and those of a model with the model (gone.go).
+// lives knows which models and versions may be labels. A client can name any model, so only models of the manager become series.
+// Versions come and go, so the series of a version end with it, and those of a model with the model (gone.go).
 type lives struct {
 	mu     sync.RWMutex
 	models map[string]*modelLife
 }
 
 type modelLife struct {
-	copies  map[int64]int // of a version under way: there are two of one number while its directory moves
-	gone    time.Time     // since when it has been known to be configured no longer; zero: it is not
-	retired int64         // the version that ended last: its series stay until the next one ends, to be read once more
+	copies  map[int64]int // loaded copies of a version; there are two of one number while its directory moves
+	gone    time.Time     // when it was first seen to be no longer configured; zero: it is configured
+	retired int64         // the version that ended last; its series stay until the next one ends, so that they are read once more
 }
 
-// begin notes a version's start.
+// begin notes that a version begins.
 func (l *lives) begin(model string, version int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +36,7 @@ func (l *lives) begin(model string, version int64) {
 	m.gone = time.Time{}
 }
 
-// end notes a version's end, and returns the version whose series are to be dropped, or serving.NoVersion.
+// end notes that a version ends. It returns the version whose series the caller must drop, or serving.NoVersion.
 func (l *lives) end(model string, version int64) (gone int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,8 +55,8 @@ func (l *lives) end(model string, version int64) (gone int64) {
 	return gone
 }
 
-// admit returns the labels under which something is counted: the model and the version where they are known, and "" and
-// serving.NoVersion where they are not.
+// admit returns the labels under which something is counted: the model and the version if they are known, otherwise "" and
+// serving.NoVersion.
 func (l *lives) admit(model string, version int64) (string, int64) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

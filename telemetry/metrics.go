@@ -6,22 +6,22 @@ import (
 	"github.com/prometheus/otlptranslator"
 )
 
-// Kind is what a metric's values mean.
+// Kind is the kind of a metric.
 type Kind string
 
-// The kinds: a counter only grows, a gauge is the state at the moment of the question.
+// The kinds. A counter only grows; a gauge is the state at the moment of the reading.
 const (
 	Counter   Kind = "counter"
 	Gauge     Kind = "gauge"
 	Histogram Kind = "histogram"
 )
 
-// Metric describes one metric. Its name is OpenTelemetry's, from which Prometheus' is made, or, of TensorFlow Serving's
-// family, the one on its page.
+// Metric describes one metric. Its name is in OpenTelemetry's form, from which Prometheus' is made. A metric of TensorFlow
+// Serving's family has the name of its page.
 type Metric struct {
 	Name   string
 	Kind   Kind
-	Unit   string // UCUM, as OpenTelemetry has it
+	Unit   string // in UCUM, as OpenTelemetry writes it
 	Labels []string
 	Help   string
 }
@@ -49,7 +49,7 @@ var (
 	runDuration = Metric{"shoal.request.run.duration", Histogram, "s", batchLabels,
 		"Time of the run of the batch that a request was in; of requests that were answered."}
 	rejected = Metric{"shoal.requests.rejected", Counter, "{request}", with(batchLabels, "reason"),
-		"Requests that got no place in a queue: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other; without a signature where it was refused undecoded."}
+		"Requests that were rejected before they were queued, by reason: queue_full, late, too_large, deadline, cancelled, closed, no_device (all are out of service), other. The signature is empty if the request was rejected before it was decoded."}
 
 	batches = Metric{"shoal.batches", Counter, "{batch}", with(batchLabels, "reason"),
 		"Batches that were run, by why they left the queue: full, idle (an instance was), timeout, due (waiting for more would make a request miss the latency objective), closing (the version is unloaded), unbatched (a request that shares no batch), retry (finds which request made a batch fail), comparison (a client's answer is compared with one of an unbatched run)."}
@@ -77,11 +77,11 @@ var (
 	instancesOverdue = Metric{"shoal.instances.overdue", Gauge, "{instance}", versionLabels,
 		"Instances whose run takes ten times as long as expected, and a second at least; it may never end."}
 	instancesInService = Metric{"shoal.instances.in_service", Gauge, "{instance}", versionLabels,
-		"Instances that take requests: neither is their device out of service nor their run stuck (--stuck_run_timeout)."}
+		"Instances that take requests. The others are on a device out of service, or their run is stuck (--stuck_run_timeout)."}
 	runsWaiting = Metric{"shoal.runs.waiting", Gauge, "{run}", versionLabels,
-		"Instances that wait for their turn among the models' runs, by their weights."}
+		"Instances that wait for their turn among the runs of all models (--model_weights)."}
 	runProcessor = Metric{"shoal.runs.processor", Counter, "s", versionLabels,
-		"Processor time that the version's runs have used, by which models share the processors."}
+		"Processor time that the version's runs have used. Models share the processors by it."}
 
 	modelVersions = Metric{"shoal.model.versions", Gauge, "{version}", []string{"model", "state"},
 		"Versions of a configured model, by state; those that ended are not counted."}
@@ -92,31 +92,31 @@ var (
 	loadPhase = Metric{"shoal.model.load.phase.duration", Gauge, "s", with(versionLabels, "phase"),
 		"Time of a part of an available version's load: rewrite (the graph is pruned and frozen), session (TensorFlow reads the model), warm_up (first runs; the batch size is measured), recorded (recorded requests)."}
 	modelMemory = Metric{"shoal.model.memory", Gauge, "By", versionLabels,
-		"By how much the process grew while a version was loaded and warmed up: an estimate, too large where others were loaded at the same time."}
+		"By how much the process grew while a version was loaded and warmed up. It is an estimate, and too large if other versions were loaded at the same time."}
 	modelWeights = Metric{"shoal.model.weights", Gauge, "By", versionLabels,
-		"Variables and constants of a version, known exactly from its files; TensorFlow's own copies come on top."}
+		"Size of a version's variables and constants, known exactly from its files. TensorFlow's own copies are not included."}
 	maxBatchSize = Metric{"shoal.model.max_batch_size", Gauge, "{row}", with(versionLabels, "from"),
-		"Rows that are run at once at most, and what decided it: measured, a flag, a file, default, or not batched."}
+		"Largest number of rows that run together, and what decided it: measured, a flag, a file, default, or not batched."}
 	signatureBatched = Metric{"shoal.signature.batched", Gauge, "", with(versionLabels, "signature"),
-		"1 where requests of the signature share batches, 0 where each runs alone; the log and GET /v1/models say why."}
+		"1 if requests of the signature share batches, 0 if they run unbatched. The log and GET /v1/models say why."}
 	fellBack = Metric{"shoal.model.fallback", Gauge, "", versionLabels,
-		"1 where the graph is served as it is, since it could not be pruned and frozen or did not run afterwards, else 0."}
+		"1 if the graph is served unmodified, because it could not be pruned and frozen or did not run afterwards; otherwise 0."}
 	modelUnloads = Metric{"shoal.model.unloads", Counter, "{unload}", []string{"model"},
 		"Versions that were unloaded."}
 	configChanges = Metric{"shoal.config.changes", Counter, "{change}", nil,
-		"Configurations of the models that were applied, the first one included."}
+		"Model configurations that were applied, including the first one."}
 	inflight = Metric{"shoal.inflight", Gauge, "By", nil,
-		"Memory that requests hold, by REST and gRPC: what has arrived of them, inputs that are decoded or wait, answers that are not taken yet."}
+		"Memory that REST and gRPC requests hold: what has arrived of them, decoded inputs, and answers that are not sent yet."}
 	inflightLimit = Metric{"shoal.inflight.limit", Gauge, "By", nil,
-		"How much of it they may hold (--max_inflight_bytes)."}
+		"Memory that requests may hold (--max_inflight_bytes)."}
 	inflightRefused = Metric{"shoal.inflight.refused", Counter, "{request}", nil,
-		"Requests that were refused since there was no memory left for them."}
+		"Requests that were rejected because there was no memory left for them."}
 	ready = Metric{"shoal.ready", Gauge, "", nil,
-		"1 when every configured model has an available version and a device to run it on, else 0."}
+		"1 if every configured model has an available version and a device to run it on; otherwise 0."}
 	logDropped = Metric{"shoal.log.lines.dropped", Counter, "{line}", nil,
-		"Lines of the log that were dropped, because nobody read them in time or they could not be written."}
+		"Lines of the log that were dropped, because they were not read in time or could not be written."}
 	buildInfo = Metric{"shoal.build.info", Gauge, "", []string{"version", "tensorflow", "go"},
-		"Always 1; the labels tell what is running."}
+		"Always 1. The labels are the versions that run."}
 )
 
 // OwnMetrics lists Shoal's own metrics.
@@ -129,14 +129,14 @@ func OwnMetrics() []Metric {
 	}, DeviceMetrics()...)
 }
 
-// The buckets: of a request's phases, of a load, and of numbers of rows or requests.
+// The buckets of a request's phases, of a load, and of numbers of rows or requests.
 var (
 	phaseScale = newScale(1e-9, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 	loadScale  = newScale(1e-9, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 	sizeScale  = newScale(1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 )
 
-// prometheusName is the metric's name on the pages.
+// prometheusName returns the metric's name on the pages.
 func (m *Metric) prometheusName() string {
 	if m.Name[0] == ':' {
 		return m.Name
@@ -152,5 +152,5 @@ func (m *Metric) prometheusName() string {
 	return name
 }
 
-// translation is how OpenTelemetry's names become Prometheus': dots to underscores, units and _total at the end.
+// translation converts OpenTelemetry's names to Prometheus': underscores for dots, with the unit and _total at the end.
 var translation = otlptranslator.UnderscoreEscapingWithSuffixes

@@ -6,7 +6,7 @@ import (
 	"shoal/serving"
 )
 
-// modelSeries is what is counted for each model.
+// modelSeries holds the counts of one model.
 type modelSeries struct {
 	since   time.Time
 	loaded  counter
@@ -23,7 +23,8 @@ func newModelSeries() *modelSeries {
 
 func (t *Telemetry) model(name string) *modelSeries { return t.models.get(name, newModelSeries) }
 
-// ServingHooks count loads and unloads, and tell which models and versions there are; they are manager.Options.Hooks.
+// ServingHooks returns hooks that count loads and unloads, and note which models and versions exist. They fit
+// manager.Options.Hooks.
 func (t *Telemetry) ServingHooks() serving.Hooks {
 	return serving.Hooks{
 		StateChanged:  t.stateChanged,
@@ -36,7 +37,7 @@ func (t *Telemetry) stateChanged(model string, version int64, from, to serving.S
 	switch to {
 	case serving.Start:
 		t.lives.begin(model, version)
-	case serving.Available: // a new copy of the version begins anew
+	case serving.Available: // a new copy of the version starts from zero
 		k := statisticsKey{model, version}
 		t.versions.drop(func(other statisticsKey, _ *versionStatistics) bool { return other == k })
 		t.versions.get(k, newStatistics)

@@ -21,17 +21,17 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.40.0"
 )
 
-// The values of OTEL_EXPORTER_OTLP_PROTOCOL that are spoken here.
+// The supported values of OTEL_EXPORTER_OTLP_PROTOCOL.
 const (
 	protocolGRPC = "grpc"
 	protocolHTTP = "http/protobuf" // OpenTelemetry's default
 )
 
-// signal is "TRACES" or "METRICS", as it stands in the names of the OTEL_* variables.
+// signal is "TRACES" or "METRICS", as in the names of the OTEL_* variables.
 type signal string
 
-// on says whether the signal is to be sent: where an endpoint is named for it, or for all signals, or OTLP by its name, and
-// it is not switched off. The endpoint itself, headers, certificates, timeouts and intervals are read by the exporters.
+// on reports whether the signal is sent: if the variables name an endpoint for it or for all signals, or OTLP as its exporter,
+// and do not switch it off. The exporters themselves read the endpoint, headers, certificates, timeouts and intervals.
 func (s signal) on() bool {
 	switch {
 	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"), os.Getenv("OTEL_"+string(s)+"_EXPORTER") == "none":
@@ -41,7 +41,7 @@ func (s signal) on() bool {
 		os.Getenv("OTEL_"+string(s)+"_EXPORTER") == "otlp"
 }
 
-// endpoint is where to send it, as the variables say it.
+// endpoint returns where the variables say to send it.
 func (s signal) endpoint() string {
 	named := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+string(s)+"_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
 	if at, err := url.Parse(named); err == nil && named != "" {
@@ -50,7 +50,7 @@ func (s signal) endpoint() string {
 	return "OpenTelemetry's default endpoint"
 }
 
-// protocol is how to send it.
+// protocol returns the protocol to send it with.
 func (s signal) protocol() (string, error) {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_" + string(s) + "_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		switch p := os.Getenv(name); p {
@@ -58,13 +58,13 @@ func (s signal) protocol() (string, error) {
 		case protocolGRPC, protocolHTTP:
 			return p, nil
 		default:
-			return "", fmt.Errorf("%s: %q is not spoken: use %s or %s", name, p, protocolGRPC, protocolHTTP)
+			return "", fmt.Errorf("%s: the protocol %q is not supported: use %s or %s", name, p, protocolGRPC, protocolHTTP)
 		}
 	}
 	return protocolHTTP, nil
 }
 
-// newPush sends the metrics every OTEL_METRIC_EXPORT_INTERVAL; it returns nil where there is nowhere to send them.
+// newPush sends the metrics every OTEL_METRIC_EXPORT_INTERVAL. It returns nil if there is no endpoint for them.
 func newPush(ctx context.Context, o Options, p sdkmetric.Producer) (*sdkmetric.MeterProvider, error) {
 	const metrics = signal("METRICS")
 	if !metrics.on() {
@@ -87,7 +87,7 @@ func newPush(ctx context.Context, o Options, p sdkmetric.Producer) (*sdkmetric.M
 	o.Logger.Info("metrics are sent", slog.String("to", metrics.endpoint()))
 	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(p))
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(describe(ctx, o)))
-	// Go's runtime comes with the push as OpenTelemetry names it; on the pages it has the names that Prometheus' users know.
+	// The metrics of Go's runtime have OpenTelemetry's names when they are pushed. On the pages they have Prometheus' names.
 	return provider, goruntime.Start(goruntime.WithMeterProvider(provider))
 }
 
@@ -102,7 +102,7 @@ func newSpanExporter(ctx context.Context) (*otlptrace.Exporter, error) {
 	return otlptracehttp.New(ctx)
 }
 
-// describe tells who sends: shoal, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say otherwise.
+// describe names the sender: shoal, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES name another one.
 func describe(ctx context.Context, o Options) *resource.Resource {
 	r, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(semconv.ServiceName("shoal"), semconv.ServiceVersion(o.Version)), resource.WithFromEnv())

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// Handler is Prometheus' page of Shoal's own metrics, Go's and the process', usually at /metrics. Those who ask for
+// Handler serves Prometheus' page of the metrics of Shoal, of Go and of the process, usually at /metrics. Clients that ask for
 // OpenMetrics get exemplars too.
 func (t *Telemetry) Handler() http.Handler {
 	return promhttp.HandlerFor(t.own, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog{t.log}})
@@ -21,8 +21,8 @@ func (t *Telemetry) Handler() http.Handler {
 // FiberHandler is Handler for rest.Options.Paths.
 func (t *Telemetry) FiberHandler() fiber.Handler { return adaptor.HTTPHandler(t.Handler()) }
 
-// TFServingHandler is the page that a MonitoringConfig asks for, at path: TensorFlow Serving's family by its very names,
-// and Shoal's after it, always as plain text. Anything after the path in the URL is refused, as there.
+// TFServingHandler serves the page that a MonitoringConfig asks for, at path: TensorFlow Serving's family under its own names,
+// and then Shoal's, always as plain text. Like TensorFlow Serving it rejects a URL with anything after the path.
 func (t *Telemetry) TFServingHandler(path string) fiber.Handler {
 	both := prometheus.Gatherers{t.foreign, t.own}
 	return func(c *fiber.Ctx) error {
@@ -44,11 +44,11 @@ func (t *Telemetry) TFServingHandler(path string) fiber.Handler {
 	}
 }
 
-// tfCollector gives TensorFlow Serving's family to Prometheus. Its names have colons, which the translation from
-// OpenTelemetry's names would not leave.
+// tfCollector gives TensorFlow Serving's family to Prometheus. Its names have colons, which the translation from OpenTelemetry's
+// names would remove.
 type tfCollector struct{ f *tfserving }
 
-// Describe implements prometheus.Collector; it says nothing, so that nothing is checked before there are series.
+// Describe implements prometheus.Collector. It describes nothing, so that nothing is checked before there are series.
 func (tfCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.

@@ -12,7 +12,7 @@ import (
 // scopeName is the instrumentation scope of metrics and spans.
 const scopeName = "shoal"
 
-// producer gives Shoal's own family to a reader of OpenTelemetry's SDK.
+// producer gives Shoal's own family to the readers of OpenTelemetry's SDK.
 type producer struct{ t *Telemetry }
 
 // Produce implements metric.Producer.

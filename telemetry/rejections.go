@@ -8,31 +8,32 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// rejectionPause is the time between two lines on rejected requests of one model for one reason.
+// rejectionPause is the least time between two lines about rejected requests of one model for one reason.
 const rejectionPause = 10 * time.Second
 
-// rejections writes a line to the log when requests are rejected: at once for the first, and then, while it goes on, one line
-// with the number of all since the last one.
+// rejections logs rejected requests: the first one at once; then, while requests are rejected, one line per pause with the number
+// since the last line.
 type rejections struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	open   map[rejection]*burst // those told of less than a pause ago
+	open   map[rejection]*burst // those with a line less than a pause ago
 	closed bool
 	timers sync.WaitGroup
 }
 
-// rejection is what a line is about; the model is one that was loaded, and there are few reasons.
+// rejection is the subject of a line. The model is one that was loaded, and there are few reasons, so the number of lines is
+// bounded.
 type rejection struct{ model, reason string }
 
-// burst is what happened since the last line.
+// burst counts what happened since the last line.
 type burst struct {
 	n     int
 	last  error
 	timer *time.Timer
 }
 
-// add counts one rejection. Clients that left by themselves are none.
+// add counts one rejection. A client that left is not counted.
 func (r *rejections) add(model, reason string, err error) {
 	if reason == "cancelled" {
 		return
@@ -57,7 +58,7 @@ func (r *rejections) add(model, reason string, err error) {
 	r.write(k, 1, err)
 }
 
-// paused writes the next line where more was rejected since the last one, and otherwise forgets the matter.
+// paused writes the next line if more requests were rejected since the last one, and otherwise forgets the burst.
 func (r *rejections) paused(k rejection, b *burst) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +77,7 @@ func (r *rejections) write(k rejection, n int, err error) {
 		slog.String("error", status.Convert(err).Message()))
 }
 
-// close writes what has not been written yet, and waits for the timers. Rejections that come later have a line each.
+// close writes the lines that are due, and waits for the timers. Each later rejection has its own line.
 func (r *rejections) close() {
 	r.mu.Lock()
 	if !r.closed {

@@ -11,7 +11,7 @@ import (
 	"shoal/serving"
 )
 
-// key is the labels of a request's series. Methods and APIs are few; a signature is one that the version has.
+// key holds the labels of a request's series. There are few methods and APIs. A signature is one that the version has.
 type key struct {
 	model     string
 	version   int64
@@ -20,7 +20,7 @@ type key struct {
 	method    string
 }
 
-// requestSeries is what is counted for each key.
+// requestSeries holds the counts of one key.
 type requestSeries struct {
 	since    time.Time
 	codes    [codes.Unauthenticated + 1]counter
@@ -90,7 +90,7 @@ func (t *Telemetry) count(c *serving.Call, code codes.Code, span trace.SpanConte
 	return k.model
 }
 
-// codeOf is the canonical code of an error; one that gRPC has no name for is UNKNOWN.
+// codeOf returns the canonical code of an error. A code without a name in gRPC is UNKNOWN.
 func codeOf(err error) codes.Code {
 	if err == nil {
 		return codes.OK

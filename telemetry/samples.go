@@ -9,8 +9,8 @@ import (
 	"shoal/serving"
 )
 
-// sample is one series at the moment of the question: a number, or a histogram. Series that counted nothing are left out
-// where they would be many.
+// sample is one series at the moment of the reading: a number or a histogram. Series with no counts are left out where there
+// would be many.
 type sample struct {
 	metric *Metric
 	labels []string // values, in the metric's order
@@ -19,7 +19,7 @@ type sample struct {
 	hist   *histogram
 }
 
-// emitter passes samples on until the one who asked has enough.
+// emitter passes samples to the reader until it stops.
 type emitter struct {
 	yield   func(sample) bool
 	stopped bool
@@ -35,7 +35,7 @@ func (e *emitter) number(m *Metric, since time.Time, value float64, labels ...st
 	e.emit(sample{metric: m, labels: labels, since: since, value: value})
 }
 
-// counted is number for a counter, unless it is 0.
+// counted emits a counter unless it is 0.
 func (e *emitter) counted(m *Metric, since time.Time, c *counter, labels ...string) {
 	if n := c.load(); n > 0 {
 		e.number(m, since, float64(n), labels...)
@@ -59,7 +59,7 @@ func versionLabel(version int64) string {
 	return strconv.FormatInt(version, 10)
 }
 
-// samples is Shoal's own family.
+// samples returns Shoal's own family.
 func (t *Telemetry) samples(yield func(sample) bool) {
 	e := &emitter{yield: yield}
 	for k, s := range t.requests.all() {
@@ -105,7 +105,7 @@ func (e *emitter) batchSamples(k batchKey, s *batchSeries) {
 	e.number(&paddedRows, s.since, float64(s.padding.load()), labels...)
 }
 
-// samples is TensorFlow Serving's family.
+// samples returns TensorFlow Serving's family.
 func (f *tfserving) samples(yield func(sample) bool) {
 	e := &emitter{yield: yield}
 	for model, r := range f.requests.all() {

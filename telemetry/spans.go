@@ -59,7 +59,7 @@ func (t *tracer) end(c *serving.Call, f *serving.Facts) {
 	span.End(trace.WithTimestamp(end))
 }
 
-// waited gives a request's span its time in the queue and in its batch.
+// waited adds a request's time in the queue and in its batch to its span.
 func (t *tracer) waited(e *batcher.EntryInfo) {
 	span, ok := e.Trace.(trace.Span)
 	if !ok {
@@ -71,8 +71,8 @@ func (t *tracer) waited(e *batcher.EntryInfo) {
 	}
 }
 
-// batch makes the span of a batch in which traced requests are, with the run on its device as a child, and links it to them
-// and them to it. It returns nothing valid where there is no such request.
+// batch makes the span of a batch with traced requests, with the run on its device as a child, and links the batch and the
+// requests in both directions. Without a traced request, what it returns is not valid.
 func (t *tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.SpanContext {
 	var links []trace.Link
 	for _, traced := range b.Traces {
@@ -83,7 +83,7 @@ func (t *tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.
 	if len(links) == 0 {
 		return trace.SpanContext{}
 	}
-	// The first request is its parent too: a root would be sampled anew, and could be left out.
+	// The first request is its parent too. A root span would be sampled again, and could be left out.
 	ctx := trace.ContextWithSpanContext(context.Background(), links[0].SpanContext)
 	_, span := t.tracer.Start(ctx, "batch", trace.WithTimestamp(b.Start), trace.WithLinks(links...), trace.WithAttributes(
 		attribute.String("shoal.model", model), attribute.Int64("shoal.version", version),
@@ -108,13 +108,13 @@ func (t *tracer) batch(model string, version int64, b *batcher.BatchInfo) trace.
 	return span.SpanContext()
 }
 
-// child adds a span that is over already.
+// child adds a span that has ended already.
 func (t *tracer) child(parent trace.Span, name string, start time.Time, took time.Duration, o ...trace.SpanStartOption) {
 	_, span := t.tracer.Start(trace.ContextWithSpan(context.Background(), parent), name, append(o, trace.WithTimestamp(start))...)
 	span.End(trace.WithTimestamp(start.Add(took)))
 }
 
-// deviceOf is the name of the device that an executor runs on, "" where it does not tell.
+// deviceOf returns the name of the device that an executor runs on, or "" if the executor does not say.
 func deviceOf(x batcher.Executor) string {
 	if on, ok := x.(interface{ Device() string }); ok {
 		return on.Device()
@@ -122,8 +122,8 @@ func deviceOf(x batcher.Executor) string {
 	return ""
 }
 
-// serversFault tells the codes for which a span counts as failed from those that are the client's doing, as OpenTelemetry's
-// conventions for gRPC have it.
+// serversFault reports whether a span with this code counts as failed. It does not if the client is the cause, by OpenTelemetry's
+// conventions for gRPC.
 func serversFault(c codes.Code) bool {
 	switch c {
 	case codes.Unknown, codes.DeadlineExceeded, codes.Unimplemented, codes.Internal, codes.Unavailable, codes.DataLoss:

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// table is a map for series: read with every request, without a lock, and written when something is seen for the first
-// time, by a copy of the whole. Its zero value is empty.
+// table is a map for series. Each request reads it, without a lock. A write, which happens when a key is seen for the first time,
+// copies the whole map. The zero value is an empty table.
 type table[K comparable, V any] struct {
 	entries atomic.Pointer[map[K]*V]
 	mu      sync.Mutex // of writers
 }
 
-// find returns nil where there is no such entry.
+// find returns nil if there is no such entry.
 func (t *table[K, V]) find(k K) *V {
 	if m := t.entries.Load(); m != nil {
 		return (*m)[k]
@@ -21,7 +21,7 @@ func (t *table[K, V]) find(k K) *V {
 	return nil
 }
 
-// get makes the entry where there is none. create may be called for nothing.
+// get returns the entry, and makes it if there is none. create may be called without need.
 func (t *table[K, V]) get(k K, create func() *V) *V {
 	if v := t.find(k); v != nil {
 		return v
@@ -41,7 +41,7 @@ func (t *table[K, V]) get(k K, create func() *V) *V {
 	return v
 }
 
-// drop forgets the entries that gone names. Whoever holds one of them counts for nobody from now on.
+// drop removes the entries for which gone returns true. Counts that are added to them afterwards are lost.
 func (t *table[K, V]) drop(gone func(K, *V) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,7 +50,7 @@ func (t *table[K, V]) drop(gone func(K, *V) bool) {
 	t.entries.Store(&m)
 }
 
-// all is the map as it is now; it never changes.
+// all returns the current map, which does not change.
 func (t *table[K, V]) all() map[K]*V {
 	if m := t.entries.Load(); m != nil {
 		return *m

@@ -1,16 +1,16 @@
-// Package telemetry counts what the server does, and tells it: to Prometheus on two pages, one of them TensorFlow
-// Serving's, and to an OpenTelemetry collector. Of single requests it makes spans, and lines in the log.
+// Package telemetry counts what the server does. It shows the counts to Prometheus on two pages, one of them TensorFlow
+// Serving's, and sends them to an OpenTelemetry collector. It makes spans and log lines of single requests.
 //
-// Other packages know nothing of it: they call hooks (serving.Observer, serving.Hooks, batcher.Observer), which Telemetry implements. What is counted lies in series of atomic numbers, made when
-// first needed and found by one look into a map that is never locked for reading; counting allocates nothing. The SDK of
-// OpenTelemetry reads the series when it is asked (as a metric.Producer), and gives them to its readers. Its own
-// instruments are not used since their series cannot end, and versions come and go for as long as a server lives.
+// Other packages do not import it: they call hooks (serving.Observer, serving.Hooks, batcher.Observer), which Telemetry
+// implements. Counts are series of atomic numbers. A series is made when it is first needed, and is found by one lookup in a map
+// that readers do not lock. Counting allocates nothing. OpenTelemetry's SDK reads the series (metric.Producer). Its own
+// instruments are not used, because their series cannot end, and versions come and go while a server runs.
 //
-// The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what
-// may be a label (lives.go, gone.go); the hooks (requests.go, batches.go, models.go, statistics.go, tfloads.go); what is read when asked
-// (samples.go, core.go) in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go); spans
-// (trace.go, spans.go); the access log (access.go), the log's lines on rejected requests (rejections.go), and Go's own traces
-// of slow batches (flight.go).
+// The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what may be
+// a label (lives.go, gone.go); the hooks (requests.go, batches.go, models.go, statistics.go, tfloads.go); the values at a reading
+// (samples.go, core.go), in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go); spans
+// (trace.go, spans.go); the access log (access.go); log lines about rejected requests (rejections.go); Go traces of slow batches
+// (flight.go).
 package telemetry
 
 import (
@@ -32,12 +32,12 @@ import (
 	"shoal/tensor"
 )
 
-// Options are what a Telemetry is made of; all of them may be left out.
+// Options are the settings of a Telemetry. All of them may be left out.
 type Options struct {
 	Version    string       // the server's own
 	TensorFlow string       // the library's version
 	Logger     *slog.Logger // nil: silent
-	// LinesDropped is how many of its lines were lost; nil: none.
+	// LinesDropped returns how many lines of the log were dropped; nil: none.
 	LinesDropped func() int64
 
 	AccessLogRatio float64 // the share of requests that are logged, 0 to 1
@@ -75,7 +75,7 @@ type Telemetry struct {
 	refused rejections
 }
 
-// New makes the series and the pages, and begins to push metrics and spans where OTEL_* variables name an endpoint.
+// New makes the series and the pages. It begins to send metrics and spans if OTEL_* variables name an endpoint.
 func New(ctx context.Context, o Options) (*Telemetry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -113,21 +113,21 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	return t, nil
 }
 
-// Watch lets the gauges read the state of models, queues and instances from core whenever a page is asked for.
+// Watch makes the gauges read the state of models, queues and instances from core at each reading.
 func (t *Telemetry) Watch(core serving.Core) { t.core.Store(&core) }
 
-// Tracing says whether spans are made. Then batchers need TraceOf.
+// Tracing reports whether spans are made. If so, batchers need TraceOf.
 func (t *Telemetry) Tracing() bool { return t.tracing != nil }
 
-// ShowsRequests says whether anybody could see the id of a request: in the access log or in a trace.
+// ShowsRequests reports whether the id of a request can appear in the access log or in a trace.
 func (t *Telemetry) ShowsRequests() bool { return t.access != nil || t.tracing != nil }
 
-// Counter reads a counter of TensorFlow Serving's family by its name there, such as /tensorflow/serving/request_count, summed
-// over its labels. It is 0 where there is none. It is rpc.Options.Counter.
+// Counter returns a counter of TensorFlow Serving's family by its name there, such as /tensorflow/serving/request_count, summed
+// over its labels. It returns 0 if there is none. It fits rpc.Options.Counter.
 func (t *Telemetry) Counter(name string) int64 { return t.tf.counter(name) }
 
-// Shutdown sends and logs what has not been yet, and stops sending. Counting and the pages go on working, since a server
-// answers while it drains.
+// Shutdown sends and logs what is left, and stops sending. Counting and the pages go on working, because a server answers while
+// it drains.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	t.refused.close()
 	t.flight.close()

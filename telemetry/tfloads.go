@@ -7,8 +7,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// owner is the version that a directory belongs to. TensorFlow Serving has the directory as a label; it is forgotten with
-// its version. Where models share one, the last to load from it owns it.
+// owner is the version that a directory belongs to. TensorFlow Serving uses the directory as a label. The directory is forgotten
+// with its version. If models share a directory, the last one to load from it owns it.
 type owner struct {
 	model   string
 	version int64
@@ -61,7 +61,7 @@ func (t *Telemetry) WarmedUp(model string, version int64, dir string, records in
 	w.records.add(records)
 }
 
-// RequestLogged counts a record of a model's request log; it is predictionlog.Options.Recorded.
+// RequestLogged counts a record of a model's request log. It fits predictionlog.Options.Recorded.
 func (t *Telemetry) RequestLogged(model string, code codes.Code) {
 	t.tf.logged.get(model, newTFRequests).codes[min(code, codes.Unauthenticated)].add(1)
 }

@@ -16,7 +16,7 @@ import (
 // batchThreads is the thread_pool_name that tensorflow_model_server gives its batching.
 const batchThreads = "model_server_batch_threads"
 
-// TensorFlow Serving's metrics that Shoal has, by the names on its page. Times are in microseconds.
+// The metrics of TensorFlow Serving that Shoal has too, with the names of its page. Times are in microseconds.
 var (
 	tfRequestCount = Metric{":tensorflow:serving:request_count", Counter, "", []string{"model_name", "status"},
 		"The total number of requests."}
@@ -67,7 +67,7 @@ func TFServingMetrics() []Metric {
 	}
 }
 
-// Its buckets, with their limits as it prints them, to six digits.
+// The buckets of TensorFlow Serving, with their limits as it prints them, to six digits.
 var (
 	tfLatencyScale = newScale(1e-3, exponential(10, 1.8, 33)...)
 	tfQueuingScale = newScale(1e-3, exponential(100, 1.2, 52)...)
@@ -88,8 +88,8 @@ type tfserving struct {
 	since     time.Time
 	requests  table[string, tfRequests]
 	logged    table[string, tfRequests] // records of request logs
-	latency   table[tfCall, histogram]  // where: the entry point
-	runtime   table[tfCall, histogram]  // where: the runtime
+	latency   table[tfCall, histogram]  // tfCall.where is the entry point
+	runtime   table[tfCall, histogram]  // tfCall.where is the runtime
 	examples  table[string, tfExamples]
 	queuing   histogram
 	input     histogram
@@ -140,8 +140,9 @@ func newTFExamples() *tfExamples {
 	return e
 }
 
-// finished counts a request of a model that may be a label, if it is of TensorFlow Serving's API. As there, metadata, states and
-// multi-inference are not counted where they come by gRPC, latencies are those of success, and REST has the method in lower case.
+// finished counts a request of a model that may be a label, if it is of TensorFlow Serving's API. It follows TensorFlow Serving:
+// gRPC calls for metadata, states and multi-inference are not counted; latencies are those of successful requests; REST's methods
+// are in lower case.
 func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 	infers := false
 	switch c.Method {
@@ -173,7 +174,7 @@ func (f *tfserving) finished(model string, c *serving.Call, code codes.Code) {
 	}
 }
 
-// tfRESTNames are the methods as TensorFlow Serving labels them: by the verb of the URL, which a GET has not.
+// tfRESTNames are the labels that TensorFlow Serving uses for methods: the verb of the URL, which a GET does not have.
 var tfRESTNames = map[string]string{
 	"Predict": "predict", "Classify": "classify", "Regress": "regress",
 	"GetModelStatus": "", "GetModelMetadata": "", "ListModels": "", "": "",
@@ -182,7 +183,7 @@ var tfRESTNames = map[string]string{
 func (f *tfserving) batchDone(b batcher.BatchInfo) {
 	f.ran.add(b.Run)
 	if b.Rows == 0 {
-		return // not batched: there, such a run is none of the batching session
+		return // unbatched: TensorFlow Serving does not count such a run as one of the batching session
 	}
 	f.runs.add(1)
 	f.processed.record(int64(b.Size))
@@ -196,10 +197,10 @@ func (f *tfserving) entryDone(e batcher.EntryInfo) {
 	}
 }
 
-// statusName is a code's name on the page: OK, NOT_FOUND, ….
+// statusName returns a code's name on the page: OK, NOT_FOUND, ….
 func statusName(c codes.Code) string { return code.Code(c).String() }
 
-// counter reads a counter by TensorFlow Serving's own name, /tensorflow/serving/request_count, over all its labels.
+// counter returns a counter by TensorFlow Serving's name for it, such as /tensorflow/serving/request_count, summed over its labels.
 func (f *tfserving) counter(name string) (sum int64) {
 	name = strings.ReplaceAll(name, "/", ":")
 	for s := range f.samples {

@@ -22,15 +22,15 @@ import (
 //	batch              one for all its requests, in the trace of the first and linked to each
 //	└ execute          on a device
 //
-// Only a request's own span is made when it begins; all others are made when they are over, from times that are taken anyway.
+// Only the span of a request is made when it begins. All others are made when they have ended, from times that are taken anyway.
 type tracer struct {
 	tracer trace.Tracer
 	w3c    propagation.TraceContext
 }
 
-// newTracer makes a tracer that sends spans by OTLP, where OTEL_* variables name an endpoint for them, and nil elsewhere. It
-// samples as OTEL_TRACES_SAMPLER says: by default, what the caller samples and everything without a caller's decision;
-// parentbased_traceidratio takes a share of the latter. shutdown sends what is left.
+// newTracer makes a tracer that sends spans by OTLP, if OTEL_* variables name an endpoint for them; otherwise it returns nil. It
+// samples as OTEL_TRACES_SAMPLER says. The default samples what the caller samples, and everything for which a caller has not
+// decided; parentbased_traceidratio samples a share of the latter. shutdown sends what is left.
 func newTracer(ctx context.Context, o Options) (t *tracer, shutdown func(context.Context) error, err error) {
 	if !signal("TRACES").on() {
 		return nil, func(context.Context) error { return nil }, nil
@@ -45,8 +45,8 @@ func newTracer(ctx context.Context, o Options) (t *tracer, shutdown func(context
 	return &tracer{tracer: provider.Tracer(scopeName, trace.WithInstrumentationVersion(o.Version))}, provider.Shutdown, nil
 }
 
-// begin begins the span of a call as a child of the client's, and names it as the metrics' label method does. It tells the client
-// which span it is by a traceparent of the answer.
+// begin begins the span of a call as a child of the client's span. Its name is that of the metrics' label method. The answer's
+// traceparent tells the client which span it is.
 func (t *tracer) begin(ctx context.Context, c *serving.Call) context.Context {
 	method := c.Method
 	if method == "" {
@@ -71,10 +71,10 @@ func (c carrier) Get(key string) string { return c.Header(key) }
 // Set implements propagation.TextMapCarrier.
 func (c carrier) Set(key, value string) { c.SetHeader(key, value) }
 
-// Keys implements propagation.TextMapCarrier. Nobody lists the keys.
+// Keys implements propagation.TextMapCarrier. It is not used.
 func (carrier) Keys() []string { return nil }
 
-// TraceOf is what a batcher is to carry for the request that ctx belongs to: its span where that is sampled, else nil. It is
+// TraceOf returns what a batcher carries for the request of ctx: its span if that is sampled, otherwise nil. It fits
 // bundle.Options.Trace.
 func TraceOf(ctx context.Context) any {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
@@ -83,7 +83,7 @@ func TraceOf(ctx context.Context) any {
 	return nil
 }
 
-// spanContext is the identity of what TraceOf gave.
+// spanContext returns the identity of a span that TraceOf returned.
 func spanContext(traced any) trace.SpanContext {
 	if span, ok := traced.(trace.Span); ok {
 		return span.SpanContext()
