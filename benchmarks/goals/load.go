@@ -66,12 +66,13 @@ func drive(ctx context.Context, p *limits.Process, t load.Target, clients int, d
 	return &measured{s, (after - before) / each, own / each}, ctx.Err()
 }
 
-// work is a model's requests with so many instances each, in both forms.
+// work is a model's requests with so many instances each, in all forms.
 type work struct {
 	model  string
 	rest   []load.Body
+	binary []load.Body // of the Open Inference Protocol by REST
 	grpc   []load.Body
-	answer []byte // to the first
+	answer []byte // to the first of rest
 }
 
 // newWork asks the server for the model's metadata and for one answer, whose bytes the echo will send.
@@ -115,7 +116,7 @@ func (w *work) make(sig *tensor.Signature, rows, count int) error {
 		if err != nil {
 			return err
 		}
-		w.rest, w.grpc = append(w.rest, rest), append(w.grpc, grpc)
+		w.rest, w.binary, w.grpc = append(w.rest, rest), append(w.binary, binaryBody(sig, r)), append(w.grpc, grpc)
 	}
 	return nil
 }

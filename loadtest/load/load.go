@@ -16,8 +16,9 @@ import (
 
 // Body is a request ready to be sent, made once and sent often. For REST it is the JSON, for gRPC the message.
 type Body struct {
-	Data []byte
-	Rows int // instances in it; 0 where they are not known
+	Data    []byte
+	Rows    int    // instances in it; 0 where they are not known
+	Headers string // of REST: further header lines, each with its line end
 }
 
 // Checker decides whether an answer is right. It must be safe for concurrent use; answer is valid only during the call.

@@ -52,8 +52,8 @@ func NewREST(to string, bodies []Body, check Checker, t *tls.Config, key ...stri
 		authorization = "Authorization: " + Bearer + k + "\r\n"
 	}
 	for _, b := range bodies {
-		w := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shoal-bench\r\n%sContent-Type: application/json\r\nContent-Length: ",
-			u.RequestURI(), u.Host, authorization)
+		w := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shoal-bench\r\n%s%sContent-Type: application/json\r\nContent-Length: ",
+			u.RequestURI(), u.Host, authorization, b.Headers)
 		w = strconv.AppendInt(w, int64(len(b.Data)), 10)
 		w = append(append(w, "\r\n\r\n"...), b.Data...)
 		r.wires = append(r.wires, w)
