@@ -14,21 +14,21 @@ import (
 	"shoal/web/uplot"
 )
 
-// assets are the page's own files as a browser gets them; nothing builds them.
+// assets are the page's files as browsers get them. There is no build step.
 //
 //go:embed assets
 var assets embed.FS
 
-// kinds are the types of the assets; those of the system's own table differ from machine to machine.
+// kinds are the content types of the assets. The system's table is not used, because it differs between machines.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
 }
 
-// policy lets the page load and call nothing but its own server.
+// policy allows the page to load from and call its own server only.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Paths are the page's own, each with its handler; they fit rest.Options.Paths.
+// Paths returns the page's paths with their handlers. They fit rest.Options.Paths.
 func (p *Page) Paths() map[string]fiber.Handler {
 	paths := map[string]fiber.Handler{
 		"/status/events": guard(p.events),
@@ -55,10 +55,10 @@ func (p *Page) Paths() map[string]fiber.Handler {
 	return paths
 }
 
-// IsStatic tells the paths of the page itself, which are the same on every server, from those that tell something of this one.
+// IsStatic reports whether a path is a file of the page, which is the same on every server. Other paths return data of this server.
 func IsStatic(path string) bool { return path == "/" || strings.HasPrefix(path, "/status/assets/") }
 
-// guard lets nothing but questions through, and sets the headers that every answer has.
+// guard rejects requests other than GET and HEAD, and sets the headers of every answer.
 func guard(next fiber.Handler) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, policy)
@@ -73,7 +73,7 @@ func guard(next fiber.Handler) fiber.Handler {
 	}
 }
 
-// file answers with a file, or with 304 to a browser that has it.
+// file answers with a file, or with 304 if the browser has it.
 func file(name string, content []byte) fiber.Handler {
 	sum := sha256.Sum256(content)
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`

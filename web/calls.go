@@ -10,7 +10,7 @@ import (
 	"shoal/serving"
 )
 
-// Begin implements serving.Observer. The page has no interest in calls that are not finished.
+// Begin implements serving.Observer. It does nothing: the page counts finished calls.
 func (p *Page) Begin(ctx context.Context, _ *serving.Call) context.Context { return ctx }
 
 // Done implements serving.Observer: it counts the call.
@@ -20,10 +20,10 @@ func (p *Page) Done(c *serving.Call) {
 	}
 }
 
-// count counts a call and gives its duration, or 0 for one that does not count. It allocates nothing, but for the first call of a
+// count counts a call and returns its duration, or 0 for a call that is not counted. It allocates only at the first call of a
 // version.
 func (p *Page) count(c *serving.Call) time.Duration {
-	if !c.Infers() { // questions about a model would distort the latencies
+	if !c.Infers() { // requests for status or metadata would distort the latencies
 		return 0
 	}
 	s := p.seriesOf(key{c.Model, c.Version})
@@ -34,7 +34,8 @@ func (p *Page) count(c *serving.Call) time.Duration {
 	return c.Duration
 }
 
-// seriesOf makes a series for a version that answered only: a client can name any model, and none of those count alone.
+// seriesOf returns the series of k. It makes one only for a version that answered. A client can name any model, so calls for
+// unknown models share one series.
 func (p *Page) seriesOf(k key) *series {
 	if k.version != serving.NoVersion {
 		return p.series.get(k)
@@ -48,7 +49,7 @@ func (p *Page) seriesOf(k key) *series {
 // maxErrorText bounds what is kept of an error's message.
 const maxErrorText = 200
 
-// newSlowCall keeps nothing of the call itself, which is used again.
+// newSlowCall copies what it needs, because the call is used again.
 func newSlowCall(c *serving.Call) slowCall {
 	s := slowCall{
 		At: c.Start.Add(c.Duration).UnixMilli(), API: c.API, Method: c.Method, Model: c.Model, Signature: c.Signature,
@@ -80,5 +81,5 @@ func clip(text string, n int) string {
 	return text[:n] + "…"
 }
 
-// millis is a duration in milliseconds, to the microsecond.
+// millis returns a duration in milliseconds, rounded to microseconds.
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -14,7 +14,7 @@ import (
 	"shoal/tensor"
 )
 
-// details is what the form needs of one version.
+// details is what the form needs to know about one version.
 type details struct {
 	Model      string             `json:"model"`
 	Version    int64              `json:"version"`
@@ -27,7 +27,7 @@ type signatureDetails struct {
 	Inputs  []tensorDetails `json:"inputs"`
 	Outputs []tensorDetails `json:"outputs"`
 	Verb    string          `json:"verb"`    // of the URL
-	Example string          `json:"example"` // body of a request; "": none could be made
+	Example string          `json:"example"` // body of a request; "": there is no example
 	Why     string          `json:"why,omitempty"`
 }
 
@@ -37,7 +37,7 @@ type tensorDetails struct {
 	Shape string `json:"shape"`
 }
 
-// model answers with a version's signatures: ?name=m, and version=3 or label=stable; else the newest.
+// model answers with a version's signatures: ?name=m, and version=3 or label=stable; otherwise of the newest version.
 func (p *Page) model(c *fiber.Ctx) error {
 	spec := serving.ModelSpec{Model: c.Query("name"), Label: c.Query("label")}
 	if text := c.Query("version"); text != "" {

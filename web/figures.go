@@ -9,19 +9,20 @@ import (
 	"shoal/serving"
 )
 
-// fading is what is kept, each second, of the latencies that make a request slow: those of a minute ago count a third.
+// fading is the factor by which the weight of older latencies decreases each second. Those of a minute ago have a weight of one
+// third.
 const fading = 59.0 / 60
 
-// figures are the readings of one second: of everything, of a model, or of a version. Durations are milliseconds, and
-// missing where nothing was measured.
+// figures are the readings of one second: of the server, of a model, or of a version. Durations are in milliseconds, and missing if
+// nothing was measured.
 type figures struct {
 	Requests  float64 `json:"rps"`
 	Errors    float64 `json:"eps,omitempty"`
-	Rejected  float64 `json:"rejected,omitempty"` // requests a second that got no place in a queue; most are errors too
+	Rejected  float64 `json:"rejected,omitempty"` // requests per second that were rejected before they were queued; most are errors too
 	P50       float64 `json:"p50,omitempty"`
 	P99       float64 `json:"p99,omitempty"`
 	Queue     int     `json:"queue,omitempty"`  // requests waiting
-	Oldest    float64 `json:"oldest,omitempty"` // of them
+	Oldest    float64 `json:"oldest,omitempty"` // how long the oldest of them has waited
 	Busy      int     `json:"busy,omitempty"`
 	Instances int     `json:"instances,omitempty"`
 	Batches   float64 `json:"bps,omitempty"`
@@ -31,13 +32,13 @@ type figures struct {
 	Run99     float64 `json:"run99,omitempty"`
 }
 
-// modelFigures are a model's, and its versions' by number.
+// modelFigures are the figures of a model, and those of its versions by number.
 type modelFigures struct {
 	figures
 	Versions map[string]figures `json:"versions,omitempty"` // -1: not known
 }
 
-// tick is one reading. Models that are idle are left out.
+// tick is one reading. Idle models are left out.
 type tick struct {
 	At int64 `json:"at"` // milliseconds of Unix time
 	figures
@@ -45,7 +46,7 @@ type tick struct {
 	Devices map[string]deviceFigures `json:"devices,omitempty"`
 }
 
-// tally gathers what becomes figures.
+// tally adds up counts that become figures.
 type tally struct {
 	latency, run histogram
 	errors       float64
@@ -92,10 +93,10 @@ func (t *tally) figures(seconds float64) figures {
 	return f
 }
 
-// short rounds to what is shown.
+// short rounds to the digits that are shown.
 func short(f float64) float64 { return math.Round(f*100) / 100 }
 
-// idle says that there is nothing to tell.
+// idle reports whether all figures are 0.
 func (f *figures) idle() bool {
 	return f.Requests == 0 && f.Rejected == 0 && f.Batches == 0 && f.Queue == 0 && f.Busy == 0
 }
@@ -146,19 +147,19 @@ func (p *Page) tick(now time.Time, models []serving.ModelStatus) tick {
 	return t
 }
 
-// stats asks a version that is available for its queue, and pins it meanwhile.
+// stats returns the state of an available version's queue. It pins the version during the call.
 func (p *Page) stats(model string, v serving.VersionStatus) batcher.Stats {
 	if v.State != serving.Available {
 		return batcher.Stats{}
 	}
 	h, err := p.handle(serving.ModelSpec{Model: model, Version: &v.Version})
 	if err != nil {
-		return batcher.Stats{} // it went meanwhile
+		return batcher.Stats{} // it was unloaded in the meantime
 	}
 	defer h.Release()
 	s, _ := h.Stats()
 	return s
 }
 
-// live says that a version may be counting.
+// live reports whether a version may be counting.
 func live(s serving.State) bool { return s > serving.Unknown && s < serving.End }

@@ -203,6 +203,6 @@ func BenchmarkLook(b *testing.B) {
 		for i := range 10 {
 			p.Done(predict(string(rune('a'+i)), 1, time.Millisecond, nil))
 		}
-		p.look(p.read.Add(time.Second))
+		p.takeReading(p.read.Add(time.Second))
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Durations are counted in buckets of an eighth of an octave's width, from one microsecond to two minutes: a quantile is
-// off by 6 % at most.
+// Durations are counted in buckets, eight for each doubling, from one microsecond to two minutes. A quantile is off by 6 % at most.
 const (
 	stepBits  = 3
 	steps     = 1 << stepBits
@@ -16,7 +15,7 @@ const (
 	buckets   = (lastBits-firstBits)*steps + 1
 )
 
-// bucketOf finds a duration's bucket; those beyond the ends are in the first and the last one.
+// bucketOf returns a duration's bucket. Durations beyond the ends are in the first or the last one.
 func bucketOf(d time.Duration) int {
 	if d < 1<<firstBits {
 		return 0
@@ -28,7 +27,7 @@ func bucketOf(d time.Duration) int {
 	return (octave-firstBits)*steps + int(d>>(octave-stepBits))&(steps-1) + 1
 }
 
-// edge is the smallest duration of a bucket.
+// edge returns the smallest duration of a bucket.
 func edge(bucket int) time.Duration {
 	if bucket == 0 {
 		return 0
@@ -37,15 +36,15 @@ func edge(bucket int) time.Duration {
 	return time.Duration(steps+step) << (octave - stepBits)
 }
 
-// liveHistogram is counted into by many. One measurement is one atomic addition.
+// liveHistogram is a histogram to which many goroutines add. One measurement is one atomic addition.
 type liveHistogram [buckets]atomic.Uint32
 
 func (h *liveHistogram) record(d time.Duration) { h[bucketOf(d)].Add(1) }
 
-// histogram is what was counted in a while.
+// histogram holds the counts of a period.
 type histogram [buckets]float64
 
-// since reads h and gives what came since the last time, of which last keeps count. Counters may wrap.
+// since returns the counts that h has gained since last, which it updates. Counters may wrap.
 func (h *liveHistogram) since(last *[buckets]uint32) *histogram {
 	var d histogram
 	for i := range h {
@@ -62,7 +61,7 @@ func (h *histogram) add(o *histogram) {
 	}
 }
 
-// fade forgets a share of what was counted.
+// fade reduces all counts by a factor.
 func (h *histogram) fade(keep float64) {
 	for i := range h {
 		h[i] *= keep
@@ -76,8 +75,8 @@ func (h *histogram) total() (n float64) {
 	return n
 }
 
-// quantile is the duration that the share q of them did not exceed, interpolated within its bucket; 0 where nothing was
-// counted.
+// quantile returns the duration that a share q of the measurements did not exceed, interpolated within its bucket. It returns 0
+// if there are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	total := h.total()
 	if total <= 0 {

@@ -9,32 +9,32 @@ import (
 	"shoal/tensor"
 )
 
-// key names a series. There is one for each version that is there, and one for each model with serving.NoVersion, which counts the
+// key identifies a series. There is one for each loaded version, and for each model one with serving.NoVersion, which counts the
 // calls that no version answered.
 type key struct {
 	model   string
 	version int64
 }
 
-// series is what is counted of a version.
+// series holds the counts of a version.
 type series struct {
 	latency liveHistogram // of requests
 	errors  atomic.Uint32
-	refused atomic.Uint32 // requests that got no place in a queue
+	refused atomic.Uint32 // requests that were rejected before they were queued
 	run     liveHistogram // of batches
 	rows    atomic.Uint64
 	size    atomic.Uint64 // rows with padding
-	seen    counts        // what was read last; Run's
+	seen    counts        // what Run read last; only Run uses it
 }
 
-// counts is what was read of a series.
+// counts holds what was read from a series.
 type counts struct {
 	latency, run    [buckets]uint32
 	errors, refused uint32
 	rows, size      uint64
 }
 
-// table finds series without a lock. It is copied when one comes or goes.
+// table finds series without a lock. It is copied when a series is added or removed.
 type table struct {
 	entries atomic.Pointer[map[key]*series]
 	mu      sync.Mutex // of writers
@@ -47,7 +47,7 @@ func (t *table) all() map[key]*series {
 	return nil
 }
 
-// get finds a series or makes it.
+// get returns a series, and makes it if there is none.
 func (t *table) get(k key) *series {
 	if s := t.all()[k]; s != nil {
 		return s
@@ -83,8 +83,8 @@ func (t *table) keep(wanted map[key]bool) {
 	t.entries.Store(&m)
 }
 
-// BatchObserver wraps the observers that next makes, or none where it is nil, with one that counts batches for the page. It
-// fits bundle.Options.Observer.
+// BatchObserver returns a function for bundle.Options.Observer. It wraps the observers that next makes with one that counts
+// batches for the page. next may be nil.
 func (p *Page) BatchObserver(next func(model string, version int64) batcher.Observer) func(model string, version int64) batcher.Observer {
 	return func(model string, version int64) batcher.Observer {
 		o := &observer{Observer: batcher.NoObserver{}, page: p, key: key{model, version}}
@@ -103,7 +103,7 @@ type observer struct {
 	key  key
 }
 
-// BatchDone implements batcher.Observer. The series is looked up each time: a version may go and come back.
+// BatchDone implements batcher.Observer. It looks up the series at each call, because a version may end and return.
 func (o *observer) BatchDone(b batcher.BatchInfo) {
 	s := o.page.series.get(o.key)
 	s.run.record(b.Run)

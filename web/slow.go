@@ -9,10 +9,10 @@ import (
 	"shoal/serving"
 )
 
-// slowKept is how many requests are on the board: with steady traffic, of at least a minute.
+// slowKept is how many requests are on the board: with steady traffic, those of at least a minute.
 const slowKept = 60
 
-// slowCall is a request on the board; its durations are milliseconds. Phases of 0 were not measured.
+// slowCall is a request on the board. Its durations are in milliseconds. Phases of 0 were not measured.
 type slowCall struct {
 	At        int64   `json:"at"` // of the answer, in milliseconds of Unix time
 	API       string  `json:"api"`
@@ -30,10 +30,10 @@ type slowCall struct {
 	Encode    float64 `json:"encode,omitempty"`
 }
 
-// slowBoard keeps the last slow requests: the slowest of each second, where it took longer than nearly all of the last
-// minute's. An ordinary request costs one atomic load.
+// slowBoard keeps the last slow requests: the slowest of each second, if it took longer than nearly all requests of the last
+// minute. An ordinary request costs one atomic load.
 type slowBoard struct {
-	threshold atomic.Int64 // nanoseconds: what is not above is ordinary
+	threshold atomic.Int64 // nanoseconds; a request that took no longer is ordinary
 
 	mu      sync.Mutex
 	slowest slowCall // of this second
@@ -41,22 +41,22 @@ type slowBoard struct {
 	board   []slowCall
 }
 
-// exceeded says that a request took long enough to be offered.
+// exceeded reports whether a request took long enough to be offered.
 func (b *slowBoard) exceeded(d time.Duration) bool { return int64(d) > b.threshold.Load() }
 
-// offer takes the call where it is the slowest of its second.
+// offer keeps the call if it is the slowest of its second.
 func (b *slowBoard) offer(c *serving.Call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.exceeded(c.Duration) {
-		return // another one has raised it meanwhile
+		return // another call has raised the threshold in the meantime
 	}
 	b.slowest, b.any = newSlowCall(c), true
 	b.threshold.Store(int64(c.Duration))
 }
 
-// collect ends a second: its slowest request goes on the board, and usual is what the next ones have to exceed. The list is
-// newest first and belongs to the caller.
+// collect ends a second: its slowest request goes on the board. usual is the duration that later requests must exceed. The list
+// is in order from newest to oldest, and the caller owns it.
 func (b *slowBoard) collect(usual time.Duration) (list []slowCall, changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

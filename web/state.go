@@ -7,7 +7,7 @@ import (
 	"shoal/serving"
 )
 
-// state is what is there, as opposed to how busy it is. It is sent when it changes.
+// state is the state of models and devices, without figures. It is sent when it changes.
 type state struct {
 	Ready   bool          `json:"ready"`
 	Reasons []string      `json:"reasons"` // why it is not
@@ -19,7 +19,7 @@ type modelState struct {
 	Name     string           `json:"name"`
 	Path     string           `json:"path"`
 	Platform string           `json:"platform"`
-	Removed  bool             `json:"removed,omitempty"` // out of the configuration; its versions end
+	Removed  bool             `json:"removed,omitempty"` // no longer configured; its versions end
 	Labels   map[string]int64 `json:"labels"`
 	Versions []versionState   `json:"versions"` // newest first
 }
@@ -30,17 +30,17 @@ type versionState struct {
 	Failed  bool     `json:"failed,omitempty"`
 	Reason  string   `json:"reason,omitempty"` // why it failed to load
 	Labels  []string `json:"labels"`
-	Loaded  *loaded  `json:"loaded,omitempty"` // of an available version that tells
+	Loaded  *loaded  `json:"loaded,omitempty"` // of an available version with a report
 }
 
-// loaded is what a version's load made of it.
+// loaded is the result of a version's load.
 type loaded struct {
 	MaxBatch  int               `json:"maxBatch"`  // rows run at once
 	BatchFrom string            `json:"batchFrom"` // what decided that
 	Instances int               `json:"instances"`
 	Took      float64           `json:"took"`             // milliseconds
 	Memory    int64             `json:"memory,omitempty"` // bytes that the process grew by
-	Shared    bool              `json:"shared,omitempty"` // other versions were loaded meanwhile
+	Shared    bool              `json:"shared,omitempty"` // other versions were loaded at the same time
 	Unbatched map[string]string `json:"unbatched,omitempty"`
 	AsItIs    string            `json:"asItIs,omitempty"` // why the graph was not rewritten though it should have been
 }
@@ -56,7 +56,7 @@ type deviceState struct {
 	Uses []useState `json:"uses,omitempty"` // the versions on it
 }
 
-// deviceFigures are a device's readings. What it does not tell is missing.
+// deviceFigures are a device's readings. Values that it does not report are missing.
 type deviceFigures struct {
 	Use         devices.Value `json:"use,omitzero"`    // 0 to 1
 	Memory      devices.Value `json:"memory,omitzero"` // bytes
@@ -64,7 +64,7 @@ type deviceFigures struct {
 	Temperature devices.Value `json:"temperature,omitzero"`
 }
 
-// maxReason bounds what is kept of the reason why a version failed.
+// maxReason bounds the text of the reason why a version failed.
 const maxReason = 2000
 
 func (p *Page) state(models []serving.ModelStatus) state {
@@ -92,7 +92,7 @@ func (p *Page) state(models []serving.ModelStatus) state {
 	return s
 }
 
-// shown leaves out what is over and done with.
+// shown reports whether the page shows a model: it is configured, or one of its versions has not ended.
 func shown(m *serving.ModelStatus) bool {
 	if m.Configured {
 		return true

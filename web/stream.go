@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	keepTicks    = 300             // readings that a newcomer is told: five minutes
-	keepBytes    = 1 << 20         // and at most so much of them
-	maxWatchers  = 64              // streams at once
-	watcherQueue = 16              // messages that a slow one may be behind
-	streamTime   = 5 * time.Minute // of one stream; the browser asks for the next one
+	keepTicks    = 300             // readings that a new stream gets: five minutes
+	keepBytes    = 1 << 20         // bound on their bytes
+	maxWatchers  = 64              // streams at the same time
+	watcherQueue = 16              // messages that a slow client may be behind
+	streamTime   = 5 * time.Minute // longest stream; the browser then asks for the next one
 )
 
-// message is an event as it is sent.
+// message encodes an event as it is sent.
 func message(event string, data any) []byte {
 	text, err := json.Marshal(data)
 	if err != nil {
@@ -30,8 +30,8 @@ func message(event string, data any) []byte {
 	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", event, text)
 }
 
-// hub sends each message to everybody who watches, and tells newcomers what went before. Messages are encoded once,
-// however many watch, and shared: nobody changes them.
+// hub sends each message to all streams. A new stream first gets the earlier messages. Messages are encoded once and shared; they
+// are read only.
 type hub struct {
 	mu       sync.Mutex
 	watchers map[*watcher]bool
@@ -44,10 +44,10 @@ type hub struct {
 
 func newHub() *hub { return &hub{watchers: make(map[*watcher]bool)} }
 
-// greet sets what everybody is told first.
+// greet sets the first message of every stream.
 func (h *hub) greet(msg []byte) { h.hello = msg }
 
-// state sends the state where it has changed.
+// state sends the state if it has changed.
 func (h *hub) state(msg []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +82,8 @@ func (h *hub) tick(t tick) {
 	h.send(msg)
 }
 
-// send gives up those who are too far behind: they come back and are told what they missed. The hub is locked.
+// send sends a message to all streams, and ends those that are too far behind. Their clients connect again and get what they
+// missed. Called with mu held.
 func (h *hub) send(msg []byte) {
 	for w := range h.watchers {
 		select {
@@ -100,7 +101,7 @@ func (h *hub) remove(w *watcher) {
 	}
 }
 
-// watch makes a stream that begins with what went before; nil where there are too many, or the hub is closed.
+// watch makes a stream that begins with the earlier messages. It returns nil if there are too many streams, or the hub is closed.
 func (h *hub) watch() *watcher {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -124,8 +125,8 @@ func (h *hub) close() {
 	}
 }
 
-// watcher is the body of one answer. The connection's goroutine reads it, and waits in Read for the next message: a stream
-// has no goroutine of its own. A reading comes every second, so that a client that left is noticed.
+// watcher is the body of one answer. The connection's goroutine reads it and waits in Read for the next message, so a stream
+// needs no goroutine of its own. A reading comes every second, so a client that has left is noticed.
 type watcher struct {
 	hub      *hub
 	messages chan []byte // closed by the hub
@@ -147,7 +148,7 @@ func (w *watcher) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close is called by the server when the answer has ended, however it ended.
+// Close ends the stream. The server calls it when the answer has ended.
 func (w *watcher) Close() error {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
@@ -158,7 +159,7 @@ func (w *watcher) Close() error {
 // events answers with a stream of server-sent events: hello, state, slow, history, and then state, slow and tick as they come.
 func (p *Page) events(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "text/event-stream")
-	c.Set("X-Accel-Buffering", "no") // proxies that gather answers
+	c.Set("X-Accel-Buffering", "no") // for proxies that buffer answers
 	if c.Method() == http.MethodHead {
 		return nil
 	}

@@ -190,7 +190,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 // TestBeforeWatch checks that a page may be asked before the server has its models.
 func TestBeforeWatch(t *testing.T) {
 	p := New(Options{})
-	p.look(p.read.Add(interval))
+	p.takeReading(p.read.Add(interval))
 	if s := p.state(p.models()); s.Ready || len(s.Reasons) != 1 || len(s.Models) != 0 {
 		t.Errorf("state: %+v", s)
 	}

@@ -14,11 +14,11 @@ type useState struct {
 	Model     string `json:"model"`
 	Version   int64  `json:"version"`
 	Instances int    `json:"instances"`
-	Ops       int    `json:"ops,omitempty"`       // found on the device after loading; 0: nobody looked
+	Ops       int    `json:"ops,omitempty"`       // found on the device after loading; 0: not known
 	Elsewhere string `json:"elsewhere,omitempty"` // those that the device has no kernel for: "StringJoin, LookupTableFindV2 ×2"
 }
 
-// uses are the versions on each device, by its ID.
+// uses returns the versions on each device, by the device's ID.
 func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
 	all := make(map[string][]useState)
 	for _, m := range models {
@@ -34,17 +34,17 @@ func (p *Page) uses(models []serving.ModelStatus) map[string][]useState {
 	return all
 }
 
-// devicesOf asks a version where it is, and pins it meanwhile.
+// devicesOf returns how a version uses devices. It pins the version during the call.
 func (p *Page) devicesOf(model string, version int64) []serving.DeviceUse {
 	h, err := p.handle(serving.ModelSpec{Model: model, Version: &version})
 	if err != nil {
-		return nil // it went meanwhile
+		return nil // it was unloaded in the meantime
 	}
 	defer h.Release()
 	return h.Devices()
 }
 
-// counted lists names with their counts where these are not one.
+// counted lists names, with their counts if these are above one.
 func counted(counts map[string]int) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

@@ -1,11 +1,10 @@
-// Package web is the status page: the models and their states, live figures of the last minutes, the requests that were
-// slow and where their time went, a form that tries a prediction, and the configuration. Everything is embedded; the page
-// loads nothing from elsewhere.
+// Package web is the status page. It shows the models and their states, live figures of the last minutes, slow requests and where
+// their time went, a form that tries a prediction, and the configuration. All files are embedded; the page loads nothing from
+// other servers.
 //
-// Counting is a few atomic additions in the hooks (calls.go, series.go, slow.go). Once a second Run reads what was counted
-// (figures.go) and what the state is (state.go), encodes it once, keeps it for those who come later, and sends it to those
-// who watch (stream.go). What somebody looks at closely is asked for when it is (details.go). The page itself, its script
-// and its styles are in assets (assets.go).
+// The hooks count with a few atomic additions (calls.go, series.go, slow.go). Once per second Run reads the counts (figures.go)
+// and the state (state.go), encodes them once, keeps them for later clients, and sends them to the streams (stream.go). The page
+// requests details of a version when they are shown (details.go). The page, its scripts and its styles are in assets (assets.go).
 package web
 
 import (
@@ -28,15 +27,15 @@ const interval = time.Second
 
 var errStarting = status.Error(codes.Unavailable, "the server is starting")
 
-// Options are what a Page is made of; all of them may be left out.
+// Options are the settings of a Page. All of them may be left out.
 type Options struct {
 	Devices    devices.Reader // nil: no device is shown
 	Version    string         // the server's own
 	TensorFlow string         // the library's version
 	Settings   []Setting      // the effective configuration, in the order of the page
 	Links      []Link         // to the server's other pages
-	// Example makes a request that a signature accepts: the URL's verb and the body, or "" and why there is none to make. nil:
-	// the form begins empty.
+	// Example makes a request that a signature accepts: the URL's verb and the body, or "" and the reason why there is no
+	// example. nil: the form begins empty.
 	Example func(*tensor.Signature) (verb, body, why string)
 }
 
@@ -46,7 +45,7 @@ type Setting struct {
 	Name    string `json:"name"` // without dashes
 	Value   string `json:"value"`
 	Help    string `json:"help,omitempty"`
-	Changed bool   `json:"changed,omitempty"` // somebody set it: it may differ from the default
+	Changed bool   `json:"changed,omitempty"` // it was set, and may differ from the default
 }
 
 // Link is a page of the same server. Its address is relative to the status page.
@@ -55,7 +54,7 @@ type Link struct {
 	Href string `json:"href"`
 }
 
-// Page holds the figures and those who watch them. Its methods are safe for concurrent use.
+// Page holds the figures and the streams. Its methods are safe for concurrent use.
 type Page struct {
 	opt   Options
 	since time.Time
@@ -64,29 +63,29 @@ type Page struct {
 	series  table     // what is counted, by model and version
 	unknown series    // requests for no known model
 	slow    slowBoard // the slow requests
-	hub     *hub      // those who watch, and what a newcomer is told first
+	hub     *hub      // the streams
 
-	// usual is latencies of about the last minute, fading. It is Run's alone.
+	// usual holds the latencies of about the last minute, fading. Only Run uses it.
 	usual histogram
-	// read is when figures were read last; Run's too.
+	// read is when figures were read last. Only Run uses it.
 	read time.Time
 
 	closing sync.Once
 	closed  chan struct{}
 }
 
-// New makes a page that counts from now on. It shows models from Watch on, and anything new while Run runs.
+// New makes a page that counts from now on. It shows models after Watch, and new figures while Run runs.
 func New(o Options) *Page {
 	p := &Page{opt: o, since: time.Now(), read: time.Now(), hub: newHub(), closed: make(chan struct{})}
 	p.hub.greet(message("hello", p.hello()))
 	return p
 }
 
-// Watch lets the page show the models of core. It is not among the options since the models' loader is given the page's hooks
-// before there is a core.
+// Watch makes the page show the models of core. It is not an option, because the models' loader needs the page's hooks before
+// there is a core.
 func (p *Page) Watch(core serving.Core) { p.core.Store(&core) }
 
-// models are none before Watch.
+// models returns the models, or none before Watch.
 func (p *Page) models() []serving.ModelStatus {
 	if core := p.core.Load(); core != nil {
 		return (*core).Models()
@@ -111,7 +110,7 @@ func (p *Page) Run(ctx context.Context) {
 	for {
 		select {
 		case now := <-ticker.C:
-			p.look(now)
+			p.takeReading(now)
 		case <-p.closed:
 			return
 		case <-ctx.Done():
@@ -120,8 +119,7 @@ func (p *Page) Run(ctx context.Context) {
 	}
 }
 
-// Close ends the streams of those who watch, so that their connections can be closed, and Run. A server calls it before it
-// waits for its connections.
+// Close ends Run and all streams, so that their connections can be closed. A server calls it before it waits for its connections.
 func (p *Page) Close() {
 	p.closing.Do(func() {
 		close(p.closed)
@@ -129,8 +127,8 @@ func (p *Page) Close() {
 	})
 }
 
-// look takes one reading of everything and tells it.
-func (p *Page) look(now time.Time) {
+// takeReading reads everything once and sends it.
+func (p *Page) takeReading(now time.Time) {
 	models := p.models()
 	p.hub.state(message("state", p.state(models)))
 	p.hub.tick(p.tick(now, models))
@@ -139,7 +137,7 @@ func (p *Page) look(now time.Time) {
 	}
 }
 
-// hello is what never changes.
+// hello returns the message with what never changes.
 func (p *Page) hello() any {
 	return struct {
 		Version    string    `json:"version"`

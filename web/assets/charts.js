@@ -1,5 +1,5 @@
-// The charts: six of them over the last minutes, of everything or of one model. They are drawn by uPlot; the caption of
-// each tells the newest values, or those under the pointer, in words that a screen reader reads too.
+// The charts: six of them over the last minutes, of the server or of one model. uPlot draws them. The caption of each gives the newest
+// values, or those under the pointer, as text for screen readers too.
 
 import { $, el, text, number, duration, share, clock } from "./dom.js";
 
@@ -64,7 +64,7 @@ export class Charts {
     if (!document.hidden) this.draw();
   }
 
-  /** build makes the charts anew: the colours or the devices have changed. */
+  /** build makes the charts again, because the colours or the devices have changed. */
   build() {
     for (const c of this.charts) {
       this.observer.unobserve(c.plot);

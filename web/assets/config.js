@@ -1,4 +1,4 @@
-// The effective configuration, group by group; what somebody set comes first to the eye, the defaults when asked for.
+// The effective configuration, by group. Settings that differ from the defaults are shown; the defaults on demand.
 
 import { $, el } from "./dom.js";
 

@@ -4,7 +4,7 @@ import { $, el, text, bytes, share } from "./dom.js";
 
 const STATES = { in_service: ["good", "in service"], failed: ["bad", "failed"], lost: ["bad", "lost"] };
 
-// use tells of a version on the device, and of its ops that run elsewhere.
+// use describes a version on the device, and its ops that run elsewhere.
 function use(u) {
   const words = [`${u.model} version ${u.version}: ${u.instances} instance${u.instances === 1 ? "" : "s"}`];
   if (u.elsewhere) words.push(`not on this device: ${u.elsewhere}`);

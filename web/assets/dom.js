@@ -15,7 +15,7 @@ export function el(name, attributes = {}, ...children) {
   return e;
 }
 
-/** text sets an element's text, and leaves the document alone where it is the same. */
+/** text sets an element's text, and does not touch the document if it is the same. */
 export function text(e, value) {
   if (e.textContent !== value) e.textContent = value;
 }
@@ -72,7 +72,7 @@ export function phasesBar(call, full) {
   return bar;
 }
 
-/** phasesText says the same in words. */
+/** phasesText describes the same in words. */
 export function phasesText(call) {
   const known = PHASES.filter((phase) => call[phase]).map((phase) => `${phase} ${duration(call[phase])}`);
   return known.length ? known.join(" · ") : "phases not measured";

@@ -1,11 +1,11 @@
-// The key, on a server that asks for one. It is kept in the memory of this page alone: whoever loads it again is asked again.
+// The key, on a server that asks for one. It is kept in the memory of this page only: after a reload the page asks again.
 
 import { $, text } from "./dom.js";
 
 let key = "";
 let given = null; // a promise, while somebody waits for a key
 
-/** authorized is fetch with the key. Where the server wants another one it waits until that is typed in, and tries again. */
+/** authorized is fetch with the key. If the server rejects the key, it waits until another one is typed in, and tries again. */
 export async function authorized(url, options = {}) {
   for (;;) {
     const used = key;
@@ -16,7 +16,7 @@ export async function authorized(url, options = {}) {
   }
 }
 
-/** hasKey says whether one was given. */
+/** hasKey reports whether a key was given. */
 export const hasKey = () => key !== "";
 
 function ask(why) {

@@ -1,4 +1,4 @@
-// The table of models: a row for each version, the figures beside it, and why a version failed below it.
+// The table of models: a row for each version with its figures, and below it why a version failed.
 
 import { $, el, text, number, duration, megabytes } from "./dom.js";
 
@@ -76,7 +76,7 @@ export class Models {
     return el("tr", { role: "row", class: [first ? "" : "more", available ? "" : "still"].join(" ") }, ...cells);
   }
 
-  /** unknownRow is for requests of which no version is known; it shows while there are any. */
+  /** unknownRow is for requests whose version is not known. It is shown while there are any. */
   unknownRow(m) {
     const values = FIGURES.map(([label]) => cell(label, "–", "number"));
     const row = el("tr", { role: "row", class: "more" },
@@ -91,7 +91,7 @@ export class Models {
     this.last = tick;
     for (const c of this.cells) {
       const model = tick.models?.[c.model];
-      // Requests whose version is not known are the only version's.
+      // If there is one version, requests whose version is not known count for it.
       const figures = (c.only ? model : model?.versions?.[c.version]) || {};
       if (c.row) c.row.hidden = !figures.rps;
       FIGURES.forEach(([, value], i) => text(c.values[i], value(figures)));
@@ -99,7 +99,7 @@ export class Models {
   }
 }
 
-/** facts says what a version's load made of it. */
+/** facts describes the result of a version's load. */
 function facts(l) {
   const alone = Object.entries(l.unbatched || {});
   return [

@@ -1,5 +1,5 @@
-// The page: it listens to the server's events and hands them to its parts. The stream is asked for again when it ends, with
-// growing pauses; the server then tells the last minutes anew, so that nothing is missing.
+// The page: it receives the server's events and gives them to its parts. When the stream ends, the page asks for a new one, with growing
+// pauses. The server then sends the last minutes again, so nothing is missing.
 
 import { $, el, text, number, duration } from "./dom.js";
 import { Charts } from "./charts.js";
@@ -89,7 +89,7 @@ function tile(name, value, unit = "") {
   return t.box;
 }
 
-/** announceChanges tells a screen reader what came, went and failed; figures would be too many words. */
+/** announceChanges announces to screen readers what was added, removed or failed. Figures would be too many words. */
 function announceChanges(state) {
   const current = new Map();
   for (const m of state.models) {
@@ -128,7 +128,7 @@ function connect() {
     if ($("live").textContent === "connection lost") announce("The connection is back.");
     badge($("live"), paused ? "warn" : "good", paused ? "paused" : "live");
   };
-  // A stream is renewed every few minutes: only one that stays away is worth a word.
+  // A stream is renewed every few minutes. Only a longer interruption is shown.
   const ended = () => {
     if (mine.signal.aborted) return;
     lostTimer ||= setTimeout(() => {
@@ -177,7 +177,7 @@ function disconnect() {
   source = null;
 }
 
-// Nobody looks at a hidden page, and a browser has few connections to one server: several pages would use them up.
+// A hidden page has no stream: a browser has few connections to one server, and several pages would use all of them.
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 addEventListener("pagehide", disconnect);
 addEventListener("pageshow", (e) => e.persisted && connect());

@@ -1,10 +1,10 @@
-// JSON with line breaks and indents. Every number and string stays as it was written: a parser would round large integers, write
-// 1.0 as 1, and stop at NaN, which answers may have.
+// JSON with line breaks and indents. Every number and string stays as it was written. A parser would round large integers, write 1.0 as
+// 1, and stop at NaN, which answers may have.
 
 const WIDTH = 88; // a list or an object that fits stays on one line
 const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g;
 
-/** pretty lays JSON out; what is not JSON comes back as it is. */
+/** pretty formats JSON. It returns other text as it is. */
 export function pretty(json) {
   const tokens = json.match(TOKEN) || [];
   let at = 0;
@@ -48,7 +48,7 @@ export function pretty(json) {
   }
 }
 
-/** filled puts as many items on each line as fit. */
+/** filled puts on each line as many items as fit. */
 function filled(items, width) {
   const lines = [];
   for (const item of items) {

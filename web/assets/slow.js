@@ -1,4 +1,4 @@
-// The slow requests, newest first, each with a bar of where its time went. All bars have one scale.
+// The slow requests, newest first, each with a bar that shows where its time went. All bars have the same scale.
 
 import { $, el, text, clock, duration, phasesBar, phasesText } from "./dom.js";
 

@@ -36,7 +36,7 @@ export class Try {
     this.enable();
   }
 
-  /** state keeps what was chosen and typed as long as it is still there. */
+  /** state keeps what was chosen and typed while it is still valid. */
   state(state) {
     this.models = state.models.filter((m) => m.versions.some((v) => v.state === "AVAILABLE"));
     const before = $("try-model").value;
@@ -140,7 +140,7 @@ export class Try {
       await navigator.clipboard.writeText($("try-curl").textContent);
       text(button, "Copied");
     } catch {
-      // A page over plain HTTP may not write to the clipboard: the text is marked, for the keyboard.
+      // A page over plain HTTP may not write to the clipboard, so the text is selected for the keyboard.
       getSelection().selectAllChildren($("try-curl"));
       $("try-curl").focus();
       text(button, "Marked: press Ctrl+C");
@@ -191,7 +191,7 @@ function timing(header) {
   return phases;
 }
 
-/** setOptions changes a list only where it differs, and keeps the choice where it can. */
+/** setOptions changes a list only if it differs, and keeps the choice if possible. */
 function setOptions(select, options) {
   const same = select.options.length === options.length && options.every(([value, label], i) => select.options[i].value === value && select.options[i].label === label);
   if (same) return;
