@@ -19,6 +19,7 @@ type Server struct {
 	Access     AccessOptions
 	Batching   BatchingOptions
 	Devices    DeviceOptions
+	Engines    EngineOptions
 	TensorFlow TensorFlowOptions
 	Lifecycle  LifecycleOptions
 	Monitoring MonitoringOptions
@@ -88,6 +89,14 @@ type BatchingOptions struct {
 	Weights        map[string]float64 // of models, for shares of the processors; 1 where there is none
 	QueuesFile     string             // text proto of models' priority levels and queue policies
 	StuckAfter     time.Duration      // how long a run may take before its instance is out of service; 0: however long
+}
+
+// EngineOptions says which engine runs a model's signatures, where the instance groups do not.
+type EngineOptions struct {
+	Use         string  // tensorflow, openvino or auto
+	Tolerance   float64 // how far float32 outputs of two engines may differ
+	MinGain     float64 // the part by which OpenVINO has to be faster
+	OpenVINODir string  // of the libraries; "": beside the program, or where make deps puts them
 }
 
 // TensorFlowOptions reaches the sessions.
@@ -169,6 +178,7 @@ func Default() *Server {
 		Access:   AccessOptions{AdminAddress: "127.0.0.1", Reload: true},
 		Batching: BatchingOptions{Enabled: Auto, MaxQueuedRows: 16384, StuckAfter: time.Minute},
 		Devices:  DeviceOptions{Use: "auto", CPUScheduling: "batch"},
+		Engines:  EngineOptions{Use: "tensorflow", Tolerance: 1e-4, MinGain: 0.1},
 		TensorFlow: TensorFlowOptions{Tags: []string{"serve"}, Prune: true, Freeze: "auto",
 			OpSearchPath: []string{"auto"}},
 		Lifecycle: LifecycleOptions{

@@ -30,6 +30,7 @@ const (
 	groupAccess     = "Access"
 	groupBatching   = "Batching"
 	groupDevices    = "Devices"
+	groupEngines    = "Engines"
 	groupTensorFlow = "TensorFlow"
 	groupLifecycle  = "Life cycle"
 	groupMonitoring = "Monitoring and log"
@@ -40,7 +41,7 @@ const (
 func Flags() iter.Seq[Flag] {
 	return func(yield func(Flag) bool) {
 		for _, group := range [][]Flag{
-			modelFlags, restFlags, grpcFlags, accessFlags, batchingFlags, deviceFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
+			modelFlags, restFlags, grpcFlags, accessFlags, batchingFlags, deviceFlags, engineFlags, tensorflowFlags, lifecycleFlags, monitoringFlags, notedFlags,
 		} {
 			for _, f := range group {
 				if !yield(f) {

@@ -20,10 +20,20 @@ func (s *Server) Validate() error {
 	s.validateAccess(&faults)
 	s.validateBatching(&faults)
 	s.validateDevices(&faults)
+	s.validateEngines(&faults)
 	s.validateTensorFlow(&faults)
 	s.validateLifecycle(&faults)
 	s.validateMonitoring(&faults)
 	return faults.Err()
+}
+
+func (s *Server) validateEngines(faults *Faults) {
+	if !slices.Contains(EngineWords, s.Engines.Use) {
+		faults.Addf("--engine: %q is none of %s", s.Engines.Use, strings.Join(EngineWords, ", "))
+	}
+	if s.IsSet("engine_tolerance") && s.Engines.Tolerance == 0 {
+		faults.Addf("--engine_tolerance: must be more than 0: engines round differently")
+	}
 }
 
 // validateModels wants something to serve. That the directory exists is not checked: it may be mounted later, and the

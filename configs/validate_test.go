@@ -31,6 +31,8 @@ func TestValidate(t *testing.T) {
 		{model + "--use_alts_credentials --ssl_config_file=x", []string{"--use_alts_credentials, --ssl_config_file: give one of them"}},
 		{model + "--rest_address=127.0.0.1:80 --grpc_address=[::1]", []string{"--rest_address: \"127.0.0.1:80\" must be an address"}},
 		{model + "--rest_tls_cert_file=/does/not/exist", []string{"--rest_tls_cert_file, --rest_tls_key_file: give both"}},
+		{model + "--engine=fastest", []string{`--engine: "fastest" is none of tensorflow, auto, openvino`}},
+		{model + "--engine_tolerance=0", []string{"--engine_tolerance: must be more than 0"}},
 		{model + "--freeze_variables=some", []string{`--freeze_variables: "some" is none of auto, always, never`}},
 		{model + "--virtual_cpu_devices=-1", []string{"--virtual_cpu_devices: -1 must be"}},
 		{model + "--cpu_scheduling=idle", []string{`--cpu_scheduling: "idle" is neither batch nor normal`}},

@@ -30,7 +30,16 @@ type Group struct {
 // Groups are the instance groups of all models.
 type Groups struct {
 	Models  map[string][]Group
-	Default []Group // of models without groups of their own
+	Default []Group           // of models without groups of their own
+	Engines map[string]string // what runs a model, by its name, where the file says that
+}
+
+// Engine is what the file says runs the model; "": it says nothing.
+func (g *Groups) Engine(model string) string {
+	if g == nil {
+		return ""
+	}
+	return g.Engines[model]
 }
 
 // For returns a model's groups. It returns nil, which means one group of KIND_AUTO, if the file does not mention the model. g may
@@ -57,6 +66,7 @@ message_type {
 	name: "ModelInstances"
 	field { name: "name" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
 	field { name: "instance_group" number: 7 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: ".shoal.InstanceGroup" }
+	field { name: "engine" number: 100 label: LABEL_OPTIONAL type: TYPE_STRING }
 }
 message_type {
 	name: "InstanceGroup"
@@ -91,6 +101,7 @@ func NewGroupsMessage() proto.Message { return dynamicpb.NewMessage(fileMessage(
 //
 //	model { name: "resnet" instance_group [ { count: 2 kind: KIND_GPU gpus: [ 0, 1 ] } ] }
 //	model { name: "tokens" instance_group { kind: KIND_CPU } }
+//	model { name: "scores" engine: "auto" }
 //	instance_group { kind: KIND_AUTO }   # all other models
 //
 // The error lists every fault.
@@ -113,27 +124,39 @@ func GroupsFromProto(m proto.Message) (*Groups, error) {
 		Model []struct {
 			Name          string  `json:"name"`
 			InstanceGroup []Group `json:"instance_group"`
+			Engine        string  `json:"engine"`
 		} `json:"model"`
 		InstanceGroup []Group `json:"instance_group"`
 	}
 	if err := json.Unmarshal(text, &file); err != nil {
 		return nil, faultf("instance groups: %v", err)
 	}
-	g := &Groups{Models: make(map[string][]Group), Default: file.InstanceGroup}
+	g := &Groups{Models: make(map[string][]Group), Default: file.InstanceGroup, Engines: make(map[string]string)}
+	named := make(map[string]bool)
 	var bad faults
 	for i, model := range file.Model {
 		where := fmt.Sprintf("model %q", model.Name)
-		switch _, twice := g.Models[model.Name]; {
+		switch twice := named[model.Name]; {
 		case model.Name == "":
 			where = fmt.Sprintf("model %d", i+1)
 			bad.addf("%s: has no name", where)
 		case twice:
 			bad.addf("%s: is named twice: put all its groups in one place", where)
-		case len(model.InstanceGroup) == 0:
-			bad.addf("%s: has no instance_group", where)
+		case len(model.InstanceGroup) == 0 && model.Engine == "":
+			bad.addf("%s: has neither an instance_group nor an engine", where)
 		}
+		named[model.Name] = true
 		checkGroups(where, model.InstanceGroup, &bad)
-		g.Models[model.Name] = model.InstanceGroup
+		if len(model.InstanceGroup) > 0 {
+			g.Models[model.Name] = model.InstanceGroup
+		}
+		switch model.Engine {
+		case "":
+		case "tensorflow", "auto", "openvino":
+			g.Engines[model.Name] = model.Engine
+		default:
+			bad.addf("%s: engine is %q: write tensorflow, auto or openvino", where, model.Engine)
+		}
 	}
 	checkGroups("all other models", g.Default, &bad)
 	if err := bad.err(); err != nil {

@@ -79,6 +79,22 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+func TestEngineOfAModel(t *testing.T) {
+	g, err := ParseGroups([]byte(`model { name: "a" engine: "auto" } model { name: "b" instance_group { count: 2 } } instance_group { count: 3 }`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := g.Engine("a"), g.Engine("b"); a != "auto" || b != "" {
+		t.Errorf("engines %q and %q", a, b)
+	}
+	if list := g.For("a"); len(list) != 1 || list[0].Count != 3 {
+		t.Errorf("a model with an engine and no groups has %v, want those of all other models", list)
+	}
+	if (*Groups)(nil).Engine("a") != "" {
+		t.Error("no file names an engine")
+	}
+}
+
 func TestGroupsOnOneDevice(t *testing.T) {
 	inv, _ := discover(t, newBox(2), nil)
 	s, _ := inv.Select("auto")
@@ -99,13 +115,15 @@ func TestGroupFaults(t *testing.T) {
 		model { instance_group { kind: KIND_CPU gpus: 0 } }
 		model { name: "a" instance_group { gpus: [ 1, 1, -3 ] } }
 		model { name: "c" instance_group { gpus: 1 devices: "cpu" } }
+		model { name: "d" engine: "fastest" }
 	`))
 	want := []string{
 		`model "a", instance_group 1: count is -1`, `model "a", instance_group 1: KIND_MODEL is not supported`,
-		`model "b": has no instance_group`,
+		`model "b": has neither an instance_group nor an engine`,
 		`model 3: has no name`, `model 3, instance_group 1: gpus are given and kind is KIND_CPU`,
 		`model "a": is named twice`, `model "a", instance_group 1: gpus: 1 is named twice`, `model "a", instance_group 1: gpus: -3 is no number`,
 		`model "c", instance_group 1: devices stands in the place`,
+		`model "d": engine is "fastest": write tensorflow, auto or openvino`,
 	}
 	got := strings.Split(fmt.Sprint(err), "\n")
 	if status.Code(err) != codes.InvalidArgument || len(got) != len(want) {

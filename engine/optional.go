@@ -80,6 +80,21 @@ type Export struct {
 // Bound is a range of integers, both ends included.
 type Bound struct{ Min, Max int64 }
 
+// Second is an engine that runs signatures of models that another engine has loaded.
+type Second interface {
+	// Name is what flags and reports call the engine: "openvino".
+	Name() string
+	// Take reads an exported signature. FAILED_PRECONDITION: the engine is not installed; UNIMPLEMENTED: it cannot run the signature.
+	Take(x *Export, sig *tensor.Signature) (Taken, error)
+}
+
+// Taken makes instances of one signature.
+type Taken interface {
+	NewInstance() (Instance, error)
+	// Close frees what was read. The instances do not need it.
+	Close()
+}
+
 // ReportOf is the zero Report if the model is no Reporter.
 func ReportOf(m Model) Report {
 	if r, ok := m.(Reporter); ok {

@@ -17,10 +17,31 @@ type SignatureBatching struct {
 	Reason    string // for people
 }
 
+// SignatureEngine says which engine runs a signature of a model for which two were compared.
+type SignatureEngine struct {
+	Signature  string
+	Engine     string  // "tensorflow", "openvino"
+	Gain       float64 // how many times as fast the second engine is, whichever runs it; 0: not measured
+	Difference float64 // the largest of the outputs, as a part of the largest value of a row
+	Reason     string  // for people
+	Runs       int64   // batches that the second engine was given
+	Returned   int64   // of these, those that it handed back to the first one
+}
+
+// Attributes are what a line of the log says.
+func (e *SignatureEngine) Attributes() []any {
+	list := []any{slog.String("signature", e.Signature), slog.String("engine", e.Engine)}
+	if e.Gain > 0 {
+		list = append(list, slog.String("speed", fmt.Sprintf("x%.2f", e.Gain)), slog.String("difference", fmt.Sprintf("%.2g", e.Difference)))
+	}
+	return append(list, slog.String("reason", e.Reason))
+}
+
 // Report is what is known of a loaded version: for the log, the status page and metrics. Nobody may change it.
 type Report struct {
 	Signatures []string // served, by name
 	Batching   []SignatureBatching
+	Engines    []SignatureEngine // empty: the model's engine runs all
 
 	MaxBatchSize      int           // rows run at once, at present; 1 where no signature is batched
 	BatchSizeFrom     string        // what decided that: a flag, a file, "measured", "default" or "not batched"

@@ -86,6 +86,15 @@ func (t *Telemetry) reportSamples(e *emitter, model string, s *serving.VersionSt
 	for _, b := range r.Batching {
 		e.number(&signatureBatched, t.since, oneIf(b.Batched), model, v, b.Signature)
 	}
+	for _, s := range r.Engines {
+		if s.Gain > 0 {
+			e.number(&signatureSpeed, t.since, s.Gain, model, v, s.Signature, s.Engine)
+		}
+		if s.Runs > 0 {
+			e.number(&engineRuns, t.since, float64(s.Runs-s.Returned), model, v, s.Signature, "answered")
+			e.number(&engineRuns, t.since, float64(s.Returned), model, v, s.Signature, "returned")
+		}
+	}
 	e.number(&fellBack, t.since, oneIf(r.FellBack != ""), model, v)
 }
 

@@ -109,6 +109,7 @@ func exercise(tel *Telemetry) {
 // loaded is what the available version's load made of it.
 var loaded = &serving.Report{
 	Batching:     []serving.SignatureBatching{{Signature: "serving_default", Batched: true}},
+	Engines:      []serving.SignatureEngine{{Signature: "serving_default", Engine: "openvino", Gain: 1.5, Runs: 7, Returned: 2}},
 	MaxBatchSize: 64, BatchSizeFrom: "measured", Memory: 3e6, Weights: 1e6, FellBack: "a test",
 	Phases: []serving.Phase{{Name: serving.PhaseSession, Took: 1500 * time.Millisecond}},
 }

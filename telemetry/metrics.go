@@ -32,7 +32,7 @@ var (
 	versionLabels = []string{"model", "version"}
 )
 
-func with(labels []string, more string) []string { return slices.Concat(labels, []string{more}) }
+func with(labels []string, more ...string) []string { return slices.Concat(labels, more) }
 
 // Shoal's own metrics.
 var (
@@ -99,6 +99,10 @@ var (
 		"Largest number of rows that run together, and what decided it: measured, a flag, a file, default, or not batched."}
 	signatureBatched = Metric{"shoal.signature.batched", Gauge, "", with(versionLabels, "signature"),
 		"1 if requests of the signature share batches, 0 if they run unbatched. The log and GET /v1/models say why."}
+	signatureSpeed = Metric{"shoal.signature.engine.speed", Gauge, "", with(versionLabels, "signature", "engine"),
+		"How many times as fast as TensorFlow the second engine runs batches of the signature, measured when the version was loaded; engine is the one that runs it. GET /v1/models says why. Only if two engines were compared."}
+	engineRuns = Metric{"shoal.signature.engine.runs", Counter, "{batch}", with(versionLabels, "signature", "result"),
+		"Batches given to the second engine: answered, or returned to TensorFlow, because of values that the engines may treat differently or because it failed."}
 	fellBack = Metric{"shoal.model.fallback", Gauge, "", versionLabels,
 		"1 if the graph is served unmodified, because it could not be pruned and frozen or did not run afterwards; otherwise 0."}
 	modelUnloads = Metric{"shoal.model.unloads", Counter, "{unload}", []string{"model"},
@@ -125,7 +129,7 @@ func OwnMetrics() []Metric {
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
 		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, runProcessor,
-		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, fellBack, configChanges, inflight, inflightLimit, inflightRefused, ready, logDropped, buildInfo,
+		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, signatureSpeed, engineRuns, fellBack, configChanges, inflight, inflightLimit, inflightRefused, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }
 

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"fmt"
+
 	"google.golang.org/grpc/status"
 
 	"shoal/devices"
@@ -42,7 +44,8 @@ type loaded struct {
 	Memory    int64             `json:"memory,omitempty"` // bytes that the process grew by
 	Shared    bool              `json:"shared,omitempty"` // other versions were loaded at the same time
 	Unbatched map[string]string `json:"unbatched,omitempty"`
-	AsItIs    string            `json:"asItIs,omitempty"` // why the graph was not rewritten though it should have been
+	Engines   map[string]string `json:"engines,omitempty"` // of the signatures for which two were compared, and why
+	AsItIs    string            `json:"asItIs,omitempty"`  // why the graph was not rewritten though it should have been
 }
 
 type deviceState struct {
@@ -133,6 +136,16 @@ func loadedOf(r *serving.Report) *loaded {
 			}
 			l.Unbatched[s.Signature] = clip(s.Reason, maxErrorText)
 		}
+	}
+	for _, e := range r.Engines {
+		if l.Engines == nil {
+			l.Engines = make(map[string]string)
+		}
+		text := e.Engine
+		if e.Gain > 0 {
+			text += fmt.Sprintf(", measured ×%.2f, outputs differ by %.1g", e.Gain, e.Difference)
+		}
+		l.Engines[e.Signature] = clip(text+": "+e.Reason, maxErrorText)
 	}
 	return l
 }

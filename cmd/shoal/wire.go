@@ -11,6 +11,7 @@ import (
 	"shoal/configs"
 	"shoal/devices"
 	"shoal/engine"
+	"shoal/engine/openvino"
 	"shoal/engine/tensorflow"
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
@@ -226,10 +227,30 @@ func newEngine(cfg *configs.Server, files *configFiles) engine.Engine {
 	}
 }
 
+// newSecond is the engine for signatures of models that newEngine's has loaded.
+func newSecond(cfg *configs.Server) engine.Second {
+	openvino.SetLibraryDir(cfg.Engines.OpenVINODir)
+	return openvino.Second{}
+}
+
+// engineModes are --engine's words.
+var engineModes = map[string]bundle.EngineMode{"tensorflow": bundle.OneEngine, "auto": bundle.FasterEngine, "openvino": bundle.SecondEngine}
+
+// engineMode says how a model's signatures are run: as the instance groups say, or else --engine.
+func engineMode(cfg *configs.Server, groups *devices.Groups) func(model string) bundle.EngineMode {
+	return func(model string) bundle.EngineMode {
+		return engineModes[cmp.Or(groups.Engine(model), cfg.Engines.Use)]
+	}
+}
+
 // bundleOptions choose instances and batching for the machine, where flags and files do not.
 func (a *app) bundleOptions(cores int) bundle.Options {
 	o := bundle.Options{
 		Engine:           newEngine(a.cfg, a.files),
+		Second:           newSecond(a.cfg),
+		EngineMode:       engineMode(a.cfg, a.files.groups),
+		EngineTolerance:  a.cfg.Engines.Tolerance,
+		EngineMinGain:    a.cfg.Engines.MinGain,
 		Instances:        max(cores/max(a.cfg.Devices.VirtualCPUs, 1), 1),
 		GPUInstances:     instancesOfGPU,
 		Devices:          a.fleet,

@@ -26,36 +26,51 @@ var ErrOutside = status.Error(codes.OutOfRange, "OpenVINO: the request has value
 // guard looks at the values of a run.
 type guard struct {
 	bounds []*engine.Bound // of each input; nil: its integers may be any
-	types  []tensor.DType
+	inputs []tensor.Spec
 }
 
 func newGuard(m *Model) *guard {
-	g := new(guard)
+	g := &guard{inputs: m.Signature.Inputs}
 	for _, s := range m.Signature.Inputs {
 		var bound *engine.Bound
 		if b, ok := m.options.Bounds[s.Name]; ok {
 			bound = &b
 		}
 		g.bounds = append(g.bounds, bound)
-		g.types = append(g.types, s.DType)
 	}
 	return g
 }
 
-// admits looks at the gathered inputs.
-func (g *guard) admits(in *Instance) bool {
-	if g == nil || len(g.types) == 0 {
+// fits looks at the shapes: those that the signature does not declare may be an error, or may be tensors without elements.
+func (g *guard) fits(shapes []tensor.Shape) bool {
+	if g == nil {
 		return true
 	}
-	n := len(g.types)
+	for i, s := range g.inputs {
+		if !s.UnknownRank && len(s.Shape) != len(shapes[i]) {
+			return false
+		}
+		for d, n := range shapes[i] {
+			if n == 0 || !s.UnknownRank && s.Shape[d] >= 0 && s.Shape[d] != n {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// admits looks at the gathered inputs.
+func (g *guard) admits(in *Instance) bool {
+	if g == nil || len(g.inputs) == 0 {
+		return true
+	}
+	n := len(g.inputs)
 	data, sizes := unsafe.Slice(in.call.input_data, n), unsafe.Slice(in.call.input_bytes, n)
 	ports := unsafe.Slice(in.call.inputs, n)
-	for i, dt := range g.types {
+	for i := range g.inputs {
 		switch b := g.bounds[i]; {
 		case ports[i].port == nil:
-		case sizes[i] == 0:
-			return false
-		case dt == tensor.Float32:
+		case g.inputs[i].DType == tensor.Float32:
 			if C.shoal_ov_finite((*C.float)(data[i]), sizes[i]/4) == 0 {
 				return false
 			}

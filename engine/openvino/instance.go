@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"shoal/engine"
 	"shoal/tensor"
 )
 
@@ -39,7 +40,15 @@ type Instance struct {
 }
 
 // NewInstance compiles the model. That takes a tenth of a second, or seconds for a large model.
-func (m *Model) NewInstance() (*Instance, error) {
+func (m *Model) NewInstance() (engine.Instance, error) {
+	in, err := m.newInstance()
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (m *Model) newInstance() (*Instance, error) {
 	in := &Instance{sig: m.Signature, results: new(results)}
 	precision := C.CString(m.options.Precision)
 	defer C.free(unsafe.Pointer(precision))
@@ -101,6 +110,9 @@ func (in *Instance) Close() {
 // Run gathers the batch into the tensors that OpenVINO reads and runs it. The outputs lie where OpenVINO wrote them until the result
 // is freed. Errors are gRPC status errors.
 func (in *Instance) Run(b *tensor.Batch) (*tensor.Result, error) {
+	if !in.guard.fits(b.Shapes) {
+		return nil, ErrOutside
+	}
 	if err := in.gather(b); err != nil {
 		return nil, err
 	}

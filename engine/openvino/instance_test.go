@@ -66,6 +66,8 @@ func TestGuardLeavesOddValuesToTensorFlow(t *testing.T) {
 		"not a number":       {half, floats(tensor.Shape{3}, 1, nan, 2), false},
 		"infinite":           {half, floats(tensor.Shape{1}, float32(math.Inf(-1))), false},
 		"no rows":            {half, floats(tensor.Shape{0}), false},
+		"a scalar":           {half, floats(tensor.Shape{}, 1), false},
+		"a table":            {half, floats(tensor.Shape{1, 2}, 1, 2), false},
 		"an index":           {embedding, row(1), true},
 		"a negative index":   {embedding, row(-1), false},
 		"an index too large": {embedding, row(1 << 20), false},

@@ -31,8 +31,8 @@ type Model struct {
 // Options say how a model is compiled.
 type Options struct {
 	Precision string // f32, or bf16: less precise, and faster where the processor has it; empty: f32
-	// Guarded has a run fail with ErrOutside whose values OpenVINO may treat otherwise than other engines: floats that are not finite,
-	// in the inputs or the outputs, tensors without elements, and integers outside Bounds.
+	// Guarded has a run fail with ErrOutside that OpenVINO may treat otherwise than other engines: with shapes that the signature does
+	// not declare, tensors without elements, floats that are not finite, in the inputs or the outputs, and integers outside Bounds.
 	Guarded bool
 	Bounds  map[string]engine.Bound // by the input's name
 }

@@ -52,7 +52,7 @@ func modelDirs(t testing.TB) map[string]string {
 type pair struct {
 	sig *tensor.Signature
 	tf  engine.Instance
-	ov  *openvino.Instance
+	ov  engine.Instance
 }
 
 // openPair loads the signature in both engines. refused is why OpenVINO cannot have it.

@@ -41,7 +41,7 @@ var portableOps = func() map[string]portableRule {
 			rules[name] = r
 		}
 	}
-	add(`Placeholder NoOp IdentityN Pack ZerosLike OnesLike LogicalAnd LogicalOr LogicalNot
+	add(`VarHandleOp Placeholder NoOp IdentityN Pack ZerosLike OnesLike LogicalAnd LogicalOr LogicalNot
 		Equal NotEqual Less LessEqual Greater GreaterEqual Select SelectV2`, portableRule{})
 	add(`Identity Snapshot StopGradient PreventGradient`, portableRule{moves: true, same: true})
 	add(`Reshape ExpandDims Transpose`, portableRule{moves: true, sizes: []int{1}})

@@ -20,6 +20,13 @@ import (
 type Options struct {
 	Engine engine.Engine
 
+	// Second runs signatures of the models that Engine has loaded; nil: there is no other engine. EngineMode says when, for each
+	// model by its name.
+	Second          engine.Second
+	EngineMode      func(model string) EngineMode
+	EngineTolerance float64 // how far float32 outputs of the engines may differ; 0: DefaultEngineTolerance
+	EngineMinGain   float64 // the part by which Second has to be faster to be chosen; 0: it need not be
+
 	Instances    int            // runs of one version at once on each device, ≥ 1, where its instance groups do not say
 	GPUInstances int            // the same on a GPU
 	Devices      *devices.Fleet // nil: the CPU
@@ -62,8 +69,9 @@ type Bundle struct {
 	wrap      func(batcher.Placed) batcher.Placed
 	batcher   *batcher.Batcher
 	trace     func(context.Context) any
-	proofs    proofs // which signatures are batched, and why not
-	judge     *judge // nil: nothing is compared
+	engines   []*chosenEngine // which engine runs which signature; empty: there is one
+	proofs    proofs          // which signatures are batched, and why not
+	judge     *judge          // nil: nothing is compared
 	timings   timings
 	program   string // what the model computes; "": not known
 	sizes     *sizeMemory

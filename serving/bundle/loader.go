@@ -66,7 +66,7 @@ func (l *loader) load(ctx context.Context) (_ *Bundle, err error) {
 	if err := checkSignatures(b.described, l.dir, log); err != nil {
 		return nil, err
 	}
-	if b.instances, err = makeInstances(members); err != nil {
+	if b.instances, err = makeInstances(members, l.engineMode()); err != nil {
 		return nil, err
 	}
 	warming := time.Now()

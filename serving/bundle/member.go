@@ -110,12 +110,15 @@ func (l *loader) openMembers(log *slog.Logger) (members []*member, err error) {
 }
 
 // makeInstances makes every member's, and lists them all.
-func makeInstances(members []*member) (all []engine.Instance, err error) {
+func makeInstances(members []*member, mode EngineMode) (all []engine.Instance, err error) {
 	for _, m := range members {
 		for range m.count {
 			in, err := m.model.NewInstance()
 			if err != nil {
 				return nil, err
+			}
+			if mode != OneEngine {
+				in = withChoice(in, m.Kind)
 			}
 			m.instances = append(m.instances, in)
 		}

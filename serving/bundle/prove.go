@@ -38,6 +38,9 @@ func (l *loader) prove(ctx context.Context, b *Bundle, batching *batcher.Config,
 	for name, sig := range b.described.Signatures {
 		b.proofs[sig] = &proof{sig: sig, nature: natures[name]}
 	}
+	if err := l.chooseEngines(ctx, b, log); err != nil {
+		return err
+	}
 	began := time.Now()
 	for _, p := range b.inOrder() {
 		if err := ctx.Err(); err != nil {
@@ -144,7 +147,11 @@ func (l *loader) chooseSize(b *Bundle, c *batcher.Config, mode Mode) {
 		return
 	}
 	c.FindBatchSize = c.MaxBatchSize == 0
-	b.program = engine.FingerprintOf(b.model)
+	if b.program = engine.FingerprintOf(b.model); b.program != "" {
+		for _, e := range b.engines { // another engine takes another time
+			b.program += "|" + e.Engine
+		}
+	}
 	known := l.sizes.recall(b.program)
 	if known == nil {
 		known = b.timings.of(b.representative())

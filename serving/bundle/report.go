@@ -30,6 +30,11 @@ func (b *Bundle) Report() *serving.Report {
 		r.Batching = append(r.Batching, s)
 	}
 	slices.SortFunc(r.Batching, func(x, y serving.SignatureBatching) int { return cmp.Compare(x.Signature, y.Signature) })
+	for _, c := range b.engines {
+		e := c.SignatureEngine
+		e.Runs, e.Returned = c.use.Runs()
+		r.Engines = append(r.Engines, e)
+	}
 	if r.BatchSizeFrom != notBatched {
 		r.MaxBatchSize = b.batcher.Stats().Largest
 	}

@@ -102,12 +102,14 @@ export class Models {
 /** facts describes the result of a version's load. */
 function facts(l) {
   const alone = Object.entries(l.unbatched || {});
+  const engines = Object.entries(l.engines || {});
   return [
     l.maxBatch > 1 ? `batches of up to ${number(l.maxBatch)} rows (${l.batchFrom})` : "not batched",
     `${l.instances} instance${l.instances === 1 ? "" : "s"}`,
     `loaded in ${duration(l.took)}`,
     l.memory && `${l.shared ? "at most " : ""}${megabytes(l.memory)} of memory`,
     alone.length && `one request at a time: ${alone.map(([name, why]) => `${name} (${why})`).join(", ")}`,
+    engines.length && `engines: ${engines.map(([name, what]) => `${name} (${what})`).join(", ")}`,
     l.asItIs && `graph loaded as it is: ${l.asItIs}`,
   ].filter(Boolean).join(" · ");
 }

@@ -31,7 +31,8 @@ func (a *API) status(c *fasthttp.RequestCtx, t *target) error {
 	return nil
 }
 
-// list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched, and its labels.
+// list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched and which engine runs
+// them, and its labels.
 func (a *API) list(c *fasthttp.RequestCtx) error {
 	b := []byte(`{"models":[`)
 	for i, m := range a.opt.Core.Models() {
@@ -84,9 +85,25 @@ func appendBatching(b []byte, v *serving.VersionStatus) []byte {
 		b = comma(b, i)
 		b = appendText(append(b, `{"name":`...), s.Signature)
 		b = strconv.AppendBool(append(b, `,"batched":`...), s.Batched)
-		b = append(appendText(append(b, `,"reason":`...), s.Reason), '}')
+		b = appendText(append(b, `,"reason":`...), s.Reason)
+		for _, e := range v.Report.Engines {
+			if e.Signature == s.Signature {
+				b = appendEngine(b, &e)
+			}
+		}
+		b = append(b, '}')
 	}
 	return append(b, ']')
+}
+
+// appendEngine prints which engine runs a signature, if two were compared.
+func appendEngine(b []byte, e *serving.SignatureEngine) []byte {
+	b = appendText(append(b, `,"engine":{"name":`...), e.Engine)
+	if e.Gain > 0 {
+		b = strconv.AppendFloat(append(b, `,"speed":`...), e.Gain, 'f', 2, 64)
+		b = strconv.AppendFloat(append(b, `,"difference":`...), e.Difference, 'e', 1, 64)
+	}
+	return append(appendText(append(b, `,"reason":`...), e.Reason), '}')
 }
 
 // appendVersions prints the member model_version_status; more adds members to each version.
