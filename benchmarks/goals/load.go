@@ -15,6 +15,7 @@ import (
 	"shoal/benchmarks/limits"
 	"shoal/loadtest/bodies"
 	"shoal/loadtest/load"
+	"shoal/serving/oip/inferencepb"
 	"shoal/tensor"
 )
 
@@ -72,7 +73,8 @@ type work struct {
 	rest   []load.Body
 	binary []load.Body // of the Open Inference Protocol by REST
 	grpc   []load.Body
-	answer []byte // to the first of rest
+	raw    []load.Body // of the Open Inference Protocol by gRPC, with raw tensors
+	answer []byte      // to the first of rest
 }
 
 // newWork asks the server for the model's metadata and for one answer, whose bytes the echo will send.
@@ -116,7 +118,12 @@ func (w *work) make(sig *tensor.Signature, rows, count int) error {
 		if err != nil {
 			return err
 		}
-		w.rest, w.binary, w.grpc = append(w.rest, rest), append(w.binary, binaryBody(sig, r)), append(w.grpc, grpc)
+		raw, err := bodies.Inference(w.model, sig, r)
+		if err != nil {
+			return err
+		}
+		w.rest, w.binary = append(w.rest, rest), append(w.binary, binaryBody(sig, r))
+		w.grpc, w.raw = append(w.grpc, grpc), append(w.raw, raw)
 	}
 	return nil
 }
@@ -141,6 +148,34 @@ func (w *work) overGRPC(ctx context.Context, p *limits.Process, clients int, d t
 	}
 	defer t.Close()
 	return drive(ctx, p, t, clients, d)
+}
+
+// overRaw drives any server with the raw bodies and this call.
+func (w *work) overRaw(ctx context.Context, p *limits.Process, method string, clients int, d time.Duration) (*measured, error) {
+	t, err := load.NewGRPC(p.GRPC, w.raw, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	t.Call(method)
+	return drive(ctx, p, t, clients, d)
+}
+
+// rawAnswer is the serialised answer to the first raw request.
+func (w *work) rawAnswer(ctx context.Context, p *limits.Process) ([]byte, error) {
+	conn, err := load.DialGRPC(p.GRPC, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	req, resp := new(inferencepb.ModelInferRequest), new(inferencepb.ModelInferResponse)
+	if err := proto.Unmarshal(w.raw[0].Data, req); err != nil {
+		return nil, err
+	}
+	if err := conn.Invoke(ctx, load.InferMethod, req, resp); err != nil {
+		return nil, err
+	}
+	return proto.Marshal(resp)
 }
 
 // grpcAnswer is the serialised answer to the first request.

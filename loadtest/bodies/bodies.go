@@ -15,6 +15,8 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/apis_go_proto"
 
 	"shoal/loadtest/load"
+	"shoal/serving/oip"
+	"shoal/serving/oip/inferencepb"
 	"shoal/tensor"
 	tensorjson "shoal/tensor/json"
 	tensorproto "shoal/tensor/proto"
@@ -83,6 +85,21 @@ func GRPC(spec *apis_go_proto.ModelSpec, sig *tensor.Signature, r *Request) (loa
 		wire = protowire.AppendBytes(protowire.AppendTag(wire, fieldInputs, protowire.BytesType), entry)
 	}
 	return load.Body{Data: wire, Rows: r.Rows}, nil
+}
+
+// Inference serialises a request as a ModelInferRequest of the Open Inference Protocol, with raw tensors.
+func Inference(model string, sig *tensor.Signature, r *Request) (load.Body, error) {
+	m := &inferencepb.ModelInferRequest{ModelName: model, Parameters: map[string]*inferencepb.InferParameter{}}
+	if sig.Name != DefaultSignature {
+		m.Parameters["signature_name"] = &inferencepb.InferParameter{ParameterChoice: &inferencepb.InferParameter_StringParam{StringParam: sig.Name}}
+	}
+	for i := range r.Inputs {
+		t := &r.Inputs[i]
+		m.Inputs = append(m.Inputs, &inferencepb.ModelInferRequest_InferInputTensor{Name: sig.Inputs[i].Name, Datatype: oip.Datatype(t.DType), Shape: t.Shape})
+		m.RawInputContents = append(m.RawInputContents, oip.AppendRaw(nil, t))
+	}
+	wire, err := proto.Marshal(m)
+	return load.Body{Data: wire, Rows: r.Rows}, err
 }
 
 // FromJSON reads a REST body as a request, for sending it in another form.

@@ -16,10 +16,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// PredictMethod is the call that bodies are sent with.
-const PredictMethod = "/tensorflow.serving.PredictionService/Predict"
+// The calls that bodies are sent with.
+const (
+	PredictMethod = "/tensorflow.serving.PredictionService/Predict"
+	InferMethod   = "/inference.GRPCInferenceService/ModelInfer" // of the Open Inference Protocol
+)
 
-// GRPC sends serialised PredictRequests; several clients share a connection. Messages are neither built nor read but
+// GRPC sends serialised PredictRequests, or the messages of another call; several clients share a connection. Messages are neither built nor read but
 // for the checker: the generator's work is kept small.
 type GRPC struct {
 	bodies []Body
@@ -28,6 +31,7 @@ type GRPC struct {
 	mu     sync.Mutex
 	dial   func() (*grpc.ClientConn, error)
 	each   int
+	method string
 	times  bool
 }
 
@@ -45,7 +49,7 @@ func NewGRPC(address string, bodies []Body, check Checker, t *tls.Config, more .
 		return DialGRPC(address, t, append(more[:len(more):len(more)], grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
 			grpc.WithStaticStreamWindowSize(4<<20), grpc.WithStaticConnWindowSize(64<<20))...)
 	}
-	return &GRPC{bodies: bodies, check: check, dial: dial, each: ClientsPerConnection}, nil
+	return &GRPC{bodies: bodies, check: check, dial: dial, each: ClientsPerConnection, method: PredictMethod}, nil
 }
 
 // DialGRPC makes a connection that takes answers of any size.
@@ -111,9 +115,9 @@ func (c *grpcClient) Send(ctx context.Context, number uint64, r *Result) {
 	var err error
 	if g.times {
 		ctx := metadata.NewOutgoingContext(ctx, askTimes)
-		err = c.conn.Invoke(ctx, PredictMethod, (*rawMessage)(&g.bodies[i].Data), to, grpc.Trailer(&trailer))
+		err = c.conn.Invoke(ctx, g.method, (*rawMessage)(&g.bodies[i].Data), to, grpc.Trailer(&trailer))
 	} else {
-		err = c.conn.Invoke(ctx, PredictMethod, (*rawMessage)(&g.bodies[i].Data), to)
+		err = c.conn.Invoke(ctx, g.method, (*rawMessage)(&g.bodies[i].Data), to)
 	}
 	code := status.Code(err)
 	r.Code, r.Rows = int32(code), int32(g.bodies[i].Rows)
@@ -138,6 +142,9 @@ var askTimes = metadata.Pairs("shoal-timing", "1")
 // AskTimes makes each call ask the server how long its phases took and how large its batch was, before the first is sent. Other
 // servers than Shoal take no notice.
 func (g *GRPC) AskTimes() { g.times = true }
+
+// Call sends the bodies with another call than Predict. It must come before the first is sent.
+func (g *GRPC) Call(method string) { g.method = method }
 
 // serverTimes reads the trailers with the answer to that.
 func serverTimes(trailer metadata.MD) (t ServerTimes) {
