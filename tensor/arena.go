@@ -6,9 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Arena owns the memory of one request's decoded inputs: their elements, and what describes them. It starts with one
-// reference; the last Free returns everything to its pool. An arena is filled by one goroutine; Retain and Free are safe
-// from any.
+// Arena owns the memory of one request's decoded inputs: their elements, shapes and headers. It starts with one reference; the
+// last Free returns all memory to the pools. One goroutine fills an arena. Any goroutine may call Retain and Free.
 type Arena struct {
 	refs    atomic.Int32
 	blocks  []*[]byte
@@ -17,7 +16,7 @@ type Arena struct {
 	lease   Lease
 }
 
-// Blocks come in powers of two from 1 KiB to 64 MiB; larger ones are left to the garbage collector.
+// The sizes of blocks are powers of two from 1 KiB to 64 MiB. Larger blocks are not pooled; the garbage collector frees them.
 const minClass, maxClass = 10, 26
 
 var (
@@ -41,7 +40,7 @@ func Block(n int) *[]byte {
 	return p
 }
 
-// FreeBlock gives back what Block gave, at whatever length it is now.
+// FreeBlock returns a block of Block, with any length, to the pool.
 func FreeBlock(p *[]byte) {
 	if c := cap(*p); c >= 1<<minClass && c <= 1<<maxClass && c&(c-1) == 0 {
 		blockPools[bits.Len(uint(c-1))].Put(p)
@@ -55,13 +54,13 @@ func NewArena() *Arena {
 	return a
 }
 
-// smallBlock is the size up to which a block is not counted by itself: the request's first quantum stands for it.
+// smallBlock is the largest block that is not counted, because the request's first quantum covers it.
 const smallBlock = quantum / 2
 
-// Within makes the arena's memory count against the budget, which holds it until the last Free.
+// Within makes the arena's memory count against the budget until the last Free.
 func (a *Arena) Within(b *Budget) { a.lease.Open(b) }
 
-// Use counts n bytes of the request's that lie elsewhere. Like Bytes it panics where there is no room for them.
+// Use counts n bytes of the request that are not in the arena. Like Bytes it panics if there is no room for them.
 func (a *Arena) Use(n int) {
 	if n <= smallBlock {
 		return
@@ -85,9 +84,9 @@ func Guard(fill func() error) (err error) {
 	return fill()
 }
 
-// Bytes returns n bytes of memory, not zeroed, starting at an 8-byte boundary. Its capacity may be larger. Where the arena is
-// within a budget that has no room for them it panics with an *OverBudgetError, which Guard catches: what fills an arena asks for
-// memory in many places.
+// Bytes returns n bytes of memory, not zeroed, that begin at an 8-byte boundary. The capacity may be larger. If the budget of the
+// arena has no room for them, Bytes panics with an *OverBudgetError, which Guard turns into an error. It panics because code that
+// fills an arena asks for memory in many places.
 func (a *Arena) Bytes(n int) []byte {
 	a.Use(n)
 	p := Block(n)
@@ -111,10 +110,10 @@ func (a *Arena) Shape(s Shape) Shape {
 	return a.dims[from:len(a.dims):len(a.dims)]
 }
 
-// Retain adds a reference: a second owner that calls Free by itself.
+// Retain adds a reference. Its owner calls Free.
 func (a *Arena) Retain() { a.refs.Add(1) }
 
-// Free drops a reference. After the last one nothing that came from the arena may be read.
+// Free drops a reference. After the last Free no memory of the arena may be read.
 func (a *Arena) Free() {
 	if a == nil {
 		return
@@ -137,7 +136,8 @@ func (a *Arena) Free() {
 	arenaPool.Put(a)
 }
 
-// Take takes over the memory that a buffer has, so that tensors may lie in it, and counts it from now on. The buffer is empty then.
+// Take makes the arena own a buffer's memory, so that tensors may refer to it, and counts that memory. The buffer is empty
+// afterwards.
 func (a *Arena) Take(b *Buffer) {
 	if b.block == nil {
 		return

@@ -8,18 +8,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// quantum is what a request holds at least, for its goroutine, its buffers and small tensors, and the step in which it takes more:
-// a small request asks once and gives back once.
+// quantum is the least that a request holds, for its goroutine, its buffers and small tensors, and the step in which it takes
+// more. So a small request takes memory from the budget once and returns it once.
 const quantum = 32 << 10
 
-// The fair share: requests that hold more than a 64th of the budget leave its last quarter to the others.
+// The fair share: requests that hold more than 1/64 of the budget may not use its last quarter.
 const (
 	largeShare   = 64
 	reserveShare = 4
 )
 
-// Budget bounds the memory that all requests hold together: bodies and messages as they arrive, decoded inputs until they have
-// been run, answers until their readers have taken them. A nil Budget bounds and counts nothing. It is safe for concurrent use.
+// Budget bounds the memory that all requests hold together: bodies and messages as they arrive, decoded inputs until they have run,
+// answers until their readers have received them. A nil Budget has no bound and counts nothing. It is safe for concurrent use.
 type Budget struct {
 	limit   atomic.Int64
 	used    atomic.Int64
@@ -36,19 +36,19 @@ func NewBudget(limit int64) *Budget {
 	return b
 }
 
-// SetLimit changes the limit, to 1 byte at least. What is held already stays.
+// SetLimit changes the limit, which is at least 1 byte. It does not affect memory that is held already.
 func (b *Budget) SetLimit(limit int64) { b.limit.Store(max(limit, 1)) }
 
-// Limit is how much requests may hold.
+// Limit returns how many bytes requests may hold.
 func (b *Budget) Limit() int64 { return b.limit.Load() }
 
-// Used is how much requests hold now.
+// Used returns how many bytes requests hold now.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// Refused is how often something was refused.
+// Refused returns how often memory was refused.
 func (b *Budget) Refused() int64 { return b.refused.Load() }
 
-// Fits says whether a request of n bytes would find room now: nil, or the error that it would get.
+// Fits returns nil if a request of n bytes would find room now, or the error that it would get.
 func (b *Budget) Fits(n int64) error {
 	if b == nil {
 		return nil
@@ -59,7 +59,7 @@ func (b *Budget) Fits(n int64) error {
 	return nil
 }
 
-// most is how much all may hold for a request that would hold total bytes to get more.
+// most returns how much all requests together may hold if a request that would then hold total bytes is to get more.
 func (b *Budget) most(total int64) int64 {
 	limit := b.limit.Load()
 	if total > limit/largeShare {
@@ -68,7 +68,7 @@ func (b *Budget) most(total int64) int64 {
 	return limit
 }
 
-// take adds more bytes for a request that then holds total.
+// take takes more bytes for a request that then holds total.
 func (b *Budget) take(more, total int64) error {
 	most := b.most(total)
 	for {
@@ -87,12 +87,12 @@ func (b *Budget) refuse(total, used, most int64) error {
 	return &OverBudgetError{Needs: total, Used: used, Limit: b.limit.Load(), Never: total > most}
 }
 
-// OverBudgetError is returned where there is no memory for a request (RESOURCE_EXHAUSTED).
+// OverBudgetError is returned if there is no memory for a request (RESOURCE_EXHAUSTED).
 type OverBudgetError struct {
 	Needs int64 // what the request would hold
 	Used  int64 // by all requests
 	Limit int64
-	Never bool // it does not fit even where it is the only request
+	Never bool // it does not fit even if it is the only request
 }
 
 func (e *OverBudgetError) Error() string {
@@ -108,18 +108,18 @@ func (e *OverBudgetError) GRPCStatus() *status.Status {
 	return status.New(codes.ResourceExhausted, e.Error())
 }
 
-// Lease is what one request holds of a budget. The zero Lease belongs to no budget and counts nothing. It is for one goroutine at
-// a time.
+// Lease is the part of a budget that one request holds. The zero Lease belongs to no budget and counts nothing. One goroutine at
+// a time may use it.
 type Lease struct {
 	budget *Budget
 	used   int64 // by the request
 	held   int64 // of the budget: used, rounded up, and what is reserved
 }
 
-// Open makes the lease one of b. It must hold nothing.
+// Open makes the lease a part of b. The lease must hold nothing.
 func (l *Lease) Open(b *Budget) { l.budget = b }
 
-// Reserve makes sure that n bytes more can be used, or says that there is no room for them.
+// Reserve makes sure that n more bytes can be used, or returns an *OverBudgetError.
 func (l *Lease) Reserve(n int64) error {
 	want := l.used + n
 	if l.budget == nil || want <= l.held && l.held > 0 {
@@ -142,7 +142,7 @@ func (l *Lease) Use(n int64) error {
 	return nil
 }
 
-// Count uses n bytes that are there already, so that they cannot be refused.
+// Count uses n bytes that exist already and so cannot be refused.
 func (l *Lease) Count(n int64) {
 	l.used += n
 	if want := wholeQuanta(l.used); l.budget != nil && want > l.held {
@@ -151,13 +151,13 @@ func (l *Lease) Count(n int64) {
 	}
 }
 
-// Return is the opposite of Use and Count.
+// Return undoes Use or Count of n bytes.
 func (l *Lease) Return(n int64) {
 	l.used -= n
 	l.Settle()
 }
 
-// Settle gives back what was reserved and is not used.
+// Settle returns memory that was reserved and is not used.
 func (l *Lease) Settle() {
 	if want := wholeQuanta(l.used); l.budget != nil && want < l.held {
 		l.budget.used.Add(want - l.held)
@@ -165,10 +165,10 @@ func (l *Lease) Settle() {
 	}
 }
 
-// InUse is what the request uses.
+// InUse returns what the request uses.
 func (l *Lease) InUse() int64 { return l.used }
 
-// Free gives everything back.
+// Free returns everything to the budget.
 func (l *Lease) Free() {
 	if l.held > 0 {
 		l.budget.used.Add(-l.held)
@@ -176,5 +176,5 @@ func (l *Lease) Free() {
 	l.used, l.held = 0, 0
 }
 
-// wholeQuanta rounds up, to one at least.
+// wholeQuanta rounds up to whole quanta, to one at least.
 func wholeQuanta(n int64) int64 { return max(n+quantum-1, quantum) &^ (quantum - 1) }

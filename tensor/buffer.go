@@ -3,8 +3,8 @@ package tensor
 // minBuffer is the first size of a Buffer; it doubles from there.
 const minBuffer = 64 << 10
 
-// Buffer collects bytes that arrive, in a block that is never more than twice as large as what has arrived, whatever was promised.
-// It uses a lease. The zero Buffer of a lease is empty. It is for one goroutine at a time.
+// Buffer collects bytes as they arrive. Its block is never more than twice as large as what has arrived, whatever length was
+// announced. Its memory counts for a lease. The zero Buffer of a lease is empty. One goroutine at a time may use it.
 type Buffer struct {
 	Lease *Lease
 	Most  int // the size to which it grows at most; 0: no limit
@@ -13,7 +13,7 @@ type Buffer struct {
 	used  int64   // of the lease
 }
 
-// Room is memory for the next bytes, at least one. Where there is none left of Most it is empty.
+// Room returns memory for the next bytes, at least one. It is empty if Most bytes have arrived.
 func (b *Buffer) Room() ([]byte, error) {
 	if b.block == nil {
 		return b.grow(minBuffer)
@@ -46,10 +46,10 @@ func (b *Buffer) grow(size int) ([]byte, error) {
 	return (*block)[n:size:size], nil
 }
 
-// Wrote takes in the first n bytes of Room.
+// Wrote adds the first n bytes of Room.
 func (b *Buffer) Wrote(n int) { *b.block = (*b.block)[:len(*b.block)+n] }
 
-// Bytes is what has arrived, until the next call of Room or Free.
+// Bytes returns what has arrived. It is valid until the next call of Room or Free.
 func (b *Buffer) Bytes() []byte {
 	if b.block == nil {
 		return nil
@@ -57,7 +57,7 @@ func (b *Buffer) Bytes() []byte {
 	return *b.block
 }
 
-// Free gives the memory back; the buffer is then empty.
+// Free frees the memory. The buffer is empty afterwards.
 func (b *Buffer) Free() {
 	if b.block != nil {
 		FreeBlock(b.block)

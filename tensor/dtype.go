@@ -1,5 +1,5 @@
-// Package tensor holds what all rooms agree on: element types, shapes, tensors in plain memory, the batch that an
-// executor runs and the signature that a request is decoded for. It knows neither TensorFlow's library nor HTTP.
+// Package tensor has the types that all other packages share: element types, shapes, tensors in plain memory, the batch that an
+// executor runs, and the signature for which a request is decoded. It knows neither TensorFlow's library nor HTTP.
 package tensor
 
 import "strconv"
@@ -28,10 +28,10 @@ const (
 	Uint64     DType = 23
 )
 
-// dtypeInfo has no name where there is no such type.
+// dtypeInfo has an empty name if there is no such type.
 type dtypeInfo struct {
 	name string // as TensorFlow's messages print it
-	size int    // bytes an element; 0 for strings
+	size int    // bytes per element; 0 for strings
 }
 
 var dtypes = [...]dtypeInfo{
@@ -41,7 +41,7 @@ var dtypes = [...]dtypeInfo{
 	Uint32: {"uint32", 4}, Uint64: {"uint64", 8},
 }
 
-// String is TensorFlow's name of the type as its error messages have it: float, half, int64, ….
+// String returns the type's name as in TensorFlow's error messages: float, half, int64, ….
 func (d DType) String() string {
 	if d.Known() {
 		return dtypes[d].name
@@ -49,7 +49,7 @@ func (d DType) String() string {
 	return "dtype " + strconv.Itoa(int(d))
 }
 
-// Size is the number of bytes an element takes, 0 for strings and unknown types.
+// Size returns the number of bytes per element, 0 for strings and unknown types.
 func (d DType) Size() int {
 	if uint(d) >= uint(len(dtypes)) {
 		return 0

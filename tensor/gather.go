@@ -2,9 +2,9 @@ package tensor
 
 import "bytes"
 
-// Gather copies input i of every part into dst, the memory of a tensor of shape b.Shapes[i], one copy a byte: the parts one
-// after the other, each padded where it is smaller than the shape, then the first row of the last part again until Size rows
-// are filled. dst must be exactly that large. Not for strings.
+// Gather copies input i of every part into dst, the memory of a tensor of shape b.Shapes[i]. Each byte is copied once. The parts
+// follow each other, padded if they are smaller than the shape; then the first row of the last part is repeated until Size rows
+// are filled. dst must have exactly that size. Not for strings.
 func (b *Batch) Gather(i int, dst []byte) {
 	if b.Rows == 0 {
 		copy(dst, b.Parts[0][i].Data)
@@ -13,7 +13,7 @@ func (b *Batch) Gather(i int, dst []byte) {
 	row, n := len(dst)/b.Size, 0
 	for p := range b.Parts {
 		t := &b.Parts[p][i]
-		if len(t.Data) == int(t.Shape[0])*row { // no dimension is larger than the batch's, so all of them are equal
+		if len(t.Data) == int(t.Shape[0])*row { // no dimension is larger than the batch's, so all are equal
 			n += copy(dst[n:], t.Data)
 		} else {
 			n += gatherPadded(dst[n:], t.Data, t.Shape, b.inner(i), t.DType.Size())
@@ -63,13 +63,13 @@ func (b *Batch) GatherStrings(i int, put func(index int, s []byte)) {
 	}
 }
 
-// inner is the shape of one row of input i as it is run, of a batch that has rows.
+// inner returns the shape of one row of input i as it is run. The batch must have rows.
 func (b *Batch) inner(i int) Shape {
 	return b.Shapes[i][1:]
 }
 
-// gatherPadded copies src of the given shape into dst, whose rows have the larger shape inner; what is missing at the end of
-// a dimension is src's first element. It returns the bytes written.
+// gatherPadded copies src, of the given shape, into dst, whose rows have the larger shape inner. The end of each dimension is
+// padded with src's first element. It returns the number of bytes written.
 func gatherPadded(dst, src []byte, shape, inner Shape, esize int) int {
 	elements, _ := inner.Elements()
 	total := int(shape[0]*elements) * esize

@@ -2,8 +2,8 @@ package tensor
 
 import "math"
 
-// roundHalf rounds a float64 to the nearest 16-bit number with that many mantissa bits and that exponent bias, ties to
-// even; what is beyond the largest becomes infinite.
+// roundHalf rounds a float64 to the nearest 16-bit number with that many mantissa bits and that exponent bias, ties to even.
+// Numbers beyond the largest become infinite.
 func roundHalf(v float64, mantissa uint, bias int) uint16 {
 	b := math.Float64bits(v)
 	sign := uint16(b>>48) & 0x8000
@@ -17,7 +17,7 @@ func roundHalf(v float64, mantissa uint, bias int) uint16 {
 		return sign | infinity
 	}
 	drop := 52 - mantissa // bits that are rounded away
-	if exponent <= 0 {    // subnormal: the leading one becomes a bit of the fraction
+	if exponent <= 0 {    // subnormal: the leading 1 becomes a bit of the fraction
 		drop += uint(1 - exponent)
 		if drop > 53 {
 			return sign
@@ -39,10 +39,10 @@ func ToFloat16(v float64) uint16 { return roundHalf(v, 10, 15) }
 // ToBFloat16 rounds to the nearest bfloat16.
 func ToBFloat16(v float64) uint16 { return roundHalf(v, 7, 127) }
 
-// FromBFloat16 is exact.
+// FromBFloat16 converts exactly.
 func FromBFloat16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// FromFloat16 is exact.
+// FromFloat16 converts exactly.
 func FromFloat16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent, fraction := uint32(h>>10&0x1f), uint32(h&0x3ff)

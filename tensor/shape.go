@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Shape is the size of each dimension, outermost first; empty for a scalar. In a signature -1 stands for any size.
+// Shape is the size of each dimension, outermost first; empty for a scalar. In a signature -1 means any size.
 type Shape []int64
 
-// Elements is the product of the dimensions. ok is false where a dimension is negative or the product overflows int64
-// (libtensorflow aborts the process on such a shape, so it must be asked before one is handed on).
+// Elements returns the product of the dimensions. ok is false if a dimension is negative or the product overflows int64.
+// libtensorflow aborts the process on such a shape, so check before you pass one on.
 func (s Shape) Elements() (n int64, ok bool) {
 	n = 1
 	zero := false
@@ -36,7 +36,7 @@ func (s Shape) Elements() (n int64, ok bool) {
 // Equal reports whether both shapes have the same dimensions.
 func (s Shape) Equal(o Shape) bool { return slices.Equal(s, o) }
 
-// String prints the shape as TensorFlow does: [2,3]; a scalar is [].
+// String formats the shape as TensorFlow does: [2,3]; a scalar is [].
 func (s Shape) String() string {
 	var b strings.Builder
 	b.WriteByte('[')

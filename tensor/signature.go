@@ -9,8 +9,8 @@ type Spec struct {
 	Shape       Shape // -1: any size; nil when the rank is unknown
 	UnknownRank bool
 	TensorName  string // the graph's own name, "op:0"
-	// Default is the value of an input that a client does not send; nil: it must be sent. Nobody may change it. Its type may be
-	// another one than DType: the model says so.
+	// Default is the value of an input that a client does not send; nil: the client must send it. It is read only. Its type may
+	// differ from DType, if the model says so.
 	Default *Tensor
 }
 
@@ -20,10 +20,10 @@ type Signature struct {
 	Method  string // "tensorflow/serving/predict", …
 	Inputs  []Spec
 	Outputs []Spec
-	// Features are what the graph reads out of the tf.Examples that the signature takes, by Name; nil: it takes none, or the
-	// graph does not tell.
+	// Features are what the graph reads from the tf.Examples that the signature takes, sorted by Name; nil: it takes none, or the
+	// graph does not show it.
 	Features []Feature
-	// Steady says that how long a run takes follows from the shapes of its inputs, whatever the values are.
+	// Steady says that the time of a run depends on the shapes of its inputs only, not on their values.
 	Steady bool
 }
 
@@ -32,13 +32,13 @@ type Feature struct {
 	Name  string
 	DType DType // Float32, Int64 or String
 	Shape Shape // of one example
-	Any   bool  // any number of values, none too; Shape is nil
+	Any   bool  // any number of values, also none; Shape is nil
 }
 
-// Input is the index of the input with this alias, or -1.
+// Input returns the index of the input with this alias, or -1.
 func (s *Signature) Input(name string) int { return find(s.Inputs, name) }
 
-// Output is the index of the output with this alias, or -1.
+// Output returns the index of the output with this alias, or -1.
 func (s *Signature) Output(name string) int { return find(s.Outputs, name) }
 
 // HasDefaults reports whether any input has a default value.

@@ -2,9 +2,9 @@ package tensor
 
 import "fmt"
 
-// Tensor is a dense tensor in row-major order. Fixed-size elements lie in Data, little-endian as on the machines that
-// are served; strings in Strings. Whoever made the tensor owns the memory: inputs belong to a request's Arena, outputs
-// to the Result they came in, and neither may be read after its release.
+// Tensor is a dense tensor in row-major order. Elements of fixed size are in Data, in little-endian order; strings are in
+// Strings. The memory of inputs belongs to a request's Arena, that of outputs to their Result. It may not be read after the owner
+// has freed it.
 type Tensor struct {
 	DType   DType
 	Shape   Shape
@@ -12,7 +12,7 @@ type Tensor struct {
 	Strings [][]byte
 }
 
-// Rows is the size of dimension 0, and 0 for a scalar (which has no rows).
+// Rows returns the size of dimension 0, or 0 for a scalar, which has no rows.
 func (t *Tensor) Rows() int64 {
 	if len(t.Shape) == 0 {
 		return 0
@@ -20,7 +20,7 @@ func (t *Tensor) Rows() int64 {
 	return t.Shape[0]
 }
 
-// Len is the number of elements held.
+// Len returns the number of elements in memory.
 func (t *Tensor) Len() int {
 	if t.DType == String {
 		return len(t.Strings)
@@ -31,10 +31,10 @@ func (t *Tensor) Len() int {
 	return 0
 }
 
-// StringHeader is the memory that a string takes besides its bytes: the slice that points at them.
+// StringHeader is the memory that a string takes besides its bytes: the slice that refers to them.
 const StringHeader = 24
 
-// Bytes is the memory that the elements take.
+// Bytes returns the memory that the elements take.
 func (t *Tensor) Bytes() int64 {
 	n := int64(len(t.Data))
 	for _, s := range t.Strings {
@@ -43,7 +43,7 @@ func (t *Tensor) Bytes() int64 {
 	return n
 }
 
-// Slice is a view of rows [from, to) that shares the tensor's memory. The tensor must have rank ≥ 1 and that many rows.
+// Slice returns a view of rows [from, to) that shares the tensor's memory. The tensor must have rank ≥ 1 and that many rows.
 func (t *Tensor) Slice(from, to int64) Tensor {
 	rows := t.Rows()
 	if rows == 0 || from < 0 || to < from || to > rows {
@@ -67,7 +67,7 @@ func (t *Tensor) Slice(from, to int64) Tensor {
 	return v
 }
 
-// Check verifies that the memory agrees with the shape and type.
+// Check returns an error if the memory does not agree with the shape and type.
 func (t *Tensor) Check() error {
 	n, ok := t.Shape.Elements()
 	if !ok {

@@ -12,24 +12,24 @@ import (
 	"shoal/tensor"
 )
 
-// Decoder reads the tensors of one request. Left is how many bytes of memory they may still take together, wherever it
-// comes from; a shape is held against it before anything is allocated.
+// Decoder reads the tensors of one request. Left is how many bytes of memory they may still take together. A shape is checked
+// against it before anything is allocated.
 type Decoder struct {
 	Arena *tensor.Arena
 	Left  int64
-	// Ask is asked, once, before a large tensor is made. nil: nobody is.
+	// Ask is called once, before a large tensor is made; nil: it is not.
 	Ask interface {
 		Refuses(*tensor.Signature) error
 	}
 }
 
-// largeTensor is the size from which on a tensor is asked for.
+// largeTensor is the size, in bytes, from which Ask is called.
 const largeTensor = 64 << 10
 
-// usualRank is how many dimensions a tensor may have without an allocation for them.
+// usualRank is the number of dimensions up to which a shape needs no allocation.
 const usualRank = 8
 
-// header is what a message says beside its elements.
+// header holds the fields of a message except its elements.
 type header struct {
 	dtype    tensor.DType
 	shape    tensor.Shape
@@ -38,8 +38,8 @@ type header struct {
 	packed   packed
 }
 
-// packed is the last packed field of elements, by its number. Its values are the tensor's only ones if there was one
-// field of elements in all.
+// packed is the last packed field of elements, by its number. If there was only one field of elements, its values are all of the
+// tensor's.
 type packed struct {
 	field  protowire.Number
 	values []byte
@@ -55,8 +55,8 @@ func (d *Decoder) Message(m *tensor_go_proto.TensorProto) (tensor.Tensor, error)
 	return d.Decode(wire)
 }
 
-// Decode reads one serialised TensorProto. The tensor lies in wire, or in the arena where its elements are not on the
-// wire as they are in memory: wire must stay as it is for as long as the arena does.
+// Decode reads one serialised TensorProto. If the elements have the same form in wire and in memory, the tensor refers to wire;
+// otherwise they are copied to the arena. wire must not change while the arena is in use.
 func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 	var dims [usualRank]int64
 	h, err := parse(wire, dims[:0])
@@ -82,7 +82,7 @@ func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 		return t, nil
 	}
 	t.Data = d.Arena.Bytes(int(h.elements * size))
-	if len(h.content) > 0 { // a bool is 0 or 1 to every kernel; a client's other bytes must not reach one
+	if len(h.content) > 0 { // kernels expect a bool to be 0 or 1, so other bytes of a client must not reach them
 		for i, b := range h.content[:len(t.Data)] {
 			t.Data[i] = min(b, 1)
 		}
@@ -96,8 +96,8 @@ func (d *Decoder) Decode(wire []byte) (tensor.Tensor, error) {
 	return t, nil
 }
 
-// inPlace is where on the wire the tensor's elements lie as they do in memory, all of them and in one piece; nil where
-// they do not.
+// inPlace returns the part of the wire that has all of the tensor's elements in one piece and in the form that they have in
+// memory. It returns nil if there is none.
 func (h *header) inPlace(size int) []byte {
 	if len(h.content) > 0 {
 		if h.dtype == tensor.Bool || len(h.content) != size {
@@ -156,7 +156,7 @@ func parse(wire []byte, dims tensor.Shape) (header, error) {
 			h.packed.field, h.packed.fields = num, h.packed.fields+1
 			h.packed.values, n = protowire.ConsumeBytes(wire)
 		default:
-			h.packed.fields++ // an element by itself, or what nobody knows
+			h.packed.fields++ // a single element, or an unknown field
 			n = protowire.ConsumeFieldValue(num, typ, wire)
 		}
 		if n < 0 {
@@ -167,7 +167,7 @@ func parse(wire []byte, dims tensor.Shape) (header, error) {
 	return h, nil
 }
 
-// addDims reads a TensorShapeProto and multiplies its dimensions into elements; false where it is malformed.
+// addDims reads a TensorShapeProto and multiplies its dimensions into elements. It returns false if the message is malformed.
 func (h *header) addDims(wire []byte) bool {
 	for len(wire) > 0 {
 		num, typ, n := protowire.ConsumeTag(wire)
@@ -196,7 +196,7 @@ func (h *header) addDims(wire []byte) bool {
 	return true
 }
 
-// addDim refuses a product that overflows on the way even where a later dimension is 0, as TensorShape::IsValid does.
+// addDim rejects a product that overflows on the way, even if a later dimension is 0, as TensorShape::IsValid does.
 func (h *header) addDim(size int64) {
 	switch {
 	case h.elements < 0:

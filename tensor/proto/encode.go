@@ -6,7 +6,7 @@ import (
 	"shoal/tensor"
 )
 
-// Message is a tensor about to be written as a TensorProto, measured so that its length can be written before it.
+// Message is a tensor that will be written as a TensorProto. It is measured, so that its length can be written before it.
 type Message struct {
 	Size    int // of the whole serialised TensorProto
 	t       *tensor.Tensor
@@ -92,7 +92,7 @@ func (m *Message) Append(dst []byte) []byte {
 	return fields[t.DType].AppendPacked(dst, t)
 }
 
-// PackedSize is how many bytes a tensor's elements take in the field, packed. Not for strings.
+// PackedSize returns how many bytes a tensor's elements take in the field, packed. Not for strings.
 func (f Field) PackedSize(t *tensor.Tensor) (size int) {
 	if f.Wire != protowire.VarintType {
 		return len(t.Data)
@@ -106,7 +106,7 @@ func (f Field) PackedSize(t *tensor.Tensor) (size int) {
 	return size
 }
 
-// AppendPacked writes a tensor's elements as the field has them, packed and without the field's tag. Not for strings.
+// AppendPacked appends a tensor's elements in the form of the field, packed and without the field's tag. Not for strings.
 func (f Field) AppendPacked(dst []byte, t *tensor.Tensor) []byte {
 	if f.Wire != protowire.VarintType {
 		return append(dst, t.Data...)
@@ -130,7 +130,7 @@ func appendStringContent(dst []byte, strings [][]byte) []byte {
 	return dst
 }
 
-// dimLen is the length of a Dim message; proto3 leaves a size of 0 out.
+// dimLen returns the length of a Dim message. proto3 leaves out a size of 0.
 func dimLen(d int64) int {
 	if d == 0 {
 		return 0

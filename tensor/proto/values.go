@@ -6,8 +6,8 @@ import (
 	"shoal/tensor"
 )
 
-// Read copies the elements of the field, which are of type d, out of a message into dst, packed or not, and says how many bytes it
-// filled. Elements beyond dst are left out. Not for strings.
+// Read copies the elements of the field, which are of type d, from a message to dst, and returns how many bytes it filled. The
+// elements may be packed or not. Elements for which dst has no room are left out. Not for strings.
 func (f Field) Read(dst []byte, d tensor.DType, wire []byte) (filled int, err error) {
 	size := d.Size()
 	for len(wire) > 0 {
@@ -38,10 +38,10 @@ func (f Field) Read(dst []byte, d tensor.DType, wire []byte) (filled int, err er
 		}
 		wire = wire[n:]
 	}
-	return filled - filled%size, nil // half a complex number is none
+	return filled - filled%size, nil // half a complex number does not count
 }
 
-// Count is how many elements a well-formed message has in the field. If they are all in one packed piece, packed is that.
+// Count returns how many elements a well-formed message has in the field. If all are in one packed piece, packed is that piece.
 func (f Field) Count(wire []byte) (n int, packed []byte) {
 	pieces := 0
 	for len(wire) > 0 {
@@ -71,7 +71,7 @@ func (f Field) Count(wire []byte) (n int, packed []byte) {
 	return n, packed
 }
 
-// scalars is how many there are in a packed piece.
+// scalars returns the number of scalars in a packed piece.
 func (f Field) scalars(packed []byte) (n int) {
 	if f.Wire != protowire.VarintType {
 		return len(packed) / scalarSize(f.Wire)
@@ -91,7 +91,8 @@ func scalarSize(t protowire.Type) int {
 	return 8
 }
 
-// readVarints reads a packed payload to its end, to check it, and stores what dst has room for behind its first filled bytes.
+// readVarints reads a packed payload to its end, to check it. It stores the elements for which dst has room after its first
+// filled bytes.
 func readVarints(dst []byte, filled int, d tensor.DType, payload []byte) (int, error) {
 	var buf [chunk]uint64
 	size := d.Size()
@@ -121,7 +122,7 @@ func readVarints(dst []byte, filled int, d tensor.DType, payload []byte) (int, e
 	return filled, nil
 }
 
-// fill completes data after its first filled bytes: with its last element, or with zeros where there is none.
+// fill completes data after its first filled bytes: with the last element, or with zeros if there is none.
 func fill(data []byte, filled, size int) {
 	if filled == 0 {
 		clear(data)
@@ -133,8 +134,8 @@ func fill(data []byte, filled, size int) {
 	}
 }
 
-// strings reads a string tensor: string_val, or tensor_content with all lengths first and then all bytes. The strings
-// stay on the wire.
+// strings reads a string tensor: string_val, or tensor_content with all lengths first and then all bytes. The strings refer to
+// the wire.
 func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 	if err := d.take(h, tensor.StringHeader); err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 		}
 		wire = wire[k:]
 	}
-	// The last stands for those that are missing. Here they share its bytes, but a model has each of them for itself.
+	// The last string is repeated for those that are missing. Here they share its bytes, but a model gets a copy of each.
 	total += int64(n-len(out)) * int64(len(last))
 	if total > d.Left {
 		return nil, h.tooLarge(d.Left)
@@ -177,7 +178,7 @@ func (d *Decoder) strings(h header, wire []byte) ([][]byte, error) {
 }
 
 func (d *Decoder) stringContent(h header) ([][]byte, error) {
-	// Each string has at least one byte of length, so a shape that promises more strings than bytes allocates nothing.
+	// The length of each string takes at least one byte, so a shape with more strings than bytes allocates nothing.
 	if h.elements > int64(len(h.content)) {
 		return nil, ErrInvalid
 	}

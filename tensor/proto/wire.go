@@ -1,6 +1,6 @@
-// Package proto turns serialised TensorProto messages into tensors and back, without the generated message
-// between: what comes in stays where it is, if its elements lie there as they do in memory, and what goes out is copied
-// once, from the model's output to the wire. It follows tensorflow::Tensor::FromProto and AsProtoField in what they accept and how they fill up.
+// Package proto converts serialised TensorProto messages to tensors and back, without generated messages. Inputs are not copied
+// if their elements have the same form on the wire and in memory. Outputs are copied once, from the model's output to the wire.
+// What is accepted and how missing elements are filled follows tensorflow::Tensor::FromProto and AsProtoField.
 package proto
 
 import (
@@ -15,14 +15,14 @@ import (
 	"shoal/tensor"
 )
 
-// ErrMalformed is returned where the bytes are no protobuf message.
+// ErrMalformed is returned if the bytes are not a protobuf message.
 var ErrMalformed = errors.New("malformed TensorProto")
 
-// ErrInvalid is returned for a message that is no tensor: an impossible shape, an element type that cannot be held, or a
-// tensor_content of another size than the shape needs.
+// ErrInvalid is returned for a message that is no valid tensor: an impossible shape, an element type that is not supported, or a
+// tensor_content whose size does not fit the shape.
 var ErrInvalid = errors.New("tensor parsing error")
 
-// TooLargeError is returned for a shape that asks for more memory than is allowed; nothing was allocated.
+// TooLargeError is returned for a shape that needs more memory than is allowed. Nothing was allocated.
 type TooLargeError struct {
 	Shape tensor.Shape
 	DType tensor.DType
@@ -33,7 +33,7 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("a tensor of shape %v and type %v needs more than the %d bytes that are left to this request", e.Shape, e.DType, e.Limit)
 }
 
-// RangeError is returned for an element that its type cannot hold; its upper bits would be lost.
+// RangeError is returned for an element that its type cannot hold, because its upper bits would be lost.
 type RangeError struct {
 	Value int32
 	DType tensor.DType
@@ -71,7 +71,7 @@ const (
 // maxDims is TensorFlow's limit on a tensor's rank.
 const maxDims = 254
 
-// Field is a repeated field with a type's elements, and how a scalar of it is written.
+// Field is the repeated field with a type's elements, and the wire type of its scalars.
 type Field struct {
 	Number protowire.Number
 	Wire   protowire.Type // of one scalar: Fixed32, Fixed64, Varint, or Bytes for strings
@@ -96,10 +96,10 @@ var fields = [...]Field{
 	tensor.Uint64:     {fieldUint64, protowire.VarintType},
 }
 
-// chunk is how many varints are converted at a time, so that the switch on the type stands outside the loops.
+// chunk is how many varints are converted at a time, so that the switch on the type is outside the loops.
 const chunk = 256
 
-// widen reads elements from data as the varints that stand for them; signed ones are sign-extended, as protobuf has it.
+// widen reads elements from data and converts them to varints. Signed ones are sign-extended, as in protobuf.
 func widen(dst *[chunk]uint64, d tensor.DType, data []byte) []uint64 {
 	le, out := binary.LittleEndian, dst[:min(chunk, len(data)/d.Size())]
 	switch d {
@@ -135,12 +135,12 @@ func widen(dst *[chunk]uint64, d tensor.DType, data []byte) []uint64 {
 	return out
 }
 
-// ranges are those of the types that are smaller than the field that their elements are in.
+// ranges are the ranges of the types that are smaller than their field.
 var ranges = map[tensor.DType][2]int32{
 	tensor.Int8: {math.MinInt8, math.MaxInt8}, tensor.Uint8: {0, math.MaxUint8}, tensor.Int16: {math.MinInt16, math.MaxInt16}, tensor.Uint16: {0, math.MaxUint16},
 }
 
-// outOfRange is the index of the first value that d cannot hold, or -1.
+// outOfRange returns the index of the first value that d cannot hold, or -1.
 func outOfRange(d tensor.DType, values []uint64) int {
 	limits, ok := ranges[d]
 	if !ok {
@@ -149,7 +149,7 @@ func outOfRange(d tensor.DType, values []uint64) int {
 	return slices.IndexFunc(values, func(v uint64) bool { return int32(v) < limits[0] || int32(v) > limits[1] })
 }
 
-// narrow writes varints as elements, which must be in d's range.
+// narrow converts varints, which must be in d's range, to elements.
 func narrow(dst []byte, d tensor.DType, values []uint64) {
 	le := binary.LittleEndian
 	switch {
