@@ -47,7 +47,7 @@ func read(t *testing.T, body string) (doc document) {
 // paths are those of the document that run a model.
 func paths(doc document) (list []string) {
 	for path, item := range doc.Paths {
-		if item.Post != nil {
+		if item.Post != nil && !strings.HasPrefix(path, "/v2/") { // those are the same whatever is served
 			list = append(list, path)
 		}
 	}

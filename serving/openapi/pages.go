@@ -30,6 +30,7 @@ func (b *builder) questions() {
 		}
 		b.doc.Paths[path] = pathItem{Get: &operation{ID: b.names.operation(id), Tags: []string{"models"}, Summary: summary, Parameters: parameters, Responses: responses}}
 	}
+	b.inference(model, version)
 	get("/v1/models", "models", "Every model, with the states of its versions and its labels", ref("models"))
 	if len(b.models) == 0 {
 		return // there is nothing to ask about

@@ -27,6 +27,7 @@ type sample struct {
 	model   string
 	version int64
 	label   string
+	newest  []*tensor.Signature // of the model's newest version
 }
 
 func newBuilder(o Options) *builder {
@@ -81,9 +82,9 @@ func (b *builder) model(m served) {
 	base := "/v1/models/" + escape(m.model)
 	for i, v := range m.versions {
 		if len(v.labels) > 0 && b.sample.label == "" {
-			b.sample = sample{m.model, v.number, v.labels[0]}
+			b.sample = sample{m.model, v.number, v.labels[0], m.versions[0].signatures}
 		} else if b.sample.model == "" {
-			b.sample = sample{model: m.model, version: v.number}
+			b.sample = sample{model: m.model, version: v.number, newest: m.versions[0].signatures}
 		}
 		b.labels = append(b.labels, v.labels...)
 		if b.left <= 0 && i > 0 {
@@ -169,7 +170,7 @@ func (b *builder) ask(model, path, place, which string, v verb) {
 // finish adds what depends on the models that are in it.
 func (b *builder) finish() *document {
 	b.questions()
-	b.doc.Info.Description = "Models served over TensorFlow Serving's REST API. This document describes what is served now, and changes with it."
+	b.doc.Info.Description = "Models served over TensorFlow Serving's REST API, and over the Open Inference Protocol. This document describes what is served now, and changes with it."
 	if n := len(b.omitted); n > 0 {
 		const named = 20
 		b.doc.Info.Description += fmt.Sprintf(" It would be too large with everything: %d more are left out (%s%s). %s?model=NAME describes one model.",

@@ -66,11 +66,11 @@ def bodies(module, example):
             yield body
 
 
-def check_example(client, where, module, example):
+def check_example(client, where, module, example, values):
     made = list(bodies(module, example))
     if not made:
         sys.exit(f"{where}: no class takes {example}")
-    response = module.sync_detailed(client=client, body=made[0])
+    response = module.sync_detailed(**values, client=client, body=made[0])
     if response.status_code != 200:
         sys.exit(f"{where}: {response.status_code} {response.content!r} to {example}")
     plain = requests.post(client._base_url + where, json=example, timeout=60).json()
@@ -83,6 +83,7 @@ def check_by_hand(client):
     from generated.api.fail_on_negative import predict_fail_on_negative
     from generated.api.half_plus_two import predict_half_plus_two, predict_half_plus_two_labels_stable
     from generated.api.multi import predict_multi
+    from generated.api.open_inference_protocol import v2_infer
 
     rows = models.HalfPlusTwoPredictRequestServingDefaultRows(instances=[1.0, 4.0])
     assert predict_half_plus_two.sync(client=client, body=rows).predictions == [3.5, 5.0]
@@ -91,6 +92,8 @@ def check_by_hand(client):
     row = models.MultiPredictRequestServingDefaultRow(a=[1.0, 2.0], b=[3, 4], s="x")
     answer = predict_multi.sync(client=client, body=models.MultiPredictRequestServingDefaultRows(instances=[row])).predictions[0]
     assert (answer.sum_, answer.b2, answer.text) == (3.0, [6, 8], "X"), answer
+    asked = models.V2Request(inputs=[models.V2Input(name="x", shape=[2], datatype=models.V2InputDatatype.FP32, data=[1.0, 4.0])])
+    assert v2_infer.sync("half_plus_two", client=client, body=asked).outputs[0].data == [3.5, 5.0]
     refused = models.FailOnNegativePredictRequestServingDefaultRows(instances=[-4.0])
     assert isinstance(predict_fail_on_negative.sync(client=client, body=refused), models.Error)
 
@@ -107,7 +110,8 @@ def main(url):
     examples = 0
     for path, item in document["paths"].items():
         for example in item.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {}).values():
-            check_example(client, path, found["POST", path], example["value"])
+            where = path.format(**PLAIN)
+            check_example(client, where, found["POST", where], example["value"], {k: v for k, v in PLAIN.items() if f"{{{k}}}" in path})
             examples += 1
     check_by_hand(client)
     print(f"{len(found)} operations, {examples} examples")

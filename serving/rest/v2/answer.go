@@ -18,7 +18,7 @@ func (c *call) EncodeAnswer(_ *serving.Call, outputs []tensor.Tensor) error {
 
 // encode writes the answer in one pass: the JSON, then the binary tensors in the same order.
 func (c *call) encode(outputs []tensor.Tensor) error {
-	size, binary := answerSize, false
+	size, binary := answerSize+2*len(c.req.id), false
 	for k := range c.req.outputs {
 		out := &c.req.outputs[k]
 		t, spec := &outputs[out.index], &c.Entry.Signature.Outputs[out.index]

@@ -232,13 +232,15 @@ func TestErrors(t *testing.T) {
 		a(`"shape":[1,1],"datatype":"FP32","parameters":{"shared_memory_region":"r"}`):                  "shared memory is not supported: send tensors in the request",
 		`{"inputs":[{"name":"z","shape":[1,1],"datatype":"FP32","data":[1]}]}`:                          "unexpected inference input 'z' for model 'echo'",
 		`{"outputs":[{"name":"z"}],"inputs":[{"name":"a","shape":[1,1],"datatype":"FP32","data":[1]}]}`: "unexpected inference output 'z' for model 'echo'",
+		a(`"shape":[1` + strings.Repeat(",1", 254) + `]`):                                               "the shape of input 'a' has more than 254 dimensions",
+		`{"outputs":[` + strings.Repeat(`{"name":"x"},`, 1<<14) + `{}]}`:                                "'outputs' has more than 16384 elements",
 		`{"outputs":[{}]}`:                                          "Unable to parse 'name': " + noMember + " 'name'",
 		`{"parameters":{"triton_x":1},"inputs":[]}`:                 "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.",
 		`{"parameters":1,"inputs":[]}`:                              "Unable to parse 'parameters': attempt to access JSON non-object as object",
 		`{"parameters":{"signature_name":"none"},"inputs":[]}`:      "model 'echo' has no signature \"none\": name one of {" + strings.Join(slices.Sorted(maps.Keys(core.Loaded["echo"][2].Signatures)), ",") + "} in the parameter 'signature_name'",
 		`{"parameters":{"signature_name":"complex64"},"inputs":[]}`: "input 'in' of model 'echo' has elements of type complex64, which the protocol has no datatype for: use the API of TensorFlow Serving",
 	} {
-		t.Run(body, func(t *testing.T) { c.infer(path, body).wantError(t, 400, text) })
+		t.Run(text, func(t *testing.T) { c.infer(path, body).wantError(t, 400, text) })
 	}
 	const sized = `{"inputs":[{"name":"a","shape":[1,1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}`
 	c.binary(path, sized, "123").wantError(t, 400, "unexpected size for input 'a', expecting 4 bytes for model 'echo'")

@@ -13,7 +13,7 @@ import (
 
 // request is an inference request's JSON, read but not compared with a model. Names lie in the body.
 type request struct {
-	id       []byte // own memory
+	id       []byte // of the arena
 	settings oip.Settings
 	inputs   []input
 	outputs  []output
@@ -40,11 +40,21 @@ type output struct {
 	oip.OutputSettings
 }
 
-// reset keeps the memory of lists.
+const (
+	maxTensors  = 1 << 14 // inputs, and outputs, of a request: what describes them does not count against the budget
+	keptTensors = 64      // that a reused request has room for
+	maxRank     = 254     // TensorFlow's limit
+)
+
+// reset keeps the memory of short lists.
 func (r *request) reset() {
 	clear(r.inputs)
 	clear(r.outputs)
-	*r = request{id: r.id[:0], inputs: r.inputs[:0], outputs: r.outputs[:0], dims: r.dims[:0]}
+	if cap(r.inputs)+cap(r.outputs) > keptTensors || cap(r.dims) > keptTensors {
+		*r = request{}
+		return
+	}
+	*r = request{inputs: r.inputs[:0], outputs: r.outputs[:0], dims: r.dims[:0]}
 }
 
 func (r *request) shape(in *input) tensor.Shape { return r.dims[in.dims : in.dims+in.rank] }
@@ -89,7 +99,8 @@ func (rd *reader) document() error {
 		switch string(name) {
 		case "id":
 			s, err := rd.text("id")
-			rd.id = append(rd.id[:0], s...)
+			rd.id = rd.arena.Bytes(len(s))
+			copy(rd.id, s)
 			return err
 		case "parameters":
 			return rd.parameters(func(key string, v oip.Value) error { return rd.settings.Set(key, v) })
@@ -112,8 +123,11 @@ func (rd *reader) list(name string, element func() error) error {
 	if rd.Next() != '[' {
 		return rd.unexpected("Unable to parse '"+name+"'", "array")
 	}
-	return rd.Array(func(int) error {
-		if rd.Next() != '{' {
+	return rd.Array(func(i int) error {
+		switch {
+		case i == maxTensors:
+			return invalid("'%s' has more than %d elements", name, maxTensors)
+		case rd.Next() != '{':
 			return rd.unexpected("Unable to parse '"+name+"'", "object")
 		}
 		return element()
@@ -207,7 +221,10 @@ func (rd *reader) shapeOf(in *input) error {
 		return rd.unexpected("Unable to parse 'shape'", "array")
 	}
 	in.dims = len(rd.dims)
-	err := rd.Array(func(int) error {
+	err := rd.Array(func(i int) error {
+		if i == maxRank {
+			return invalid("the shape of input '%s' has more than %d dimensions", in.name, maxRank)
+		}
 		s, err := rd.Scalar()
 		if err != nil {
 			return wrongKind(err, "Unable to parse 'shape'", "unsigned-integer")
