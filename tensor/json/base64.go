@@ -13,8 +13,8 @@ var sextets = func() (t [256]byte) {
 	return t
 }()
 
-// appendBase64 appends what s stands for; ok is false where it is no base64. As in TensorFlow Serving white space may
-// stand anywhere, the padding may be missing but not wrong, and a dot pads as well as an equals sign.
+// appendBase64 appends the decoded bytes of s; ok is false if s is not base64. As in TensorFlow Serving, white space may be
+// anywhere, the padding may be missing but not wrong, and a dot is padding like an equals sign.
 func appendBase64(dst, s []byte) (_ []byte, ok bool) {
 	for len(s) >= 4 {
 		a, b, c, d := sextets[s[0]], sextets[s[1]], sextets[s[2]], sextets[s[3]]

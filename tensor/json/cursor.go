@@ -6,8 +6,8 @@ import (
 	"shoal/tensor"
 )
 
-// Cursor reads a document from left to right, for protocols that have a form of their own. It copies nothing of the text but what
-// Tensor puts into an arena. Its grammar is that of the rest of the package: RapidJSON's, with NaN and infinities.
+// Cursor reads a document from left to right, for protocols with documents of their own form. It copies only what Tensor puts
+// into an arena. Its grammar is that of the package: RapidJSON's, with NaN and infinities.
 //
 // The first error that a method returns ends the reading.
 type Cursor struct {
@@ -16,19 +16,19 @@ type Cursor struct {
 	inside bool // an object or array: the value is not the document's own
 }
 
-// NewCursor stands before the document's value.
+// NewCursor returns a cursor before the document's value.
 func NewCursor(body []byte) Cursor { return Cursor{body: body, at: skipSpace(body, skipBOM(body))} }
 
-// At is the offset of the value that the cursor stands before.
+// At returns the offset of the value after the cursor.
 func (c *Cursor) At() int { return c.at }
 
 // To returns a cursor before the value at an offset that At has returned.
 func (c *Cursor) To(at int) Cursor { return Cursor{c.body, at, true} }
 
-// Next is the first byte of the value: '{', '[', '"', 't', 'f', 'n' or that of a number; 0 at the end of the text.
+// Next returns the first byte of the value: '{', '[', '"', 't', 'f', 'n' or that of a number; 0 at the end of the text.
 func (c *Cursor) Next() byte { return peek(c.body, c.at) }
 
-// SyntaxError says what is wrong with the text of a document.
+// SyntaxError is a syntax error of a document.
 type SyntaxError struct {
 	Text   string // RapidJSON's
 	Offset int
@@ -37,16 +37,16 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string { return e.Text }
 
-// ValueError says that a value is of another kind than what is to be read, or a number out of range.
+// ValueError is returned for a value of another kind than the one that is read, and for a number out of range.
 type ValueError struct {
-	DType  tensor.DType // of the element that is to be read; Invalid: no element
+	DType  tensor.DType // of the element that is read; Invalid: not an element
 	Offset int
 }
 
 // Error implements error.
 func (e *ValueError) Error() string { return "unexpected value" }
 
-// fail is the syntax error in the value at the cursor or, if there is none, e.
+// fail returns the syntax error in the value at the cursor or, if there is none, e.
 func (c *Cursor) fail(e *ValueError) error {
 	bad := Cursor{c.body, e.Offset, c.inside}
 	if err := bad.Skip(); err != nil {
@@ -55,7 +55,8 @@ func (c *Cursor) fail(e *ValueError) error {
 	return e
 }
 
-// Check goes over the document that begins at the cursor and what follows it, and returns the first syntax error. The cursor stays.
+// Check reads the document that begins at the cursor and what follows it, and returns the first syntax error. It does not move
+// the cursor.
 func (c *Cursor) Check() error {
 	rest := *c
 	if err := rest.Skip(); err != nil {
@@ -64,7 +65,7 @@ func (c *Cursor) Check() error {
 	return rest.End()
 }
 
-// End demands that nothing follows.
+// End returns an error if anything follows.
 func (c *Cursor) End() error {
 	if c.at = skipSpace(c.body, c.at); c.at < len(c.body) {
 		return &SyntaxError{rootFollowed, c.at}
@@ -72,7 +73,7 @@ func (c *Cursor) End() error {
 	return nil
 }
 
-// Skip goes over the value.
+// Skip skips the value.
 func (c *Cursor) Skip() error {
 	p := parser{body: c.body}
 	if c.inside {
@@ -137,7 +138,7 @@ func (c *Cursor) Array(element func(i int) error) error {
 	}
 }
 
-// separator goes over a comma, or over the end of the object or array.
+// separator skips a comma, or the end of the object or array.
 func (c *Cursor) separator(end byte, missing string) (done bool, err error) {
 	c.at = skipSpace(c.body, c.at)
 	switch c.Next() {
@@ -153,12 +154,12 @@ func (c *Cursor) separator(end byte, missing string) (done bool, err error) {
 
 // Scalar is a string, a number, a boolean or null.
 type Scalar struct {
-	First  byte   // of its text, as Cursor.Next has it
-	Text   []byte // of a string; it may lie in the document
+	First  byte   // the first byte, as Cursor.Next returns it
+	Text   []byte // of a string; it may refer to the document
 	number number
 }
 
-// Bool is the value of a boolean.
+// Bool returns the value of a boolean.
 func (s *Scalar) Bool() (v, ok bool) { return s.First == 't', s.First == 't' || s.First == 'f' }
 
 // IsString reports whether it is a string.
@@ -167,22 +168,22 @@ func (s *Scalar) IsString() bool { return s.First == '"' }
 // IsNumber reports whether it is a number.
 func (s *Scalar) IsNumber() bool { return s.number.token != nil }
 
-// Int64 is the value of an integer.
+// Int64 returns the value of an integer.
 func (s *Scalar) Int64() (v int64, ok bool) {
 	v, ok = s.number.int64()
 	return v, ok && s.IsNumber()
 }
 
-// Uint64 is the value of an integer that is not negative.
+// Uint64 returns the value of an integer that is not negative.
 func (s *Scalar) Uint64() (v uint64, ok bool) {
 	v, ok = s.number.uint64()
 	return v, ok && s.IsNumber()
 }
 
-// Float64 is the value of a number.
+// Float64 returns the value of a number.
 func (s *Scalar) Float64() float64 { return s.number.float64() }
 
-// Scalar reads one.
+// Scalar reads a scalar.
 func (c *Cursor) Scalar() (s Scalar, err error) {
 	s.First = c.Next()
 	switch s.First {
@@ -251,7 +252,7 @@ func (c *Cursor) Tensor(d tensor.DType, a *tensor.Arena) (tensor.Tensor, error) 
 	return f.targets[0].tensor(), nil
 }
 
-// flatten decodes what the fast path gives up at: elements in lists of any form.
+// flatten decodes elements in lists of any form, for which the fast path gives up.
 func (f *fast) flatten(t *target, i int) (end int, err error) {
 	b := f.body
 	for depth, after := 0, false; ; {

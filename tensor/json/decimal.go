@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// decimal32 is m·10^e as a float32 where that can be told with one multiplication; ok is false otherwise.
+// decimal32 returns m·10^e as a float32, if one multiplication decides it; ok is false otherwise.
 //
 // The product of the float64s is off by less than two units in its last place: up to one from the factors' roundings and
 // half of one from its own. A float32 keeps 29 bits less, so rounding the product again is wrong only where these 29 bits
@@ -38,14 +38,13 @@ var powers32 = func() (p [71]float64) {
 	return p
 }()
 
-// decimal64 is m·10^e as a float64; ok is false where that cannot be told with the tables.
+// decimal64 returns m·10^e as a float64; ok is false if the tables do not decide it.
 func decimal64(m uint64, e int) (v float64, ok bool) {
 	if m == 0 {
 		return 0, true
 	}
 	if m <= 1<<53 && -22 <= e && e <= 22 {
-		// Both factors are exact, so that one operation rounds once (W. Clinger, "How to Read Floating Point Numbers
-		// Accurately", 1990).
+		// Both factors are exact, so one operation rounds once (W. Clinger, "How to Read Floating Point Numbers Accurately", 1990).
 		if e < 0 {
 			return float64(m) / pow10[-e], true
 		}

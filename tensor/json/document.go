@@ -10,11 +10,10 @@ import (
 	"shoal/tensor"
 )
 
-// node is one value, or one member's name, of a checked document. The nodes lie in document order, a container before
-// what it holds.
+// node is one value, or one member's name, of a checked document. The nodes are in document order, a container before its contents.
 type node struct {
-	pos   uint32 // offset of its first byte, which also tells its kind
-	next  uint32 // index of the node behind it and all that it holds
+	pos   uint32 // offset of its first byte, which also gives its kind
+	next  uint32 // index of the node after it and its contents
 	count uint32 // elements of an array; names and values of an object
 }
 
@@ -24,8 +23,8 @@ type document struct {
 	tape []node
 }
 
-// parseDocument checks the body and lists its nodes. Checking comes first, so that a tape is only made for a valid
-// document, where a node takes at least two bytes of body, and is made in the right size.
+// parseDocument checks the body and lists its nodes. It checks first, so that it makes a tape only for a valid document, of which
+// each node takes at least two bytes, and in the right size.
 func parseDocument(b []byte) (*document, error) {
 	if len(b) == 0 {
 		return nil, invalid("JSON Parse error: The document is empty")
@@ -47,7 +46,7 @@ func parseDocument(b []byte) (*document, error) {
 	return d, nil
 }
 
-// kind is the type of a value with RapidJSON's name.
+// kind returns RapidJSON's name for the type of a value.
 type kind string
 
 const (
@@ -82,10 +81,10 @@ func (d *document) is(v uint32, k kind) bool { return d.kind(v) == k }
 
 func (d *document) next(v uint32) uint32 { return d.tape[v].next }
 
-// size is the number of elements of an array.
+// size returns the number of elements of an array.
 func (d *document) size(v uint32) int { return int(d.tape[v].count) }
 
-// members yields the nodes of an object's names; each value is the node behind its name.
+// members yields the nodes of an object's names. Each value is the node after its name.
 func (d *document) members(object uint32) func(yield func(name uint32) bool) {
 	return func(yield func(uint32) bool) {
 		for m := object + 1; m < d.next(object); m = d.next(m + 1) {
@@ -107,7 +106,7 @@ func (d *document) elements(array uint32) func(yield func(i int, v uint32) bool)
 	}
 }
 
-// find is the value of the first member with this name. The root and containers are never members, so 0 means none.
+// find returns the value of the first member with this name; 0: there is none, because the root is never a member.
 func (d *document) find(object uint32, name string) uint32 {
 	for m := range d.members(object) {
 		raw, escaped := d.rawString(m)
@@ -118,7 +117,7 @@ func (d *document) find(object uint32, name string) uint32 {
 	return 0
 }
 
-// rawString is the inside of a string as it stands in the body.
+// rawString returns the text of a string between its quotes, as it is in the body.
 func (d *document) rawString(v uint32) (raw []byte, escaped bool) {
 	pos := int(d.tape[v].pos)
 	end, escaped, _ := scanString(d.body, pos)
@@ -134,7 +133,7 @@ func (d *document) appendString(dst []byte, v uint32) []byte {
 	return appendUnescaped(dst, raw)
 }
 
-// name is a member's name as TensorFlow Serving reads it where it goes through all members: up to the first NUL.
+// name returns a member's name as TensorFlow Serving reads it when it iterates over members: up to the first NUL.
 func (d *document) name(m uint32) string {
 	s := d.appendString(nil, m)
 	if i := slices.Index(s, 0); i >= 0 {
@@ -148,7 +147,7 @@ func (d *document) number(v uint32) number {
 	return n
 }
 
-// base64 is the payload's node of a base64 object, {"b64": "…"} with nothing else in it; 0 for any other value.
+// base64 returns the node of the payload of a base64 object, {"b64": "…"} with nothing else in it; 0 for any other value.
 func (d *document) base64(v uint32) uint32 {
 	if !d.is(v, kindObject) || d.tape[v].count != 2 {
 		return 0
@@ -172,7 +171,7 @@ func (d *document) conversionError(v uint32, t tensor.DType) error {
 	return status.Errorf(codes.Unimplemented, "Conversion of JSON Value: %s to type: %v", d.dump(v), t)
 }
 
-// signatureName is the body's signature_name, "" where there is none.
+// signatureName returns the body's signature_name, or "" if there is none.
 func (d *document) signatureName() (string, error) {
 	v := d.find(0, "signature_name")
 	if v == 0 {

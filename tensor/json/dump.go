@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// dumpLimit is the length from which a dump takes no further token, so that it can be somewhat longer, and cut.
+// dumpLimit is the length from which a dump takes no further token. A dump can be somewhat longer, and is then cut.
 const dumpLimit = 256
 
-// dumper prints a value for an error message as TensorFlow Serving does: RapidJSON's pretty form, four spaces a level,
-// arrays on one line, ended at the first token that finds the limit reached or that is NaN or an infinity.
+// dumper prints a value for an error message as TensorFlow Serving does: RapidJSON's pretty form, with four spaces per level and
+// arrays on one line. It ends at the first token after the limit, or at NaN or an infinity.
 type dumper struct {
 	doc *document
 	out []byte
@@ -21,8 +21,8 @@ func (d *document) dump(v uint32) string {
 	return string(p.out)
 }
 
-// value prints v at a level of nesting and reports whether to go on. The limit, which callers check before a token and
-// the separator in front of it, also bounds the recursion: a level takes a byte at least.
+// value prints v at a level of nesting and reports whether to go on. Callers check the limit before a token and its separator.
+// The limit also bounds the recursion, because each level takes at least one byte.
 func (p *dumper) value(v uint32, level int) bool {
 	d := p.doc
 	switch d.kind(v) {

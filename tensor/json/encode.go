@@ -79,7 +79,7 @@ func appendRows(dst []byte, sig *tensor.Signature, outputs []tensor.Tensor) ([]b
 	return append(dst, "]}"...), nil
 }
 
-// appendKey appends the name of an object's i-th member and what stands in front of it.
+// appendKey appends the name of an object's i-th member and what comes before it.
 func appendKey(dst []byte, i int, name string) []byte {
 	opening := byte(',')
 	if i == 0 {
@@ -88,7 +88,7 @@ func appendKey(dst []byte, i int, name string) []byte {
 	return append(AppendString(append(dst, opening), []byte(name)), ':')
 }
 
-// printer prints a tensor's elements from the front.
+// printer prints a tensor's elements in order.
 type printer struct {
 	tensor  *tensor.Tensor
 	asBytes bool
@@ -99,8 +99,8 @@ func newPrinter(sig *tensor.Signature, outputs []tensor.Tensor, i int) printer {
 	return printer{tensor: &outputs[i], asBytes: strings.HasSuffix(sig.Outputs[i].Name, "_bytes")}
 }
 
-// value prints the next element of the dimensions from dim on: a nested list, or a scalar where none is left. The depth
-// of the recursion is the tensor's rank.
+// value prints the next element of the dimensions from dim on: a nested list, or a scalar if no dimension is left. The depth of the
+// recursion is the tensor's rank.
 func (p *printer) value(dst []byte, dim int) []byte {
 	shape := p.tensor.Shape
 	if dim == len(shape) {
@@ -178,7 +178,7 @@ func appendUint[T uint8 | uint16 | uint32 | uint64](dst []byte, v T) []byte {
 	return strconv.AppendUint(dst, uint64(v), 10)
 }
 
-// textSize is about the length that a tensor takes as JSON.
+// textSize estimates the length of a tensor as JSON.
 func textSize(t *tensor.Tensor) int {
 	n := t.Len()
 	switch t.DType {

@@ -14,10 +14,10 @@ var pairs = func() (p [100]uint16) {
 	return p
 }()
 
-// decimalRoom is the room that appendDecimal writes in.
+// decimalRoom is the room that appendDecimal needs.
 const decimalRoom = 40
 
-// appendDecimal appends d·10^k, d > 0, with at least one digit on either side of the point, or with an exponent.
+// appendDecimal appends d·10^k, d > 0, with at least one digit on each side of the point, or with an exponent.
 func appendDecimal(dst []byte, d uint64, k int) []byte {
 	for d >= 10 {
 		q := d / 10
@@ -89,7 +89,7 @@ func appendExponent(dst []byte, e int) []byte {
 	return binary.LittleEndian.AppendUint16(dst, pairs[e])
 }
 
-// digitCount is the number of decimal digits of d > 0.
+// digitCount returns the number of decimal digits of d > 0.
 func digitCount(d uint64) int {
 	n := bits.Len64(d) * 1233 >> 12
 	if d >= powers10[n] {

@@ -4,7 +4,7 @@ import "encoding/base64"
 
 const hexDigits = "0123456789ABCDEF"
 
-// escapes holds what stands behind the backslash for a byte that must be escaped; 'u' for the form with four digits.
+// escapes holds the character after the backslash for a byte that must be escaped; 'u' for the form with four digits.
 var escapes = func() (t [256]byte) {
 	for c := range 0x20 {
 		t[c] = 'u'
@@ -14,8 +14,7 @@ var escapes = func() (t [256]byte) {
 	return t
 }()
 
-// AppendString appends s as a JSON string. Only what must be escaped is; other bytes are taken as they are, UTF-8 or
-// not.
+// AppendString appends s as a JSON string. It escapes only what must be escaped, and copies all other bytes, UTF-8 or not.
 func AppendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	for {
@@ -40,7 +39,7 @@ func appendBytes(dst, s []byte) []byte {
 	return append(dst, `"}`...)
 }
 
-// AppendError appends the body of an error answer, {"error": "…"}, laid out as TensorFlow Serving does.
+// AppendError appends the body of an error answer, {"error": "…"}, with TensorFlow Serving's line breaks.
 func AppendError(dst []byte, message string) []byte {
 	dst = append(dst, "{\n    \"error\": "...)
 	dst = AppendString(dst, []byte(message))

@@ -6,7 +6,7 @@ import (
 	"shoal/tensor"
 )
 
-// decodeExact decodes a predict body with TensorFlow Serving's checks in TensorFlow Serving's order.
+// decodeExact decodes a predict body with TensorFlow Serving's checks, in their order.
 func decodeExact(body []byte, l *lookup, a *tensor.Arena) (*PredictRequest, error) {
 	d, err := parseDocument(body)
 	if err != nil {
@@ -98,7 +98,7 @@ func (x *exact) column(t *target, v uint32) error {
 	return x.fill(t, v, t.shape)
 }
 
-// finish makes the tensors once all values are in.
+// finish makes the tensors when all values are read.
 func (x *exact) finish() ([]tensor.Tensor, error) {
 	tensors := make([]tensor.Tensor, len(x.targets))
 	var have, missing []string

@@ -53,7 +53,7 @@ func (x *exact) rowObject(i int, row uint32, seen []int) error {
 			before := t.len()
 			err = x.rowValue(t, m+1, i == 0 && seen[k] == 0)
 			if seen[k] == i+1 {
-				t.truncate(before) // of a name that comes again the first value counts, but each is checked
+				t.truncate(before) // if a name is repeated, the first value counts, but each is checked
 			} else {
 				seen[k] = i + 1
 				found++
@@ -70,7 +70,7 @@ func (x *exact) rowObject(i int, row uint32, seen []int) error {
 	return nil
 }
 
-// rowValue converts one row's value of an input. The first one sets the shape that all must have.
+// rowValue converts one row's value of an input. The first row sets the shape that all must have.
 func (x *exact) rowValue(t *target, v uint32, first bool) error {
 	shape, err := x.shape(t, v)
 	if err != nil {
@@ -94,7 +94,7 @@ func (x *exact) rowValue(t *target, v uint32, first bool) error {
 	return nil
 }
 
-// coded prints an error with its code's name, as messages that embed another one do.
+// coded formats an error with its code's name, as in messages that embed another error.
 func coded(err error) string {
 	s := status.Convert(err)
 	if s.Code() == codes.Unimplemented {
@@ -103,10 +103,10 @@ func coded(err error) string {
 	return "INVALID_ARGUMENT: " + s.Message()
 }
 
-// shape follows the first element at each level, as TensorFlow Serving does; fill then holds the others against it.
+// shape takes the shape from the first element at each level, as TensorFlow Serving does. fill then checks the others against it.
 func (x *exact) shape(t *target, v uint32) (tensor.Shape, error) {
 	d := x.doc
-	shape := tensor.Shape{} // not nil: it tells that the input was found
+	shape := tensor.Shape{} // not nil, which means that the input was found
 	for ; d.is(v, kindArray); v++ {
 		if len(shape) == maxRank {
 			return nil, rankError(t)
@@ -120,8 +120,8 @@ func (x *exact) shape(t *target, v uint32) (tensor.Shape, error) {
 	return shape, nil
 }
 
-// fill appends the elements of v, which must nest as shape says. The nodes lie in order, so one walk suffices: ends
-// holds where each open list ends.
+// fill appends the elements of v, whose nesting must agree with shape. The nodes are in order, so one pass is enough. ends holds
+// the ends of the open lists.
 func (x *exact) fill(t *target, v uint32, shape tensor.Shape) error {
 	d := x.doc
 	rank := len(shape)

@@ -9,13 +9,13 @@ import (
 // ExamplesRequest is a decoded classify or regress body.
 type ExamplesRequest struct {
 	SignatureName string
-	// Examples are serialised tf.Example messages, each behind the serialised context where there is one: for a parser
-	// of protocol buffers joined bytes are merged messages, in which a feature of the example wins.
+	// Examples are serialised tf.Example messages, each after the serialised context if there is one. To a parser of protocol
+	// buffers, joined bytes are merged messages, in which a feature of the example replaces one of the context.
 	Examples [][]byte
 }
 
-// DecodeExamples decodes the body of a classify or regress request. The messages are the same for both methods:
-// TensorFlow Serving says "classify" in either.
+// DecodeExamples decodes the body of a classify or regress request. The error texts are the same for both methods: TensorFlow
+// Serving says "classify" in both.
 func DecodeExamples(body []byte, method string) (*ExamplesRequest, error) {
 	d, err := parseDocument(body)
 	if err != nil {
@@ -63,7 +63,7 @@ const (
 	listValue       = 1
 )
 
-// appendExample appends the tf.Example that an object stands for.
+// appendExample appends the tf.Example that an object describes.
 func (d *document) appendExample(dst []byte, v uint32) ([]byte, error) {
 	if !d.is(v, kindObject) {
 		return nil, invalidf("Example must be JSON object but got JSON %s", d.kind(v))
@@ -156,7 +156,7 @@ func (f *feature) add(v uint32) error {
 	return invalidf("Feature: %s has element with unexpected JSON type: %s", f.name, d.kind(v))
 }
 
-// expect fixes the kind, or checks it.
+// expect sets the kind at the first value, and checks it afterwards.
 func (f *feature) expect(kind protowire.Number) error {
 	if f.kind == 0 {
 		f.kind = kind
@@ -185,7 +185,7 @@ func (f *feature) addBytes(v []byte) error {
 	return nil
 }
 
-// message is the serialised Feature; empty, with no kind set, where there was no value.
+// message returns the serialised Feature. It is empty, with no kind set, if there was no value.
 func (f *feature) message() []byte {
 	if f.kind == 0 {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"shoal/tensor"
 )
 
-// fast decodes well-formed bodies of the usual shapes in one pass over the text. Whatever it does not expect makes it
-// give up (its methods return ok == false) and the exact path decides. What it accepts, the exact path accepts with the
-// same result.
+// fast decodes well-formed bodies of the usual shapes in one pass over the text. It gives up (its methods return ok == false) at
+// anything that it does not expect; then the exact path decides. The exact path accepts all that fast accepts, with the same
+// result.
 type fast struct {
 	body    []byte
 	lookup  lookup
@@ -18,8 +18,8 @@ type fast struct {
 	sig     *tensor.Signature
 	arena   *tensor.Arena
 	format  Format
-	found   bool     // the values have been met
-	late    bool     // the values have to be gone over again: their signature was named behind them
+	found   bool     // the values were found
+	late    bool     // the values must be read again, because the signature's name comes after them
 	targets []target // one for each input
 	nests   []nest   // the shape of each input's value, or of each row's
 	begin   int      // offset at which the values begin
@@ -28,21 +28,21 @@ type fast struct {
 
 var fasts = sync.Pool{New: func() any { return new(fast) }}
 
-// newFast is a decoder for one body. Release it.
+// newFast returns a decoder for one body. The caller releases it.
 func newFast(body []byte, resolve Resolve, a *tensor.Arena) *fast {
 	f := fasts.Get().(*fast)
 	f.body, f.arena, f.lookup.resolve = body, a, resolve
 	return f
 }
 
-// release gives the decoder back, with the memory of its lists.
+// release returns the decoder to the pool, with the memory of its lists.
 func (f *fast) release() {
 	clear(f.targets)
 	*f = fast{targets: f.targets[:0], nests: f.nests[:0]}
 	fasts.Put(f)
 }
 
-// decode returns nil where it gave up.
+// decode returns nil if it gives up.
 func (f *fast) decode() *PredictRequest {
 	if !f.document() {
 		return nil
@@ -63,7 +63,7 @@ func (f *fast) decode() *PredictRequest {
 	return &PredictRequest{Signature: f.sig, Format: f.format, Inputs: inputs}
 }
 
-// document goes over the top-level object. What follows its end does not count.
+// document reads the top-level object. It ignores what follows.
 func (f *fast) document() bool {
 	b := f.body
 	i := skipSpace(b, skipBOM(b))
@@ -100,8 +100,8 @@ func (f *fast) document() bool {
 	}
 }
 
-// key reads a member's name and the colon behind it, from the opening brace or the comma at i on, and returns the
-// offset of the value.
+// key reads a member's name and the colon after it, from the opening brace or the comma at i on, and returns the offset of the
+// value.
 func (f *fast) key(i int, first bool) (key []byte, next int, ok bool) {
 	b := f.body
 	start := skipSpace(b, i+1)
@@ -119,7 +119,7 @@ func (f *fast) key(i int, first bool) (key []byte, next int, ok bool) {
 	return b[start+1 : end], skipSpace(b, i+1), true
 }
 
-// skip goes over any value.
+// skip skips any value.
 func (f *fast) skip(i int) (int, bool) {
 	p := parser{body: f.body}
 	end, fault := p.value(i)
@@ -191,7 +191,7 @@ func (f *fast) values(i int, format Format) (int, bool) {
 func (f *fast) rowObjects(i int) (int, bool) {
 	b := f.body
 	for rows := int64(1); ; rows++ {
-		i = skipSpace(b, i+1) // behind the bracket or the comma
+		i = skipSpace(b, i+1) // after the bracket or the comma
 		if peek(b, i) != '{' {
 			return 0, false
 		}
@@ -213,10 +213,10 @@ func (f *fast) rowObjects(i int) (int, bool) {
 	}
 }
 
-// object decodes an object whose members are inputs, and reports which it has. Others are skipped if extra says so.
+// object decodes an object whose members are inputs, and reports which it has. If extra is set, it skips other members.
 func (f *fast) object(i int, extra bool) (end int, seen uint64, ok bool) {
 	b := f.body
-	guess := 0 // members mostly come in one order
+	guess := 0 // members usually come in the same order
 	for first := true; ; first = false {
 		key, next, ok := f.key(i, first)
 		if !ok || string(key) == "b64" {

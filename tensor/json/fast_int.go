@@ -1,6 +1,6 @@
 package json
 
-// parseInts decodes integers into dst until one of the reasons to stop. One that T cannot hold is odd.
+// parseInts decodes integers into dst until one of the reasons to stop. It stops with stopOdd at an integer that T cannot hold.
 func parseInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop) {
 	for ; n < len(dst); n++ {
 		if len(b)-i < window {

@@ -7,30 +7,30 @@ import (
 	"strconv"
 )
 
-// window is how many bytes must be readable from the beginning of a number on for parseFloats and parseInts to look at
-// it. They take no number that is longer.
+// window is how many bytes must be readable from the beginning of a number so that parseFloats and parseInts decode it. They
+// decode no longer number.
 const window = 64
 
 // stop says why a loop over numbers ended; the offset returned with it is that of the next number, except for stopDone.
 type stop int
 
 const (
-	stopDone stop = iota // behind the end of the list
+	stopDone stop = iota // after the end of the list
 	stopFull             // no room for the next number
 	stopEnd              // too near the end of the text
-	stopOdd              // a number (or something else) that needs a closer look
+	stopOdd              // a number (or something else) that oddNumber must decode
 )
 
-// rows is where a loop over numbers is among the innermost lists, which mostly are of one size: it goes on from the end of
-// one to the beginning of the next, and counts those that it has left behind.
+// rows is the position of a loop over numbers in the innermost lists. Most of these have the same size, so the loop continues
+// from the end of one list to the beginning of the next, and counts the finished lists.
 type rows struct {
 	size int // of each; 0: not known, and the loop ends with the list
-	left int // numbers that the list at hand still needs; of no meaning where the size is not known
-	done int // lists behind it
+	left int // numbers that the current list still needs; without meaning if the size is not known
+	done int // finished lists
 }
 
-// next goes from the end of a list at w[k] to the first number of a list of the same size that follows directly, and returns how many
-// bytes that is, or 0 where the list is of another size or none follows so.
+// next goes from the end of a list at w[k] to the first number of a list of the same size that follows directly. It returns how
+// many bytes that is, or 0 if the list has another size or no list follows directly.
 func (r *rows) next(w *[window]byte, k int) int {
 	if r.left != 0 || w[k+1] != ',' {
 		return 0
@@ -48,7 +48,7 @@ func (r *rows) next(w *[window]byte, k int) int {
 }
 
 // numbers decodes the numbers from i up to the end of their list, and of the lists of the same size that follow it directly.
-// It returns how many lists that is besides the last one.
+// It returns how many lists that is, without the last one.
 func numbers[T any](
 	f *fast, t *target, i, size int, parse func(b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop)) (end, lists int, ok bool) {
 	width := t.spec.DType.Size()
@@ -60,7 +60,7 @@ func numbers[T any](
 		var n int
 		var why stop
 		n, i, r, why = parse(f.body, i, free, r)
-		if why == stopEnd { // go on in a copy with room behind it
+		if why == stopEnd { // continue in a copy with room after it
 			clear(f.tail[:])
 			copy(f.tail[:window], f.body[i:])
 			var more, behind int
@@ -81,8 +81,8 @@ func numbers[T any](
 	}
 }
 
-// oddNumber decodes the number at i as the exact path does, and what separates it from the next. It returns stopFull to
-// go on, stopDone behind the end of the list, stopOdd to give up.
+// oddNumber decodes the number at i as the exact path does, and the separator after it. It returns stopFull to continue, stopDone
+// after the end of the list, stopOdd to give up.
 func (f *fast) oddNumber(t *target, i int) (int, stop) {
 	b := f.body
 	i = skipSpace(b, i)
@@ -103,12 +103,12 @@ func (f *fast) oddNumber(t *target, i int) (int, stop) {
 // zeros8 is eight ASCII zeros.
 const zeros8 = 0x3030303030303030
 
-// digits8 is how many of the eight bytes, from the lowest on, are ASCII digits; zeros8 was taken off them.
+// digits8 returns how many of the eight bytes, from the lowest on, are ASCII digits. zeros8 was subtracted from them.
 func digits8(x uint64) int {
 	return bits.TrailingZeros64(((x+0x7676767676767676)|x)&0x8080808080808080) >> 3
 }
 
-// value8 is the number that eight digits stand for, the lowest byte first; each byte is a digit's value.
+// value8 returns the number of eight digits, the lowest byte first. Each byte is a digit's value.
 func value8(x uint64) uint64 {
 	x = x*10 + x>>8
 	return ((x&0x000000ff000000ff)*(100+1000000<<32) + (x>>16&0x000000ff000000ff)*(1+10000<<32)) >> 32 & 0xffffffff
@@ -126,13 +126,13 @@ var powers10, mostBefore = func() (p, m [20]uint64) {
 	return p, m
 }()
 
-// signs is what the absolute value is multiplied with.
+// signs are the factors for the absolute value.
 var signs = [2]float64{1, -1}
 
 // parseFloats decodes numbers into dst until one of the reasons to stop.
 //
-// The signs and lengths of numbers cannot be foreseen, and a branch that the processor guesses wrong costs as much as all the
-// arithmetic: what depends on them is computed for up to 16 digits behind the point without a branch.
+// The processor cannot predict the signs and lengths of numbers, and a mispredicted branch costs as much as all the arithmetic. So
+// everything that depends on them is computed without a branch, for up to 16 digits after the point.
 func parseFloats[T float32 | float64](b []byte, i int, dst []T, r rows) (n, end int, now rows, why stop) {
 	for ; n < len(dst); n++ {
 		if len(b)-i < window {
@@ -241,14 +241,14 @@ func parseFloats[T float32 | float64](b []byte, i int, dst []T, r rows) (n, end 
 	return n, i, r, stopFull
 }
 
-// separator goes over white space and a comma, or the end of the list.
+// separator skips white space and a comma, or the end of the list.
 func separator(b []byte, i int) (next int, done, ok bool) {
 	i = skipSpace(b, i)
 	c := peek(b, i)
 	return i + 1, c == ']', c == ']' || c == ','
 }
 
-// roundSlowly is for a number without a sign that cannot be rounded with a few multiplications.
+// roundSlowly rounds a number without a sign that a few multiplications cannot round.
 func roundSlowly[T float32 | float64](token []byte) T {
 	var v T
 	size := 64

@@ -2,17 +2,17 @@ package json
 
 import "shoal/tensor"
 
-// fastRank is the deepest nesting that the fast path takes.
+// fastRank is the deepest nesting that the fast path decodes.
 const fastRank = 16
 
 // nest is how a value nests: the size of the lists at each level, fixed by the first list of the level.
 type nest struct {
 	rank  int                 // -1 until the first scalar or empty list
-	dims  [fastRank + 1]int64 // one more than it takes, for the rows
-	known int                 // levels whose size is known lie at the inner end: dims[known:rank]
+	dims  [fastRank + 1]int64 // one more than fastRank, for the rows
+	known int                 // the sizes of the inner levels are known: dims[known:rank]
 }
 
-// sizes is the value's shape, in the nest's own memory.
+// sizes returns the value's shape, in the nest's own memory.
 func (n *nest) sizes() tensor.Shape { return n.dims[:max(n.rank, 0)] }
 
 // leaf notes that scalars stand at this level.
@@ -26,14 +26,14 @@ func (n *nest) leaf(level int) bool {
 // close notes the size of a list at this level (0 is the outermost).
 func (n *nest) close(level int, size int64) bool {
 	if level < n.known {
-		n.known = level // inner lists close first, so that each level is fixed in its turn
+		n.known = level // inner lists close first, so the levels are fixed from the inside out
 		n.dims[level] = size
 	}
 	return n.dims[level] == size
 }
 
-// value decodes the value at i, a scalar or a list of lists, and appends its elements to input k. Its nesting must be
-// that of the values before it.
+// value decodes the value at i, a scalar or a list of lists, and appends its elements to input k. Its nesting must be that of
+// earlier values.
 func (f *fast) value(k, i int) (int, bool) {
 	b, t, n := f.body, &f.targets[k], &f.nests[k]
 	var sizes [fastRank]int64 // elements so far of each open list
@@ -93,8 +93,8 @@ func (f *fast) value(k, i int) (int, bool) {
 	}
 }
 
-// run decodes the scalars from i up to the end of their list, and perhaps of some lists of the same size (0: not known) that
-// follow it directly. It returns the offset behind the last one and how many there are besides.
+// run decodes the scalars from i up to the end of their list, and possibly of some lists of the same size (0: not known) that
+// follow it directly. It returns the offset after the last list, and how many lists there are besides the first.
 func (f *fast) run(t *target, i, size int) (end, lists int, ok bool) {
 	switch t.spec.DType {
 	case tensor.Float32:
@@ -215,8 +215,8 @@ func (f *fast) room(t *target, i, size int) {
 	}
 }
 
-// expect estimates how many elements an input will get behind offset i: as many for each byte as so far. It is never
-// more than the body can hold.
+// expect estimates how many elements an input will get after offset i: as many per byte as so far, and never more than the body
+// can hold.
 func (f *fast) expect(sofar, i int) int {
 	left := len(f.body) - i
 	if sofar == 0 {
@@ -226,8 +226,8 @@ func (f *fast) expect(sofar, i int) int {
 	return min(max(int(guess)+8, sofar/2), left/2+1)
 }
 
-// objectFollows reports whether the values are named: whether the value of "inputs", or the first of "instances", is an
-// object and no base64 object.
+// objectFollows reports whether the values are named: whether the value of "inputs", or the first of "instances", is an object
+// but not a base64 object.
 func (f *fast) objectFollows(i int, format Format) bool {
 	b := f.body
 	if format == Row {

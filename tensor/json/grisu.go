@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// The digits of floating-point numbers in error messages are those of RapidJSON's Grisu2 (F. Loitsch, "Printing
-// Floating-Point Numbers Quickly and Accurately with Integers", 2010), which always round-trip but are not always the
-// shortest or the closest. Answers are printed by AppendFloat64 instead.
+// The digits of floating-point numbers in error messages are those of RapidJSON's Grisu2 (F. Loitsch, "Printing Floating-Point
+// Numbers Quickly and Accurately with Integers", 2010). They always round-trip, but are not always the shortest or the closest.
+// Answers use AppendFloat64 instead.
 
 // extended is f·2^e.
 type extended struct {
@@ -47,7 +47,7 @@ var cachedPowers = sync.OnceValue(func() (p [87]extended) {
 	return p
 })
 
-// cachedPower is a power of ten that brings a number with binary exponent e into the range the digits are made in, and
+// cachedPower returns a power of ten that brings a number with binary exponent e into the range in which the digits are made, and
 // the negative of its decimal exponent.
 func cachedPower(e int) (extended, int) {
 	dk := float64(-61-e)*0.30102999566398114 + 347
@@ -81,7 +81,7 @@ func grisu2(v float64) (digits []byte, k int) {
 	return digits, k + kappa
 }
 
-// shortDigits makes digits of top until what is left is below delta, then moves the last one towards w.
+// shortDigits makes digits of top until the rest is below delta, and then moves the last digit towards w.
 func shortDigits(w, top extended, delta uint64) (digits []byte, kappa int) {
 	shift := uint(-top.e)
 	gap := top.f - w.f
@@ -124,7 +124,7 @@ func shortDigits(w, top extended, delta uint64) (digits []byte, kappa int) {
 	}
 }
 
-// roundDown lowers the last digit while that brings the number closer to gap below the top.
+// roundDown decreases the last digit while that brings the number closer to gap below the top.
 func roundDown(digits []byte, delta, rest, step, gap uint64) {
 	for rest < gap && delta-rest >= step && (rest+step < gap || gap-rest > rest+step-gap) {
 		digits[len(digits)-1]--

@@ -1,11 +1,11 @@
-// Package json turns the JSON bodies of TensorFlow Serving's REST API into tensors and tensors into JSON answers.
+// Package json converts the JSON bodies of TensorFlow Serving's REST API to tensors, and tensors to JSON answers.
 //
-// A body is decoded in one of two ways. The fast path goes over it once and writes the elements straight into arena
-// memory, typed as the signature says; it knows the usual well-formed shapes and gives up on everything else without an
-// error. The exact path then decides: it accepts and rejects what TensorFlow Serving does (its parser is RapidJSON 1.1
-// with NaN and Inf, stopping behind the first value), with the same texts, offsets and order of checks.
+// A body is decoded in one of two ways. The fast path reads it once and writes the elements directly into arena memory, with the
+// types of the signature. It decodes the usual well-formed shapes, and gives up at anything else without an error. Then the exact
+// path decides. It accepts and rejects what TensorFlow Serving does (its parser is RapidJSON 1.1 with NaN and Inf, which stops
+// after the first value), with the same texts, offsets and order of checks.
 //
-// Errors are gRPC status errors whose message is the text of the answer.
+// Errors are gRPC status errors. Their message is the text of the answer.
 package json
 
 import (
@@ -15,7 +15,7 @@ import (
 	"shoal/tensor"
 )
 
-// Format says how a request lists its values; the answer has the same form.
+// Format is the form in which a request lists its values. The answer has the same form.
 type Format int
 
 const (
@@ -23,20 +23,20 @@ const (
 	Column               // "inputs": one tensor for each input; answered with "outputs"
 )
 
-// Resolve returns the signature with this key ("" is the default one), or the error to answer. It stands for all the
-// look-ups that lie between the syntax of the body and its structure: model, version, label, signature. One call of
+// Resolve returns the signature with this key ("" is the default one), or the error to answer. It makes all the lookups that come
+// after the check of the body's syntax and before the check of its structure: model, version, label, signature. One call of
 // DecodePredict asks at most once for each name, and for at most two names: the default one and the one in the body.
 type Resolve func(signatureName string) (*tensor.Signature, error)
 
-// PredictRequest is a decoded predict body. Its inputs' memory belongs to the arena, strings included; nothing refers
-// to the body.
+// PredictRequest is a decoded predict body. The memory of its inputs, including strings, belongs to the arena. Nothing refers to
+// the body.
 type PredictRequest struct {
 	Signature *tensor.Signature
 	Format    Format
 	Inputs    []tensor.Tensor // in the signature's order
 }
 
-// defaultSignature is the key that an absent or empty signature_name stands for.
+// defaultSignature is the key for an absent or empty signature_name.
 const defaultSignature = "serving_default"
 
 // maxRank is the number of dimensions that a TensorFlow tensor can have.
@@ -52,7 +52,7 @@ func DecodePredict(body []byte, resolve Resolve, a *tensor.Arena) (*PredictReque
 	return decodeExact(body, &f.lookup, a)
 }
 
-// lookup remembers what Resolve said, so that the exact path does not ask again for what the fast path knows.
+// lookup keeps the results of Resolve, so that the exact path does not ask again.
 type lookup struct {
 	resolve Resolve
 	answers [2]answer

@@ -14,8 +14,8 @@ type number struct {
 	neg     bool
 	mag     uint64 // the absolute value of an integer
 	special bool   // NaN or an infinity
-	// approx is what RapidJSON's fast conversion makes of a floating-point token. It can be wrong in the last digits
-	// and is there for error messages only, which print it.
+	// approx is the result of RapidJSON's fast conversion of a floating-point token. It can be wrong in the last digits. Only error
+	// messages use it, because TensorFlow Serving's print it.
 	approx float64
 }
 
@@ -29,9 +29,9 @@ var pow10 = func() (p [309]float64) {
 
 func digit(b []byte, i int) bool { return i < len(b) && b[i]-'0' <= 9 }
 
-// scanNumber goes over the number at i and returns the offset behind it.
+// scanNumber reads the number at i and returns the offset after it.
 //
-// What is too big is decided as RapidJSON does: by the exponent's digits, or by the digits of a long integer. Other
+// It decides as RapidJSON does which numbers are too big: by the exponent's digits, or by the digits of a long integer. Other
 // values beyond the range of a double are infinite.
 func scanNumber(b []byte, i int) (n number, end int, f *fault) {
 	start := i
@@ -72,7 +72,7 @@ func scanNumber(b []byte, i int) (n number, end int, f *fault) {
 		return n, i, &fault{valueInvalid, i}
 	}
 
-	fraction := 0 // the power of ten that the fraction's digits were taken with
+	fraction := 0 // the power of ten of the fraction's digits
 	if peek(b, i) == '.' {
 		i++
 		if !digit(b, i) {
@@ -139,7 +139,7 @@ func scanNumber(b []byte, i int) (n number, end int, f *fault) {
 	return n, i, nil
 }
 
-// scanSpecial goes over NaN, Inf or Infinity at i.
+// scanSpecial reads NaN, Inf or Infinity at i.
 func scanSpecial(b []byte, start, i int, neg bool) (n number, end int, f *fault) {
 	n = number{neg: neg, special: true, approx: math.NaN()}
 	word := "NaN"
@@ -158,7 +158,7 @@ func scanSpecial(b []byte, start, i int, neg bool) (n number, end int, f *fault)
 	return n, end, f
 }
 
-// scale is d·10^p, in two steps where 10^p alone would vanish.
+// scale returns d·10^p, in two steps if 10^p alone would be 0.
 func scale(d float64, p int) float64 {
 	switch {
 	case p >= 0:
@@ -171,7 +171,7 @@ func scale(d float64, p int) float64 {
 	return 0
 }
 
-// float64 is the value, correctly rounded; beyond the range it is infinite.
+// float64 returns the value, correctly rounded; beyond the range it is infinite.
 func (n *number) float64() float64 {
 	if n.special {
 		return n.approx
@@ -180,7 +180,7 @@ func (n *number) float64() float64 {
 	return v
 }
 
-// float32 is the value rounded once, not by way of a float64.
+// float32 returns the value rounded once, not by way of a float64.
 func (n *number) float32() float32 {
 	if n.special {
 		return float32(n.approx)
@@ -189,7 +189,7 @@ func (n *number) float32() float32 {
 	return float32(v)
 }
 
-// int64 is the value of an integer; ok is false where there is none in range.
+// int64 returns the value of an integer; ok is false if the number is not an integer or out of range.
 func (n *number) int64() (v int64, ok bool) {
 	if n.neg {
 		return -int64(n.mag), n.integer // a negative integer's magnitude is at most 2^63
@@ -197,8 +197,8 @@ func (n *number) int64() (v int64, ok bool) {
 	return int64(n.mag), n.integer && n.mag <= math.MaxInt64
 }
 
-// uint64 is the value of an integer; -0 is one.
+// uint64 returns the value of an integer; -0 is one.
 func (n *number) uint64() (v uint64, ok bool) { return n.mag, n.integer && (!n.neg || n.mag == 0) }
 
-// text views bytes as a string for a call that does not keep it.
+// text returns bytes as a string without a copy, for a call that does not keep it.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

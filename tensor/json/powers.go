@@ -33,17 +33,17 @@ var powers = func() (p [maxPower - minPower + 1]power) {
 	x.SetInt64(1)
 	for e := -1; e >= minPower; e-- {
 		x.Mul(x, ten)
-		// 2^(127+n)/10^-e lies between 2^127 and 2^128 where n is the number of bits of 10^-e, which is no power of two.
+		// 2^(127+n)/10^-e is between 2^127 and 2^128 if n is the number of bits of 10^-e, which is not a power of two.
 		y.Lsh(big.NewInt(1), uint(127+x.BitLen()))
 		set(e, y.Quo(y, x))
 	}
 	return p
 }()
 
-// floorLog2 is ⌊log2(10^e)⌋ for |e| ≤ 1233.
+// floorLog2 returns ⌊log2(10^e)⌋ for |e| ≤ 1233.
 func floorLog2(e int) int { return e * 1741647 >> 19 }
 
-// eiselLemire is m·10^e, correctly rounded, for m ≠ 0; ok is false in the rare cases that 128 bits of the power do not
+// eiselLemire returns m·10^e, correctly rounded, for m ≠ 0. ok is false in the rare cases that 128 bits of the power do not
 // decide, and outside the normal range (D. Lemire, "Number Parsing at a Gigabyte per Second", 2021).
 func eiselLemire(m uint64, e int) (b uint64, ok bool) {
 	if e < minPower || e > 308 {
@@ -54,8 +54,8 @@ func eiselLemire(m uint64, e int) (b uint64, ok bool) {
 	m <<= zeros
 	exponent := floorLog2(e) + 64 + 1023 - zeros
 
-	// The product with the upper half is too small by less than m. Where that could carry into the bits that count, take
-	// the lower half into account.
+	// The product with the upper half is too small by less than m. If that could carry into the bits that count, add the lower
+	// half.
 	hi, lo := bits.Mul64(m, p.hi)
 	if hi&0x1ff == 0x1ff && lo+m < lo {
 		more, rest := bits.Mul64(m, p.lo)

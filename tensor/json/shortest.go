@@ -5,18 +5,18 @@ import (
 	"math/bits"
 )
 
-// The shortest decimals that read back as a number, and of these the closest to it, are found with Schubfach
-// (R. Giulietti, "The Schubfach way to render doubles", 2020). Of its three products, each with the power of ten that
-// brings the number to the scale of its last digit, the lowest bit is kept "sticky": odd where something was cut off.
+// Schubfach finds the shortest decimals that read back as a number, and of these the closest to it (R. Giulietti, "The Schubfach
+// way to render doubles", 2020). It makes three products, each with the power of ten that brings the number to the scale of its
+// last digit. The lowest bit of a product is "sticky": it is 1 if a part was cut off.
 
-// floorLog10 is ⌊log10(2^q)⌋, or ⌊log10(3/4·2^q)⌋ where narrow is 1.
+// floorLog10 returns ⌊log10(2^q)⌋, or ⌊log10(3/4·2^q)⌋ if narrow is 1.
 func floorLog10(q, narrow int) int { return (q*1262611 - narrow*524031) >> 22 }
 
 // shortest64 returns d and k with d·10^k the shortest decimal for the finite number with these bits, which is not zero
 // and whose sign is ignored. d may have trailing zeros.
 func shortest64(b uint64) (d uint64, k int) {
 	c, q := b&(1<<52-1), int(b>>52&0x7ff)
-	narrow := 0 // 1 where the number below is nearer than the one above
+	narrow := 0 // 1 if the number below is nearer than the one above
 	if q != 0 {
 		if c == 0 && q > 1 {
 			narrow = 1
@@ -94,8 +94,8 @@ func sticky32(g uint64, c uint32) uint64 {
 	return hi
 }
 
-// decide picks the decimal from four times the value and the ends of its interval: one with a digit less if one lies
-// inside (then up is 1), else the nearer of the two next to the value.
+// decide chooses the decimal from four times the value and the ends of its interval: one with a digit less if there is one inside
+// (then up is 1), otherwise the nearer of the two next to the value.
 func decide(value, lower, upper uint64) (d uint64, up int) {
 	s := value / 4
 	if s >= 10 {

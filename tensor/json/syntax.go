@@ -1,6 +1,6 @@
 package json
 
-// state is where in the grammar the parser stands; each has one text for whatever else comes.
+// state is the parser's position in the grammar. Each state has one error text for anything that is not allowed there.
 type state uint8
 
 const (
@@ -27,7 +27,7 @@ var expected = [...]string{
 	afterElementComma: valueInvalid,
 }
 
-// peek is the byte at i. A NUL byte ends the text as the end of the body does.
+// peek returns the byte at i. A NUL byte ends the text like the end of the body.
 func peek(b []byte, i int) byte {
 	if i < len(b) {
 		return b[i]
@@ -42,7 +42,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// skipBOM is the offset behind a UTF-8 byte order mark; each of its bytes may be missing, as RapidJSON has it.
+// skipBOM returns the offset after a UTF-8 byte order mark. Each of its bytes may be missing, as in RapidJSON.
 func skipBOM(b []byte) int {
 	i := 0
 	for _, c := range [...]byte{0xef, 0xbb, 0xbf} {
@@ -53,8 +53,8 @@ func skipBOM(b []byte) int {
 	return i
 }
 
-// parser goes over one value without recursion, so that nesting of any depth costs a bit a level and no stack.
-// With a nil tape it only checks and counts the nodes; otherwise it fills the tape, which must be long enough.
+// parser parses one value without recursion, so that nesting of any depth takes one bit per level and no stack. With a nil tape
+// it only checks the text and counts the nodes. Otherwise it fills the tape, which must be long enough.
 type parser struct {
 	body    []byte
 	tape    []node
@@ -65,7 +65,7 @@ type parser struct {
 	current state
 }
 
-// value parses the value at i and returns the offset behind it. What follows is not looked at.
+// value parses the value at i and returns the offset after it. It ignores what follows.
 func (p *parser) value(i int) (int, *fault) {
 	for {
 		i = skipSpace(p.body, i)
@@ -81,7 +81,7 @@ func (p *parser) value(i int) (int, *fault) {
 			continue
 		case afterMember, afterElement:
 			if c == ',' {
-				p.current++ // to the state behind the comma
+				p.current++ // to the state after the comma
 				i++
 				continue
 			}
@@ -158,7 +158,7 @@ func scanWord(b []byte, i int, word string) (int, *fault) {
 	return i + len(word), nil
 }
 
-// add appends a node; the enclosing container's count is of values in arrays and of names and values in objects.
+// add appends a node. It counts it for the enclosing container: arrays count values, objects count names and values.
 func (p *parser) add(i int) {
 	if p.tape != nil {
 		p.tape[p.nodes] = node{pos: uint32(i), next: uint32(p.nodes + 1)}

@@ -8,17 +8,17 @@ import (
 	"shoal/tensor"
 )
 
-// target collects the elements of one input, in arena memory; both paths write through it.
+// target collects the elements of one input in arena memory. Both paths use it.
 type target struct {
 	spec    *tensor.Spec
 	arena   *tensor.Arena
 	data    []byte   // elements of fixed size so far; the capacity is the arena block's
 	strings [][]byte // elements of a string tensor so far
-	text    []byte   // arena block that the strings are copied into; its length is what is used
+	text    []byte   // arena block to which the strings are copied; its length is the part in use
 	shape   tensor.Shape
 }
 
-// len is the number of elements so far.
+// len returns the number of elements so far.
 func (t *target) len() int {
 	if t.spec.DType == tensor.String {
 		return len(t.strings)
@@ -26,7 +26,7 @@ func (t *target) len() int {
 	return len(t.data) / max(t.spec.DType.Size(), 1)
 }
 
-// truncate forgets the elements from n on.
+// truncate drops the elements from n on.
 func (t *target) truncate(n int) {
 	if t.spec.DType == tensor.String {
 		t.strings = t.strings[:n]
@@ -45,14 +45,14 @@ func (t *target) reserve(n int) {
 	t.data = grown[:used]
 }
 
-// reserveText makes room for n more bytes of strings. A block that is full stays where it is: strings point into it.
+// reserveText makes room for n more bytes of strings. A block that is full is not moved, because strings refer to it.
 func (t *target) reserveText(n int) {
 	if cap(t.text)-len(t.text) < n {
 		t.text = t.arena.Bytes(max(n, 2*cap(t.text)))[:0]
 	}
 }
 
-// addString takes the last bytes of text, from start on, as an element.
+// addString adds the last bytes of text, from start on, as an element.
 func (t *target) addString(start int) {
 	if n := cap(t.strings); n == len(t.strings) {
 		t.arena.Use(2 * n * tensor.StringHeader)
@@ -66,7 +66,7 @@ func (t *target) put16(v uint16) { t.reserve(2); t.data = binary.NativeEndian.Ap
 func (t *target) put32(v uint32) { t.reserve(4); t.data = binary.NativeEndian.AppendUint32(t.data, v) }
 func (t *target) put64(v uint64) { t.reserve(8); t.data = binary.NativeEndian.AppendUint64(t.data, v) }
 
-// putNumber appends n; it is false where the type cannot hold it.
+// putNumber appends n. It returns false if the type cannot hold it.
 func (t *target) putNumber(n *number) bool {
 	switch t.spec.DType {
 	case tensor.Float32:
@@ -118,12 +118,12 @@ func (t *target) putNumber(n *number) bool {
 	return true
 }
 
-// tensor is the finished tensor.
+// tensor returns the finished tensor.
 func (t *target) tensor() tensor.Tensor {
 	return tensor.Tensor{DType: t.spec.DType, Shape: t.shape, Data: t.data, Strings: t.strings}
 }
 
-// elementsOf views a block as elements of type T. Arena blocks begin at 8-byte boundaries.
+// elementsOf returns a block as elements of type T, without a copy. Arena blocks begin at 8-byte boundaries.
 func elementsOf[T any](data []byte) []T {
 	var zero T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(data))), len(data)/int(unsafe.Sizeof(zero)))

@@ -5,15 +5,14 @@ import (
 	"math/bits"
 )
 
-// plain is the number of bytes from i on that a string holds as they are: up to a quote, a backslash or a control
-// character.
+// plain returns the number of bytes from i on that are not escaped: up to a quote, a backslash or a control character.
 func plain(b []byte, i int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	from := i
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
 		quote, slash := x^(ones*'"'), x^(ones*'\\')
-		// The lowest byte marked is right; higher ones may be marked by a borrow.
+		// The lowest marked byte is correct; higher ones may be marked by a borrow.
 		hit := (quote-ones)&^quote | (slash-ones)&^slash | (x-ones*0x20)&^x
 		if hit &= tops; hit != 0 {
 			return i + bits.TrailingZeros64(hit)>>3 - from
@@ -25,8 +24,8 @@ func plain(b []byte, i int) int {
 	return i - from
 }
 
-// scanString goes over the string whose opening quote is at i. It returns the offset behind the closing one and whether
-// there are escapes. Bytes from 0x80 on are taken as they are, UTF-8 or not.
+// scanString reads the string whose opening quote is at i. It returns the offset after the closing quote, and whether there are
+// escapes. Bytes from 0x80 on are accepted as they are, UTF-8 or not.
 func scanString(b []byte, i int) (end int, escaped bool, f *fault) {
 	i++
 	for {
@@ -76,7 +75,7 @@ func scanEscape(b []byte, i int) (n int, text string) {
 	return 12, ""
 }
 
-// shortEscape is the character that a backslash and c stand for, or 0.
+// shortEscape returns the character for the escape of a backslash and c, or 0.
 func shortEscape(c byte) byte {
 	switch c {
 	case '"', '\\', '/':
@@ -113,8 +112,8 @@ func hex4(b []byte, i int) (r rune, ok bool) {
 	return r, true
 }
 
-// appendUnescaped appends the value of s, the inside of a string that scanString has accepted. The value is never
-// longer than s.
+// appendUnescaped appends the value of s, the text between the quotes of a string that scanString has accepted. The value is
+// never longer than s.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
@@ -140,7 +139,7 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// appendCodePoint is UTF-8 that also encodes lone surrogates, which utf8.AppendRune would replace.
+// appendCodePoint appends a code point in UTF-8. It also encodes lone surrogates, which utf8.AppendRune would replace.
 func appendCodePoint(dst []byte, r rune) []byte {
 	switch {
 	case r < 0x80:
