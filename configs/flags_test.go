@@ -87,6 +87,7 @@ var known = []knownFlag{
 	{"log_format", "text", "json", false},
 	{"log_level", "info", "debug", false},
 	{"access_log_ratio", "0", "0.5", false},
+	{"triton_metrics", "false", "true", false},
 	{"slow_batch_budget", "0s", "250ms", false},
 	{"slow_batch_dir", "", "/var/log/shoal", false},
 	{"slow_batch_files", "10", "3", false},

@@ -144,6 +144,7 @@ type MonitoringOptions struct {
 	LogLevel     slog.Level
 	LogBuffer    int64 // bytes of lines that nobody has read yet
 
+	Triton          bool          // Triton's metrics on /metrics
 	AccessLogRatio  float64       // of requests with a line in the log, 0 to 1
 	SlowBatchBudget time.Duration // 0: no traces of slow batches
 	SlowBatchDir    string        // "": in the system's temporary directory

@@ -71,6 +71,18 @@ Requests count as they do there: by gRPC only Predict, Classify and Regress, by 
 	for _, m := range TFServingMetrics() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, m.Unit, labelList(&m), m.Help)
 	}
+	b.WriteString(`
+## Triton's
+
+With ` + "`--triton_metrics`" + ` these are on both pages, for dashboards that are made for Triton. They count the
+requests of all APIs, of each version from the moment that it is available.
+
+| Prometheus | type | unit | labels | meaning |
+|---|---|---|---|---|
+`)
+	for _, m := range TritonMetrics() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, m.Unit, labelList(&m), m.Help)
+	}
 	return b.String()
 }
 

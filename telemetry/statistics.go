@@ -23,6 +23,7 @@ type versionStatistics struct {
 	batches  counter
 	answered tally
 	failed   tally
+	failures [len(failureReasons)]counter // those that failed, by reason
 	decode   tally
 	queue    tally
 	run      tally
@@ -75,6 +76,7 @@ func (t *Telemetry) called(c *serving.Call) {
 	}
 	if c.Err != nil {
 		v.failed.add(c.Duration)
+		v.failures[failureReason(codeOf(c.Err))].add(1)
 		return
 	}
 	v.answered.add(c.Duration)

@@ -6,7 +6,7 @@
 // that readers do not lock. Counting allocates nothing. OpenTelemetry's SDK reads the series (metric.Producer). Its own
 // instruments are not used, because their series cannot end, and versions come and go while a server runs.
 //
-// The parts: the list of metrics (metrics.go, tfserving.go); numbers and histograms (cells.go) in tables (table.go); what may be
+// The parts: the list of metrics (metrics.go, tfserving.go, triton.go); numbers and histograms (cells.go) in tables (table.go); what may be
 // a label (lives.go, gone.go); the hooks (requests.go, batches.go, models.go, statistics.go, tfloads.go); the values at a reading
 // (samples.go, core.go), in the form of OpenTelemetry (producer.go) and of Prometheus (pages.go); OTLP (otlp.go); spans
 // (trace.go, spans.go); the access log (access.go); log lines about rejected requests (rejections.go); Go traces of slow batches
@@ -40,6 +40,7 @@ type Options struct {
 	// LinesDropped returns how many lines of the log were dropped; nil: none.
 	LinesDropped func() int64
 
+	Triton         bool    // Triton's metrics are on the page too
 	AccessLogRatio float64 // the share of requests that are logged, 0 to 1
 	SlowBatches    SlowBatches
 }
@@ -93,6 +94,9 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	t.own.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
 		collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/cpu/classes/(total|idle|gc/total):|^/sched/latencies:`)})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t.foreign.MustRegister(&tfCollector{&t.tf})
+	if o.Triton {
+		t.own.MustRegister(tritonCollector{t})
+	}
 	producer := producer{t}
 	exporter, err := otelprom.New(otelprom.WithRegisterer(t.own), otelprom.WithProducer(producer), otelprom.WithoutScopeInfo(),
 		otelprom.WithoutTargetInfo(), otelprom.WithTranslationStrategy(translation))

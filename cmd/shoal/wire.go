@@ -108,7 +108,7 @@ func newTelemetry(ctx context.Context, cfg *configs.Server, log *slog.Logger, li
 	m := cfg.Monitoring
 	return telemetry.New(ctx, telemetry.Options{
 		Version: version, TensorFlow: tensorflow.Version(), Logger: log, LinesDropped: linesDropped,
-		AccessLogRatio: m.AccessLogRatio,
+		Triton: m.Triton, AccessLogRatio: m.AccessLogRatio,
 		SlowBatches: telemetry.SlowBatches{
 			Budget: m.SlowBatchBudget,
 			Dir:    cmp.Or(m.SlowBatchDir, filepath.Join(os.TempDir(), "shoal-slow-batches")),
