@@ -32,7 +32,7 @@ var accessFlags = []Flag{
 		Help: "let HandleReloadConfigRequest change which models are served",
 		bind: func(s *Server) value { return boolean(&s.Access.Reload) }},
 	{Name: "allowed_model_roots", Group: groupAccess, Own: true,
-		Help: "directories that base paths and request logs of a HandleReloadConfigRequest must lie in; none: any",
+		Help: "directories that base paths and request logs of a HandleReloadConfigRequest must lie in; http:// and https:// URLs that its archives must lie below; none: any directory, and no URL",
 		bind: func(s *Server) value { return list(&s.Access.Roots, "DIR,…") }},
 	{Name: "api_key_file", Group: groupAccess, Own: true,
 		Help: "keys that clients must show: lines of predict KEY or admin KEY, read again when the file changes; none: no key is needed",

@@ -60,6 +60,8 @@ var known = []knownFlag{
 	{"enable_serialization_as_tensor_content", "false", "true", false},
 	// Shoal's own.
 	{"max_request_bytes", "100MiB", "64KiB", false},
+	{"model_cache_dir", "", "/var/cache/models", false},
+	{"model_cache_bytes", "64GiB", "1GiB", false},
 	{"drain_timeout", "30s", "1m0s", false},
 	{"listen_early", "false", "true", false},
 	{"file_timeout", "30s", "5s", false},

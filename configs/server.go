@@ -48,6 +48,8 @@ type ModelOptions struct {
 	LabelsForUnavailable bool          // a label may name a version that is not available yet
 	Repositories         []string      // directories of models
 	Control              string        // of the repositories' models: poll or explicit
+	CacheDir             string        // of models that are not in directories here; "": the user's cache directory
+	CacheBytes           int64         // that it may hold; 0: any number
 }
 
 // RESTOptions is the HTTP side.
@@ -168,7 +170,7 @@ type NotedOptions struct {
 // they configure, too; a test in cmd/shoal compares them.
 func Default() *Server {
 	return &Server{
-		Models: ModelOptions{Name: "default", Control: "poll"},
+		Models: ModelOptions{Name: "default", Control: "poll", CacheBytes: 64 << 30},
 		REST: RESTOptions{
 			Port:            8501,
 			Timeout:         30 * time.Second,

@@ -16,6 +16,7 @@ import (
 	"shoal/serving/access"
 	"shoal/serving/manager"
 	"shoal/serving/predictionlog"
+	"shoal/serving/source/archive"
 )
 
 // keysPoll is how often --api_key_file is looked at.
@@ -52,7 +53,7 @@ func (a *app) allowed(models modelSet) error {
 		if own != nil && unchanged(own, m, models) {
 			continue
 		}
-		if !roots.Allow(m.BasePath) {
+		if !roots.Allow(archive.Place(m.BasePath)) {
 			return refuse(m, "base_path", m.BasePath)
 		}
 		if logging == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"shoal/configs"
 	"shoal/engine"
 	"shoal/engine/tensorflow"
 	"shoal/serving/bundle"
@@ -20,10 +21,12 @@ import (
 
 // inspect prints what a SavedModel offers. DIR is a version's directory, or a model's, of which the newest version is taken.
 func inspect(args []string, stdout, stderr io.Writer) error {
+	models := configs.Default().Models
 	fs, tags, gain, way := inspectFlags()
+	fs.StringVar(&models.CacheDir, "model_cache_dir", "", "where archives are downloaded to and unpacked; default: the user's cache directory")
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
-		fmt.Fprintf(stdout, "usage: shoal inspect [flags] DIR\n\nDIR is a version's directory, or a model's, of which the newest version is taken.\n\n%s", fs.FlagUsages())
+		fmt.Fprintf(stdout, "usage: shoal inspect [flags] DIR\n\nDIR is a version's directory, or a model's, of which the newest version is taken.\nIt may be an archive (.tar.gz, .zip), or the http:// or https:// URL of one.\n\n%s", fs.FlagUsages())
 	}
 	if err := fs.Parse(args); err != nil {
 		return usageOrHelp(err)
@@ -31,7 +34,7 @@ func inspect(args []string, stdout, stderr io.Writer) error {
 	if fs.NArg() != 1 {
 		return usageError(fmt.Errorf("one directory is needed: shoal inspect DIR"))
 	}
-	dir, model, release, err := fetchNewest(context.Background(), fs.Arg(0))
+	dir, model, release, err := fetchNewest(context.Background(), &models, fs.Arg(0))
 	if err != nil {
 		return plain(err)
 	}

@@ -117,7 +117,7 @@ func check(args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "note: %s\n", note)
 	}
 	loads, ctx := newEngine(cfg, files), context.Background()
-	sources := newSources(loads, newLogger(cfg, cfg.Monitoring.LogLevel, stderr))
+	sources := newSources(&cfg.Models, loads, newLogger(cfg, cfg.Monitoring.LogLevel, stderr))
 	models, faults := withRepositories(ctx, cfg, files.models.configs, sources)
 	faults = append(faults, checkDevices(cfg, files, devices.NewNVML())...)
 	faults = append(faults, checkModels(ctx, models, sources, loads)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -15,17 +16,35 @@ import (
 	"shoal/engine"
 	"shoal/engine/tensorflow/savedmodel"
 	"shoal/serving/source"
+	"shoal/serving/source/archive"
+	"shoal/serving/source/cache"
 )
 
 // newSources are the sources of models with this layout, by the schemes of base paths. log may be nil.
-func newSources(models engine.Layout, log *slog.Logger) source.ByScheme {
-	disk := &source.FileSystem{Layout: models, Logger: log}
-	return source.ByScheme{"": disk, "file": disk}
+func newSources(cfg *configs.ModelOptions, models engine.Layout, log *slog.Logger) source.ByScheme {
+	archives := archive.New(archive.Options{
+		Cache:       cache.New(cacheDir(cfg), cfg.CacheBytes),
+		Directories: &source.FileSystem{Layout: models, Logger: log},
+		Logger:      log,
+	})
+	return source.ByScheme{"": archives, "file": archives, "http": archives, "https": archives}
+}
+
+// cacheDir is --model_cache_dir, or "" where the system says nothing of a directory for caches.
+func cacheDir(cfg *configs.ModelOptions) string {
+	if cfg.CacheDir != "" {
+		return cfg.CacheDir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "shoal", "models")
 }
 
 // sourceFaults names the base paths that there is no source for.
 func sourceFaults(read configfile.Models) (faults configs.Faults) {
-	sources := newSources(savedmodel.Layout{}, nil)
+	sources := newSources(&configs.ModelOptions{}, savedmodel.Layout{}, nil)
 	for _, m := range read.Configs {
 		if _, err := sources.For(m.BasePath); err != nil {
 			faults.Addf("model %q: base_path %q: %v", m.Name, m.BasePath, plain(err))
@@ -36,7 +55,7 @@ func sourceFaults(read configfile.Models) (faults configs.Faults) {
 
 // fetchNewest fetches the newest version at location, which is a model's base path or a version's directory. model is the name of the
 // model that it belongs to.
-func fetchNewest(ctx context.Context, location string) (dir, model string, release func(), err error) {
+func fetchNewest(ctx context.Context, cfg *configs.ModelOptions, location string) (dir, model string, release func(), err error) {
 	location = strings.TrimPrefix(location, "file://")
 	local := source.Scheme(location) == ""
 	full := location
@@ -46,10 +65,10 @@ func fetchNewest(ctx context.Context, location string) (dir, model string, relea
 			full = location
 		}
 	}
-	if model = path.Base(full); isNumber(model) {
+	if model = archive.Name(full); isNumber(model) {
 		model = path.Base(path.Dir(full))
 	}
-	sources := newSources(savedmodel.Layout{}, nil)
+	sources := newSources(cfg, savedmodel.Layout{}, nil)
 	versions, err := sources.Versions(ctx, location)
 	switch {
 	case len(versions) > 0:

@@ -46,7 +46,7 @@ func tuneModel(args []string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var release func()
-	if o.Dir, _, release, err = fetchNewest(ctx, dirs[0]); err != nil {
+	if o.Dir, _, release, err = fetchNewest(ctx, &configs.Default().Models, dirs[0]); err != nil {
 		return plain(err)
 	}
 	defer release()

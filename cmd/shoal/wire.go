@@ -48,7 +48,7 @@ func newApp(ctx context.Context, cfg *configs.Server, files *configFiles, cores 
 		a.page = newPage(cfg, a.fleet)
 	}
 	loads := newEngine(cfg, files)
-	sources := newSources(loads, log)
+	sources := newSources(&cfg.Models, loads, log)
 	a.manager = manager.New(manager.Options{
 		Loader:                    bundle.NewLoader(a.bundleOptions(cores)),
 		Source:                    sources,

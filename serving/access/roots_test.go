@@ -38,8 +38,29 @@ func TestRoots(t *testing.T) {
 	if !(Roots{}).Allow("/etc") {
 		t.Error("without roots a path is refused")
 	}
+	if (Roots{}).Allow("https://host/m.zip") || (Roots{"/"}).Allow("https://host/m.zip") || (Roots{"."}).Allow("https://host/m.zip") {
+		t.Error("a URL is allowed that no root names")
+	}
 	// A root that is a link, and one that is not there yet.
 	if r := (Roots{at("alias"), at("later")}); !r.Allow(at("models/a")) || !r.Allow(at("later/a")) || r.Allow(at("latera")) {
 		t.Error("a root that is a link, or not there yet, is taken for another")
+	}
+}
+
+func TestRootsThatAreURLs(t *testing.T) {
+	roots := Roots{"/models", "https://host/models", "http://host:8080"}
+	for at, want := range map[string]bool{
+		"https://host/models/m.zip": true, "https://HOST/models/a/m.zip?x=1#sha256=0": true, "https://host/models": true, "http://host:8080/any": true,
+		"http://host/models/m.zip": false, "https://host:8443/models/m.zip": false, "https://host/models-old/m.zip": false, "https://host/m.zip": false,
+		"https://other/models/m.zip": false, "https://host/models/../m.zip": false, "https://host/models/%2e%2e/m.zip": false,
+		"https://user@host/models/m.zip": false, "https://host@other/models/m.zip": false, "https://host.other/models/m.zip": false,
+		"s3://host/models/m.zip": false, "https://%/models/m.zip": false, "://host/models": false,
+	} {
+		if got := roots.Allow(at); got != want {
+			t.Errorf("%s: %v, want %v", at, got, want)
+		}
+	}
+	if !roots.Allow("/models/a") || roots.Allow("/other") {
+		t.Error("directories are judged differently beside URLs")
 	}
 }
