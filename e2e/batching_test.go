@@ -135,20 +135,28 @@ func TestThousandMixedCalls(t *testing.T) {
 	}
 }
 
-// A batch of two leaves when it is full, and not before the test is long over: a call by REST and one by gRPC fill it.
-func TestBothAPIsFillOneBatch(t *testing.T) {
+// A batch of three leaves when it is full, and not before the test is long over: a call by REST, one by gRPC and one of the Open Inference
+// Protocol fill it.
+func TestAllAPIsFillOneBatch(t *testing.T) {
 	s := startModel(t, "half_plus_two", "--rest_api_timeout_in_ms=300000", "--batching_parameters_file="+
-		writeFile(t, t.TempDir(), "b", `max_batch_size { value: 2 } batch_timeout_micros { value: 600000000 } num_batch_threads { value: 1 }`))
+		writeFile(t, t.TempDir(), "b", `max_batch_size { value: 3 } batch_timeout_micros { value: 600000000 } num_batch_threads { value: 1 }`))
 	conn := s.dial()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if resp := s.want("POST", "/v1/models/half_plus_two:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`); resp.Header.Get("Shoal-Batch-Size") != "2" {
+		if resp := s.want("POST", "/v1/models/half_plus_two:predict", `{"instances":[1.0]}`, 200, `{"predictions":[3.5]}`); resp.Header.Get("Shoal-Batch-Size") != "3" {
 			t.Errorf("headers %v", resp.Header)
 		}
 	})
 	wg.Go(func() {
 		if y, _, err := predictRPC(t.Context(), conn, "half_plus_two", 2); err != nil || y != 4 {
 			t.Errorf("%v %v", y, err)
+		}
+	})
+	wg.Go(func() {
+		resp := s.want("POST", "/v2/models/half_plus_two/infer", `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[4]}]}`, 200,
+			`{"model_name":"half_plus_two","model_version":"2","outputs":[{"name":"y","datatype":"FP32","shape":[1],"data":[5.0]}]}`)
+		if resp.Header.Get("Shoal-Batch-Size") != "3" {
+			t.Errorf("headers %v", resp.Header)
 		}
 	})
 	wg.Wait()

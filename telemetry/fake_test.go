@@ -89,6 +89,7 @@ func exercise(tel *Telemetry) {
 	tel.Done(&serving.Call{API: serving.REST, Method: "GetModelStatus", Model: "m", Version: serving.NoVersion, Duration: time.Millisecond})
 	tel.Done(&serving.Call{API: serving.GRPC, Method: "Predict", Model: "m", Duration: 3 * time.Millisecond})
 	tel.Done(&serving.Call{API: serving.GRPC, Method: "GetModelMetadata", Model: "m", Duration: time.Millisecond})
+	tel.Done(&serving.Call{API: serving.REST, Method: "ModelInfer", Model: "m", Version: 2, Duration: time.Millisecond, Run: time.Millisecond})
 
 	o := tel.BatchObserver("m", 2)
 	for _, r := range reasons {

@@ -24,7 +24,7 @@ func TestTFServingPage(t *testing.T) {
 		labels []string
 		want   float64
 	}{
-		{"request_count", []string{"model_name", "m", "status", "OK"}, 4}, // neither metadata by gRPC nor an unknown model
+		{"request_count", []string{"model_name", "m", "status", "OK"}, 4}, // neither metadata by gRPC, nor an unknown model, nor another protocol
 		{"request_count", []string{"model_name", "m", "status", "INVALID_ARGUMENT"}, 1},
 		{"request_latency", []string{"model_name", "m", "API", "predict", "entrypoint", "REST"}, 1},
 		{"request_latency", []string{"model_name", "m", "API", "classify", "entrypoint", "REST"}, 1},

@@ -2,10 +2,10 @@
 // answers of each version as JSON schemas, taken from its signatures. Tools read it to show the API, to generate clients and to
 // try every operation.
 //
-// served.go finds out what there is, and the document is made anew only when that has changed. paths.go lists the operations, inference.go
-// those of the Open Inference Protocol,
-// pages.go those that are there whatever is served, predict.go and examples.go what goes in and out, value.go the schema of one
-// tensor. document.go is as much of OpenAPI as is used. example.go makes requests that a signature accepts.
+// served.go finds out what there is, and the document is made anew only when that has changed. paths.go lists the operations,
+// inference.go those of the Open Inference Protocol, pages.go those that are there whatever is served. predict.go and examples.go are
+// what goes in and out, value.go the schema of one tensor. document.go is as much of OpenAPI as is used. example.go makes requests that
+// a signature accepts.
 package openapi
 
 import (
