@@ -162,6 +162,7 @@ type Stats struct {
 	Waiting   int           // instances that wait for a place among the runs of all models
 	Used      time.Duration // processor time of all runs that have ended
 	Largest   int           // batch, in rows
+	Load      float64       // work that waits and runs, as a share of what the instances in service do within the target; see load.go
 }
 
 // Stats reports the state, for status pages and metrics.
@@ -173,6 +174,7 @@ func (b *Batcher) Stats() Stats {
 		Entries: b.backlog.entries, Rows: b.backlog.rows, Queues: len(b.backlog.active),
 		Busy: len(b.all) - len(b.idle) - len(b.service.parked), Instances: len(b.all),
 		InService: b.service.left, Used: b.used, Largest: b.cfg.MaxExecutionBatchSize,
+		Load: b.load(now),
 	}
 	for _, w := range b.all {
 		if w.reported {

@@ -63,6 +63,7 @@ func (t *Telemetry) versionSamples(e *emitter, core serving.Core, model string, 
 	e.number(&instances, t.since, float64(s.Instances), model, v)
 	e.number(&instancesOverdue, t.since, float64(s.Overdue), model, v)
 	e.number(&instancesInService, t.since, float64(s.InService), model, v)
+	e.number(&loadRatio, t.since, s.Load, model, v)
 	e.number(&runsWaiting, t.since, float64(s.Waiting), model, v)
 	e.number(&runProcessor, t.since, s.Used.Seconds(), model, v)
 }

@@ -80,6 +80,8 @@ var (
 		"Instances that take requests. The others are on a device out of service, or their run is stuck (--stuck_run_timeout)."}
 	runsWaiting = Metric{"shoal.runs.waiting", Gauge, "{run}", versionLabels,
 		"Instances that wait for their turn among the runs of all models (--model_weights)."}
+	loadRatio = Metric{"shoal.load.ratio", Gauge, "", versionLabels,
+		"Estimated time of the work that waits and runs, divided by the number of instances in service and by the target: --latency_objective, or else the time of one largest batch. Above 1 the version is overloaded."}
 	runProcessor = Metric{"shoal.runs.processor", Counter, "s", versionLabels,
 		"Processor time that the version's runs have used. Models share the processors by it."}
 
@@ -128,7 +130,7 @@ func OwnMetrics() []Metric {
 	return append([]Metric{
 		requests, requestDuration, decodeDuration, queueDuration, runDuration, encodeDuration, rejected,
 		batches, batchFailures, batchRows, batchRequests, paddedRows, batchDuration,
-		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, runProcessor,
+		queueRequests, queueRows, queueOldest, instancesBusy, instances, instancesOverdue, instancesInService, runsWaiting, loadRatio, runProcessor,
 		modelVersions, modelLoads, loadDuration, loadPhase, modelUnloads, modelMemory, modelWeights, maxBatchSize, signatureBatched, signatureSpeed, engineRuns, fellBack, configChanges, inflight, inflightLimit, inflightRefused, ready, logDropped, buildInfo,
 	}, DeviceMetrics()...)
 }
