@@ -15,7 +15,7 @@ import (
 // ContentJSON is the Content-Type of JSON.
 const ContentJSON = "application/json"
 
-// WriteJSON answers with a document. A large one that was asked for is compressed.
+// WriteJSON answers with a document. It compresses a large one if the client accepts that.
 func WriteJSON(c *fasthttp.RequestCtx, code int, document []byte) {
 	c.Response.SetStatusCode(code)
 	c.Response.Header.SetContentType(ContentJSON)
@@ -25,23 +25,24 @@ func WriteJSON(c *fasthttp.RequestCtx, code int, document []byte) {
 	}
 }
 
-// WriteEmpty answers with a status alone.
+// WriteEmpty answers with a status and no body.
 func WriteEmpty(c *fasthttp.RequestCtx, code int) {
 	c.Response.SetStatusCode(code)
 	c.Response.ResetBody()
 }
 
-// Malformed is the error of a request that the API does not have, in TensorFlow Serving's words.
+// Malformed returns the error for a request that the API does not have, with TensorFlow Serving's text.
 func Malformed(c *fasthttp.RequestCtx) error {
 	return status.Errorf(codes.InvalidArgument, "Malformed request: %s %s", c.Method(), c.RequestURI())
 }
 
-// NotFound is the error of a request to a path that there is not.
+// NotFound returns the error for a request to a path that does not exist.
 func NotFound(c *fasthttp.RequestCtx) error {
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s", c.Method(), rawPath(c.RequestURI()))}
 }
 
-// MethodNotAllowed is the error of a request with a verb that its path does not know. allowed are those that it knows.
+// MethodNotAllowed returns the error for a request with a verb that its path does not accept. allowed are the verbs that it
+// accepts.
 func MethodNotAllowed(c *fasthttp.RequestCtx, allowed string) error {
 	c.Response.Header.Set(fasthttp.HeaderAllow, allowed)
 	return &httpError{http.StatusMethodNotAllowed, "Method Not Allowed"}

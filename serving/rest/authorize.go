@@ -8,7 +8,7 @@ import (
 	"shoal/serving/access"
 )
 
-// Authorize says whether the request has a key for what needs the role.
+// Authorize returns an error unless the request has a key for the role.
 func (s *Server) Authorize(c *fasthttp.RequestCtx, need access.Role) error {
 	return s.authorizeHeader(&c.Request.Header, need)
 }
@@ -20,7 +20,7 @@ func (s *Server) authorizeHeader(h *fasthttp.RequestHeader, need access.Role) er
 	return s.opt.Keys.Check(need, string(h.Peek(fasthttp.HeaderAuthorization)))
 }
 
-// pageRole is the role that one of Options.Paths needs.
+// pageRole returns the role that one of Options.Paths needs.
 func (s *Server) pageRole(path string) access.Role {
 	if s.opt.Open != nil && s.opt.Open(path) {
 		return access.Nobody
@@ -28,7 +28,7 @@ func (s *Server) pageRole(path string) access.Role {
 	return access.Admin
 }
 
-// challenge tells a client without a valid key which kind is wanted.
+// challenge tells a client without a valid key how to send one.
 func challenge(c *fasthttp.RequestCtx, code int) {
 	if code == http.StatusUnauthorized {
 		c.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, `Bearer realm="shoal"`)

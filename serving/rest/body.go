@@ -14,8 +14,8 @@ import (
 // readAhead is how much of a body fasthttp reads before it calls the handler.
 const readAhead = 8 << 10
 
-// receive reads a request's body, as it arrives, into memory that counts against the budget. It is then what Request.Body returns,
-// until the call gives it back. It is false where the request has been answered.
+// receive reads a request's body, as it arrives, into memory that counts against the budget. Request.Body then returns it, until
+// the call gives it back. receive returns false if it has answered the request.
 func (s *Server) receive(c *fasthttp.RequestCtx) bool {
 	k, stream := connOf(c), c.Request.BodyStream()
 	if stream == nil {
@@ -44,15 +44,15 @@ func (s *Server) receive(c *fasthttp.RequestCtx) bool {
 	k.enter(working)
 	body := k.body.Bytes()
 	c.Request.SetBodyRaw(body)
-	c.Request.Header.SetContentLength(len(body)) // of a chunked one it was not known
+	c.Request.Header.SetContentLength(len(body)) // of a chunked body it was not known
 	return true
 }
 
-// readAll takes a body that lies in fasthttp's own buffer, complete, and leaves it there.
+// readAll uses a body that is complete in fasthttp's own buffer, without a copy.
 func readAll(c *fasthttp.RequestCtx, stream io.Reader) []byte {
 	_ = c.Request.CloseBodyStream() // so that Body is that buffer; the server keeps the stream
 	body := c.Request.Body()
-	_, _ = io.ReadFull(stream, body) // onto itself: tells the server that the connection stands at the next request
+	_, _ = io.ReadFull(stream, body) // onto itself, so that the server knows that the connection is at the next request
 	return body
 }
 
@@ -63,7 +63,7 @@ func (s *Server) fill(b *tensor.Buffer, stream io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if len(room) == 0 { // all that was declared is there
+		if len(room) == 0 { // everything that was announced has arrived
 			room = make([]byte, 1)
 		}
 		n, err := stream.Read(room)
@@ -81,7 +81,7 @@ func (s *Server) fill(b *tensor.Buffer, stream io.Reader) error {
 	}
 }
 
-// broken answers a request whose body did not come to its end.
+// broken answers a request whose body did not arrive completely.
 func (s *Server) broken(c *fasthttp.RequestCtx, err error) {
 	var over *tensor.OverBudgetError
 	var own *httpError

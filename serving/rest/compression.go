@@ -19,7 +19,7 @@ import (
 	"shoal/tensor"
 )
 
-// minDeflate is the smallest body worth compressing: a smaller one fits a packet or two as it is.
+// minDeflate is the smallest body that is compressed. A smaller one fits into one or two packets anyway.
 const minDeflate = 1 << 10
 
 // maxPooledBuffer is the largest buffer kept for the next request.
@@ -36,7 +36,7 @@ const (
 	deflated // zlib's format, which HTTP calls deflate
 )
 
-// What the codings need is large (a compressor's tables are over 100 KiB) and reused.
+// The memory of compressors is large (over 100 KiB for tables), so it is reused.
 var (
 	buffers   = bufferPool{sync.Pool{New: func() any { return new([]byte) }}}
 	inflaters = sync.Pool{New: func() any { return new(inflater) }}
@@ -50,7 +50,7 @@ var (
 	}}
 )
 
-// bufferPool drops buffers that a rare large body has grown.
+// bufferPool does not keep buffers that a rare large body has made large.
 type bufferPool struct{ sync.Pool }
 
 func (p *bufferPool) Put(b *[]byte) {
@@ -78,8 +78,8 @@ func (z *inflater) reset(how coding) (io.Reader, error) {
 	return z.zlib, z.zlib.(zlib.Resetter).Reset(&z.body, nil)
 }
 
-// contentCoding reads a Content-Encoding, in any case: gzip, deflate if that is allowed, or none. utf-8 is no encoding of this kind, and
-// some clients send it.
+// contentCoding reads a Content-Encoding, in any case: gzip, deflate if that is allowed, or none. utf-8 is no encoding of this
+// kind, and some clients send it.
 func contentCoding(header []byte, deflate bool) (how coding, err error) {
 	for len(header) > 0 {
 		var name []byte
@@ -101,8 +101,8 @@ func contentCoding(header []byte, deflate bool) (how coding, err error) {
 	return how, nil
 }
 
-// inflate appends the inflated body to dst. An empty body stays empty; one that inflates to more than limit bytes gives errInflated,
-// and one for which there is no memory the buffer's error.
+// inflate appends the inflated body to dst. An empty body stays empty. The error is errInflated if the body inflates to more than
+// limit bytes, and the buffer's if there is no memory for it.
 func inflate(dst *tensor.Buffer, body []byte, how coding, limit int) error {
 	z := inflaters.Get().(*inflater)
 	defer inflaters.Put(z)
@@ -175,7 +175,7 @@ func compress(c *fasthttp.RequestCtx, deflate bool) {
 	_, err := z.Write(c.Response.Body())
 	err = errors.Join(err, z.Close())
 	pool.Put(z)
-	if err != nil { // appendWriter cannot fail; the plain body stands
+	if err != nil { // appendWriter cannot fail; the body stays uncompressed
 		return
 	}
 	*spare = c.Response.SwapBody(w.b)

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// lingerTime bounds how long what a refused client still sends is read and thrown away, and lingerPause how long it may
-	// send nothing meanwhile. A client may well send a large body to its end before it looks for an answer.
+	// lingerTime bounds how long data that a rejected client still sends is read and dropped, and lingerPause how long the client
+	// may send nothing during that time. A client may send all of a large body before it reads the answer.
 	lingerTime  = 30 * time.Second
 	lingerPause = 2 * time.Second
-	// deadlineSlack is how far a connection's deadline may be from the one asked for. The server asks three times a
-	// request, for minutes ahead each time; moving the runtime's timers so often costs a tenth of a small request.
+	// deadlineSlack is how far a connection's deadline may be from the one asked for. The server sets it three times per request,
+	// each time to minutes ahead. Changing the runtime's timers so often costs a tenth of a small request.
 	deadlineSlack = time.Minute
 )
 
-// conn is a client's connection. Where linger is set, closing it first ends the sending half and swallows what the
-// client is still sending: closed with unread data, a socket is reset, and the client would not see its answer.
+// conn is a client's connection. If linger is set, Close first ends the sending half and drops what the client still sends. A
+// socket that is closed with unread data is reset, and the client would not get its answer.
 type conn struct {
 	net.Conn
 	listener *listener
@@ -32,7 +32,7 @@ type conn struct {
 
 	// Of the request that is being served, and of the goroutine that serves it.
 	lease  tensor.Lease
-	body   tensor.Buffer // large ones; until it is decoded
+	body   tensor.Buffer // a large body, until it is decoded
 	answer *[]byte       // memory of a large answer, until it is written; nil: none
 
 	readBy, writeBy atomic.Int64 // the deadlines that are set, in Unix nanoseconds
@@ -44,7 +44,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes in pieces, so that the watch sees them go.
+// Write writes in pieces, so that the watch sees the progress.
 func (c *conn) Write(b []byte) (written int, err error) {
 	c.enter(sending)
 	defer c.enter(working)
@@ -72,7 +72,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// moved reports whether t is far enough from the deadline that is set, and then notes it.
+// moved reports whether t is far enough from the deadline that is set. If so, it notes t.
 func moved(set *atomic.Int64, t time.Time) bool {
 	var at int64
 	if !t.IsZero() {
@@ -98,7 +98,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// swallow throws away what the client sends until it closes, too.
+// swallow drops what the client sends until the client closes the connection too.
 func (c *conn) swallow() {
 	var buf [4 << 10]byte
 	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
@@ -111,13 +111,13 @@ func (c *conn) swallow() {
 	}
 }
 
-// state is fasthttp's hook for what a connection begins and ends.
+// state is fasthttp's hook for changes of a connection's state.
 func state(nc net.Conn, s fasthttp.ConnState) {
 	c := under(nc)
 	switch s {
 	case fasthttp.StateActive: // the first byte of a request has arrived
 		c.enter(receiving)
-	case fasthttp.StateIdle, fasthttp.StateClosed: // the answer is written, or nobody will take it
+	case fasthttp.StateIdle, fasthttp.StateClosed: // the answer is written, or cannot be sent
 		c.enter(working)
 		c.release()
 	}
@@ -133,10 +133,10 @@ func (c *conn) release() {
 	c.lease.Free()
 }
 
-// connOf is the connection that a request came on.
+// connOf returns the connection of a request.
 func connOf(c *fasthttp.RequestCtx) *conn { return under(c.Conn()) }
 
-// under is the connection below TLS.
+// under returns the connection below TLS.
 func under(nc net.Conn) *conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
@@ -144,5 +144,5 @@ func under(nc net.Conn) *conn {
 	if c, ok := nc.(*conn); ok {
 		return c
 	}
-	return new(conn) // of no listener of ours, as benchmarks have it
+	return new(conn) // not from our listener, as in benchmarks
 }

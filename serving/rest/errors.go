@@ -18,7 +18,7 @@ import (
 	tensorjson "shoal/tensor/json"
 )
 
-// StatusClientClosed is what a cancelled request is answered with; net/http has no name for it.
+// StatusClientClosed is the status of a cancelled request. net/http has no name for it.
 const StatusClientClosed = 499
 
 // Status is TensorFlow Serving's table from canonical codes to HTTP.
@@ -50,7 +50,7 @@ func Status(code codes.Code) int {
 	return http.StatusInternalServerError
 }
 
-// httpError is an error of HTTP itself, with no canonical code that would give its status.
+// httpError is an error of HTTP, for whose status there is no canonical code.
 type httpError struct {
 	status int
 	text   string
@@ -58,7 +58,7 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.text }
 
-// GRPCStatus is what it would be by gRPC, for those who count.
+// GRPCStatus returns the code under which the error is counted.
 func (e *httpError) GRPCStatus() *status.Status {
 	code := codes.Unknown
 	switch e.status {
@@ -70,8 +70,8 @@ func (e *httpError) GRPCStatus() *status.Status {
 	return status.New(code, e.text)
 }
 
-// overBudget is the answer to a request for which there is no memory. It is 503 and not the 429 of its canonical code: the client
-// has not asked too often, and another server may have room.
+// overBudget is the error of a request for which there is no memory. It is 503, not the 429 of its canonical code, because the
+// client has not asked too often, and another server may have room.
 func overBudget(err error) *httpError {
 	if over, ok := errors.AsType[*tensor.OverBudgetError](err); ok && over.Never {
 		return &httpError{http.StatusRequestEntityTooLarge, err.Error()}
@@ -79,7 +79,7 @@ func overBudget(err error) *httpError {
 	return &httpError{http.StatusServiceUnavailable, err.Error()}
 }
 
-// Fail answers with an error, in the form of the API that the path belongs to. It is the one place where errors become HTTP.
+// Fail answers with an error, in the form of the path's API. It is the only place where errors become HTTP.
 func (s *Server) Fail(c *fasthttp.RequestCtx, err error) {
 	if _, ok := errors.AsType[*tensor.OverBudgetError](err); ok {
 		err = overBudget(err)
@@ -111,7 +111,7 @@ func (s *Server) Fail(c *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// retryAfter is the pause that an error asks for, in whole seconds, rounded up.
+// retryAfter returns the pause that an error asks for, in whole seconds, rounded up.
 func retryAfter(err error) (seconds int64, ok bool) {
 	hint, ok := errors.AsType[interface {
 		error
@@ -123,11 +123,11 @@ func retryAfter(err error) (seconds int64, ok bool) {
 	return int64(math.Ceil(hint.RetryAfter().Seconds())), true
 }
 
-// writeError replaces whatever has been answered so far.
+// writeError replaces anything that has been answered so far.
 func (s *Server) writeError(c *fasthttp.RequestCtx, code int, message string) {
 	c.Response.SetStatusCode(code)
 	c.Response.Header.SetContentType(ContentJSON)
-	// An op's message may quote the bytes that it was given; JSON is UTF-8.
+	// An op's message may quote input bytes that are not UTF-8, but JSON must be UTF-8.
 	message = strings.ToValidUTF8(message, "\uFFFD")
 	body := c.Response.SwapBody(nil)[:0]
 	if api := s.owner(rawPath(c.RequestURI())); api != nil {

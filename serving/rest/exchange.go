@@ -18,26 +18,26 @@ import (
 
 // API is a protocol that a Server speaks under some of its paths.
 type API interface {
-	// Owns reports whether the API answers what is sent to a path.
+	// Owns reports whether the API answers requests to a path.
 	Owns(path []byte) bool
-	// TakesBody reports whether somebody may read the body of a POST to one of its paths. A large one is not read otherwise.
+	// TakesBody reports whether the body of a POST to one of its paths may be needed. Otherwise a large body is not read.
 	TakesBody(path []byte) bool
-	// Answer answers a request to one of its paths, with an error too. It makes an Exchange of each.
+	// Answer answers a request to one of its paths, also with errors. It makes an Exchange for each.
 	Answer(s *Server, c *fasthttp.RequestCtx, path []byte)
-	// Status is the HTTP status that an error is answered with.
+	// Status returns the HTTP status of an error.
 	Status(code codes.Code) int
 	// AppendError appends the body of the answer to an error.
 	AppendError(dst []byte, message string) []byte
 }
 
-// Exchange is a request of an API and its answer: the record that observers are shown, and what the request holds and must give
-// back. An API embeds it in a call of its own, which it may use again after End.
+// Exchange is a request of an API and its answer: the record for observers, and what the request holds and must release. An API
+// embeds it in its own type of call, which it may use again after End.
 type Exchange struct {
 	serving.Call
 	HTTP     *fasthttp.RequestCtx
 	Deadline time.Time     // zero: none
 	Arena    *tensor.Arena // of a prediction's inputs; nil: none. End frees it
-	Deflate  bool          // the API takes and gives bodies in the coding deflate too
+	Deflate  bool          // the API also accepts and sends bodies with the coding deflate
 	server   *Server
 	conn     *conn
 	body     *tensor.Buffer // that a body lies in, while it is decoded
@@ -47,7 +47,7 @@ type Exchange struct {
 // errUnfinished is the outcome of a request that panicked.
 var errUnfinished = status.Error(codes.Internal, "panic")
 
-// Begin makes the exchange that of a request, and shows it to the observer. method is serving.Call's.
+// Begin initialises the exchange for a request, and reports it to the observer. method is serving.Call's.
 func (e *Exchange) Begin(s *Server, c *fasthttp.RequestCtx, method string) {
 	e.server, e.HTTP, e.conn = s, c, connOf(c)
 	e.Call = serving.Call{
@@ -61,14 +61,14 @@ func (e *Exchange) Begin(s *Server, c *fasthttp.RequestCtx, method string) {
 	}
 }
 
-// Finish answers with err, unless it is nil, and notes it as the outcome.
+// Finish answers with err if it is not nil, and notes it as the outcome.
 func (e *Exchange) Finish(err error) {
 	if e.Err = err; err != nil {
 		e.server.Fail(e.HTTP, err)
 	}
 }
 
-// End shows the finished exchange to the observer, while its version is still pinned, and gives back what it holds.
+// End reports the finished exchange to the observer, while its version is still pinned, and releases what it holds.
 func (e *Exchange) End() {
 	if e.Err == errUnfinished {
 		e.HTTP.SetStatusCode(http.StatusInternalServerError) // as it will be answered
@@ -86,17 +86,17 @@ func (e *Exchange) NewArena() {
 	e.Arena.Within(e.server.opt.Budget)
 }
 
-// Authorize says whether the request has a key for what needs the role.
+// Authorize returns an error unless the request has a key for the role.
 func (e *Exchange) Authorize(need access.Role) error { return e.server.Authorize(e.HTTP, need) }
 
-// Ready says whether the server can answer requests for every configured model, and else why not.
+// Ready reports whether the server can answer requests for every configured model, and the reasons if not.
 func (e *Exchange) Ready() (ready bool, reasons []string) { return e.server.ready() }
 
 // Reserve makes sure that the request may use n more bytes of memory.
 func (e *Exchange) Reserve(n int64) error { return e.conn.lease.Reserve(n) }
 
-// Body calls decode with the request's body, inflated, while holding one of the decoder's slots. A large one that would be refused
-// anyway is not decoded: pin, unless it is nil, is asked for the version first. Afterwards the body is given back.
+// Body calls decode with the request's body, inflated, while it holds one of the decoder's slots. It does not decode a large body
+// that would be rejected anyway: it first calls pin, unless that is nil, for the version. Afterwards it releases the body.
 func (e *Exchange) Body(pin func() error, decode func(body []byte) error) error {
 	defer e.conn.body.Free()
 	body := e.HTTP.Request.Body()
@@ -105,7 +105,7 @@ func (e *Exchange) Body(pin func() error, decode func(body []byte) error) error 
 		return err
 	}
 	if how != identity || len(body) > smallBody {
-		if pin != nil && pin() == nil { // else the body is looked at first: the order of errors is part of the API
+		if pin != nil && pin() == nil { // if pin fails, the body is decoded first: the order of errors is part of the API
 			if err := e.Handle.Refuses(nil); err != nil {
 				return err
 			}
@@ -132,8 +132,8 @@ func (e *Exchange) Body(pin func() error, decode func(body []byte) error) error 
 	return decode(plain.Bytes())
 }
 
-// Keep makes a body, or the rest of one, last as long as the arena. It is for decode of Body, and returns where the body is then: a
-// large one stays where it is.
+// Keep makes a body, or a part of one, valid as long as the arena. decode of Body calls it. It returns the body's new memory; a
+// large body is not copied.
 func (e *Exchange) Keep(body []byte) []byte {
 	if e.body != nil && len(e.body.Bytes()) > 0 {
 		e.Arena.Take(e.body)
@@ -144,11 +144,11 @@ func (e *Exchange) Keep(body []byte) []byte {
 	return kept
 }
 
-// smallAnswer is the size up to which an answer is written into the connection's own buffer.
+// smallAnswer is the largest answer that is written into the connection's own buffer.
 const smallAnswer = maxIdleBuffer / 2
 
-// Respond encodes a successful answer straight into the response's buffer, which counts against the budget until it is written.
-// size is about how large it is going to be; 0: small. encode may set the answer's headers; its Content-Type is JSON otherwise.
+// Respond encodes a successful answer directly into the response's buffer, which counts against the budget until it is written.
+// size is an estimate of the answer's size; 0: small. encode may set the answer's headers; the default Content-Type is JSON.
 func (e *Exchange) Respond(size int, encode func(dst []byte) ([]byte, error)) error {
 	resp, k := &e.HTTP.Response, e.conn
 	resp.Header.SetContentType(ContentJSON)
@@ -181,7 +181,7 @@ var (
 	headerBatchSize    = []byte("Shoal-Batch-Size")
 )
 
-// Describe sets the headers that tell what happened to a prediction.
+// Describe sets the headers that describe a prediction: version, batch size and times.
 func (e *Exchange) Describe() {
 	h := &e.HTTP.Response.Header
 	b := e.AppendTiming(e.header[:0])

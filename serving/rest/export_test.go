@@ -43,7 +43,8 @@ func (s *Server) FillDecoder(ctx context.Context) (release func(), err error) {
 	return s.decoding.release, s.decoding.acquire(ctx, time.Time{})
 }
 
-// CutOff treats a connection that waits for its client, to send or else to read, as one that is too slow. It is false if there is none.
+// CutOff treats a connection that waits for its client, to send or else to read, as one that is too slow. It is false if there is
+// none.
 func (s *Server) CutOff(reading bool) bool {
 	phase := uint64(receiving)
 	if reading {

@@ -8,9 +8,9 @@ import (
 	"shoal/internal/ascii"
 )
 
-// misframed says why a request's headers could be read in two ways, so that a proxy in front may see other requests in the same
-// bytes; "" where they cannot. It refuses what fasthttp lets pass: RFC 9112 allows a server to be lenient here, and a server that
-// is cannot know that all before it are lenient in the same way.
+// misframed returns why a request's headers are ambiguous, or "" if they are not. With ambiguous headers, a proxy before this
+// server may see other requests in the same bytes. misframed rejects headers that fasthttp accepts: RFC 9112 allows a server to
+// be lenient, but a lenient server cannot know that all proxies before it are lenient in the same way.
 func misframed(h *fasthttp.RequestHeader) string {
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
 		return "its version is neither 1.0 nor 1.1"

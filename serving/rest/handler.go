@@ -61,7 +61,7 @@ func (s *Server) allowOrigins(c *fasthttp.RequestCtx) {
 	}
 }
 
-// owner is the API that a path belongs to, or nil.
+// owner returns the API of a path, or nil.
 func (s *Server) owner(path []byte) API {
 	for _, api := range s.opt.APIs {
 		if api.Owns(path) {
@@ -71,8 +71,8 @@ func (s *Server) owner(path []byte) API {
 	return nil
 }
 
-// rawPath cuts a request target down to its path: the scheme and authority of an absolute one, the query and the fragment
-// go. Nothing is cleaned or decoded.
+// rawPath returns the path of a request target: without the scheme and authority of an absolute one, the query and the fragment. It
+// cleans and decodes nothing.
 func rawPath(uri []byte) []byte {
 	if len(uri) > 0 && uri[0] != '/' {
 		if i := bytes.Index(uri, []byte("://")); i >= 0 {
@@ -106,13 +106,13 @@ func (s *Server) own(c *fasthttp.RequestCtx, path []byte) error {
 		}
 	}
 	if err := s.Authorize(c, access.Predict); err != nil {
-		return err // which paths there are is not told to everybody
+		return err // without a key, clients cannot find out which paths exist
 	}
 	return &httpError{http.StatusNotFound, fmt.Sprintf("Not found: %s %s (the API is under /v1/models)", c.Method(), path)}
 }
 
-// outermost stands before Fiber. It keeps from it the methods that it does not know, which Fiber would answer in its own
-// words, and ends the connections of a server that is shutting down.
+// outermost handles requests before Fiber. It answers methods that Fiber does not know, because Fiber would answer them with its
+// own texts. It also ends the connections of a server that is shutting down.
 func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	known := make(map[string]bool, len(fiber.DefaultMethods))
 	for _, m := range fiber.DefaultMethods {
@@ -127,7 +127,7 @@ func (s *Server) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler
 			s.allowOrigins(c)
 			s.Fail(c, Malformed(c))
 		}
-		if s.draining.Load() { // asked last: it may have begun while the model ran
+		if s.draining.Load() { // checked last, because the drain may begin while the model runs
 			c.Response.Header.SetConnectionClose()
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// healthz says that the process is alive; it never looks at the models.
+// healthz answers that the process is alive. It does not check the models.
 func (s *Server) healthz(c *fasthttp.RequestCtx) {
 	b := []byte(`{"status":"ok"`)
 	if s.opt.Version != "" {
@@ -15,7 +15,7 @@ func (s *Server) healthz(c *fasthttp.RequestCtx) {
 	WriteJSON(c, http.StatusOK, append(b, "}\n"...))
 }
 
-// readyz answers 200 when every configured model can be used, with warnings where there are any, and otherwise 503 with the reasons.
+// readyz answers 200 if every configured model can be used, with warnings if there are any, and otherwise 503 with the reasons.
 func (s *Server) readyz(c *fasthttp.RequestCtx) {
 	ready, reasons := s.ready()
 	if ready && len(reasons) == 0 {
@@ -39,7 +39,7 @@ func (s *Server) readyz(c *fasthttp.RequestCtx) {
 	c.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 }
 
-// ready is the manager's word, unless the server is shutting down.
+// ready returns the manager's readiness, or false if the server is shutting down.
 func (s *Server) ready() (ready bool, reasons []string) {
 	ready, reasons = s.opt.Core.Ready()
 	if s.draining.Load() {

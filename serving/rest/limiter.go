@@ -9,12 +9,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// smallBody is the size up to which a body is decoded without asking: that takes some microseconds, less than it would
-// cost to park the goroutine and wake it again.
+// smallBody is the largest body that is decoded without a slot. That takes some microseconds, less than parking the goroutine and
+// waking it again.
 const smallBody = 16 << 10
 
-// limiter bounds how many bodies are decoded at once. Decoding is pure computation: more of it than there are processors
-// only keeps finished batches from getting one.
+// limiter bounds how many bodies are decoded at once. Decoding is pure computation. If more bodies are decoded than there are
+// processors, finished batches wait for one.
 type limiter struct{ slots chan struct{} }
 
 func newLimiter(n int) *limiter {
@@ -24,7 +24,7 @@ func newLimiter(n int) *limiter {
 	return &limiter{slots: make(chan struct{}, n)}
 }
 
-// acquire takes a slot and waits for one until the deadline (none if zero) or the end of ctx.
+// acquire takes a slot. It waits for one until the deadline (zero: none) or the end of ctx.
 func (l *limiter) acquire(ctx context.Context, deadline time.Time) error {
 	select {
 	case l.slots <- struct{}{}:

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// acceptGrace is how long connections that were already on their way are still accepted once stopping has begun.
+	// acceptGrace is how long connections that are in the backlog are still accepted after stopping has begun.
 	acceptGrace = 20 * time.Millisecond
-	// maxAcceptGrace bounds that where some are always on their way.
+	// maxAcceptGrace bounds this time if new connections keep arriving.
 	maxAcceptGrace = time.Second
-	// maxPiece bounds what is written at once: less would cost time for large answers.
+	// maxPiece bounds how much is written at once. Smaller pieces would make large answers slower.
 	maxPiece = 64 << 10
 	// maxAcceptPause is the longest pause between two attempts to accept.
 	maxAcceptPause = time.Second
 )
 
-// listener hands out connections that can linger and remembers the open ones.
+// listener accepts connections that can linger, and keeps the open ones.
 type listener struct {
 	net.Listener
 	log      *slog.Logger
@@ -37,7 +37,7 @@ type listener struct {
 	end      time.Time // of accepting, once it is stopped
 }
 
-// newListener prepares for a watch over connections that have to carry rate bytes per second; 0: none does.
+// newListener makes a listener whose connections are watched for a rate of so many bytes per second; 0: they are not.
 func newListener(ln net.Listener, log *slog.Logger, budget *tensor.Budget, rate int64) *listener {
 	piece := maxPiece
 	if rate > 0 { // an honest reader takes several in a window
@@ -46,8 +46,8 @@ func newListener(ln net.Listener, log *slog.Logger, budget *tensor.Budget, rate 
 	return &listener{Listener: ln, log: log, budget: budget, piece: piece, stopping: make(chan struct{}), conns: make(map[*conn]struct{})}
 }
 
-// Accept returns io.EOF, which ends the server's loop without an error, when the listener has been stopped. It waits out
-// what passes, such as a process that is out of file descriptors.
+// Accept returns io.EOF, which ends the server's loop without an error, when the listener has been stopped. It retries after
+// temporary errors, for example if the process is out of file descriptors.
 func (l *listener) Accept() (net.Conn, error) {
 	for pause := time.Duration(0); ; {
 		nc, err := l.Listener.Accept()
@@ -81,8 +81,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// stop ends Accept. Closing the socket at once would reset clients that are connected but not yet accepted, so those
-// are taken in first.
+// stop ends Accept. Closing the socket at once would reset clients that are connected but not accepted yet, so these are accepted
+// first.
 func (l *listener) stop() {
 	l.once.Do(func() { close(l.stopping) })
 	l.mu.Lock()
@@ -93,7 +93,7 @@ func (l *listener) stop() {
 	}
 }
 
-// extend lets Accept go on a little, unless it has gone on for long or the listener is of another kind.
+// extend lets Accept go on for a short time, unless it has gone on for long or the listener is of another kind.
 func (l *listener) extend() bool {
 	l.mu.Lock()
 	over := !time.Now().Before(l.end)
@@ -108,14 +108,14 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// open is the number of connections that have not been closed.
+// open returns the number of connections that are not closed.
 func (l *listener) open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.conns)
 }
 
-// waitClosed waits for all connections to be closed, at most d and until ctx ends.
+// waitClosed waits until all connections are closed, for at most d and until ctx ends.
 func (l *listener) waitClosed(ctx context.Context, d time.Duration) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -128,8 +128,8 @@ func (l *listener) waitClosed(ctx context.Context, d time.Duration) {
 	}
 }
 
-// closeUnused closes the connections on which nothing has ever arrived: clients open some to have them ready. The server
-// would wait for their first request; those that have had one it knows as idle.
+// closeUnused closes the connections on which nothing has arrived yet. Clients open some in advance. The server would wait for
+// their first request; connections after a first request are idle, and the server closes them.
 func (l *listener) closeUnused() {
 	l.mu.Lock()
 	var unused []*conn

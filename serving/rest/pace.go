@@ -10,17 +10,17 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// DefaultMinTransferRate is what the slowest networks in use carry: a connection of 128 kbit/s.
+// DefaultMinTransferRate is the rate of the slowest networks in use: 128 kbit/s.
 const DefaultMinTransferRate = 16 << 10
 
 const (
-	// paceWindow is the time over which a connection has to keep the minimum rate: long enough for a pause of the network or of a
-	// client's collector, and for all small requests and answers however slow the network.
+	// paceWindow is the time over which a connection must have the minimum rate. It is long enough for a pause of the network or
+	// of a client's garbage collector, and for all small requests and answers on any network.
 	paceWindow = 10 * time.Second
 	paceTick   = 2 * time.Second
 )
 
-// The phases of a connection; only the first two are bound to a rate.
+// The phases of a connection. The minimum rate is for the first two.
 const (
 	receiving = iota
 	sending
@@ -28,12 +28,13 @@ const (
 	phases
 )
 
-// pace is what a connection does and how much it has moved, written by the goroutine that serves it and read by the watch.
+// pace is the phase of a connection, and how many bytes it has transferred. The goroutine that serves it writes them; the watch
+// reads them.
 type pace struct {
 	phase atomic.Uint64 // the phase, and the number of changes before it
 	moved atomic.Int64  // bytes, both ways
 
-	// Of the watch alone: the phase that it saw last, when, and what had been moved then.
+	// Only the watch uses these: the phase that it saw last, when, and how many bytes had been transferred then.
 	seen     uint64
 	since    time.Time
 	progress int64
@@ -46,7 +47,7 @@ func (p *pace) enter(phase uint64) {
 	p.phase.Store(n - n%phases + phases + phase)
 }
 
-// late tells whether a connection is too slow at a look of the watch.
+// late reports whether a connection is too slow when the watch checks it.
 func (p *pace) late(now time.Time, rate int64) bool {
 	phase, moved := p.phase.Load(), p.moved.Load()
 	if phase != p.seen || phase%phases == working {
@@ -82,7 +83,7 @@ func (l *listener) watch(ctx context.Context, rate int64) {
 	}
 }
 
-// cutOff ends what a connection waits for. A request that was too slow is still answered.
+// cutOff ends the read or write of a connection. A request that was too slow is still answered.
 func (c *conn) cutOff() {
 	c.cut.Store(true)
 	past := time.Unix(1, 0)
@@ -93,7 +94,7 @@ func (c *conn) cutOff() {
 	}
 }
 
-// errSlow is the error of a request that did not arrive.
+// errSlow is the error of a request that arrived too slowly.
 func (s *Server) errSlow(c *fasthttp.RequestCtx) error {
 	text := fmt.Sprintf("The request did not arrive within %v", transferTimeout)
 	if connOf(c).cut.Load() {

@@ -32,8 +32,8 @@ const (
 	transferTimeout = 10 * time.Minute
 	// maxIdleBuffer is the largest buffer that a connection keeps from one request to the next.
 	maxIdleBuffer = 64 << 10
-	// quietTime is how long stopping waits before it closes idle connections: a client that sends without pause gets
-	// "Connection: close" with an answer in that time, and none is cut off while it is about to send.
+	// quietTime is how long stopping waits before it closes idle connections. In that time a client that sends without a pause gets
+	// "Connection: close" with an answer, so no connection is closed just before a request.
 	quietTime = 200 * time.Millisecond
 	// abortTime is how long requests that were cancelled at the end of a shutdown have to be answered.
 	abortTime = 5 * time.Second
@@ -43,25 +43,25 @@ const (
 type Options struct {
 	Core            serving.Core
 	Logger          *slog.Logger   // nil: nothing is logged
-	Version         string         // the server's own version, told by /healthz
+	Version         string         // the server's own version, which /healthz shows
 	Timeout         time.Duration  // from a request's arrival to its deadline; 0: none
 	MaxRequestBytes int            // of a body, as sent and inflated; 0: DefaultMaxRequestBytes
 	DecodeLimit     int            // bodies decoded at once; 0: one less than GOMAXPROCS
-	MinTransferRate int64          // bytes per second that a connection carries while a request arrives or an answer leaves; 0: any
+	MinTransferRate int64          // bytes per second while a request arrives or an answer is sent; 0: any
 	Budget          *tensor.Budget // of what all requests hold; nil: unlimited
 	CORS            bool           // answer with Access-Control-Allow-* headers
 	TLS             *tls.Config    // nil: plain HTTP
-	// APIs are what the server speaks, each under paths of its own.
+	// APIs are the server's protocols, each under its own paths.
 	APIs []API
-	// Observer is shown every request of an API. nil: nobody is.
+	// Observer receives every request of an API; nil: none.
 	Observer serving.Observer
-	// MakeRequestIDs gives an X-Request-Id to requests that come without; a client's own is echoed in any case.
+	// MakeRequestIDs gives an X-Request-Id to requests without one. A client's own is always echoed.
 	MakeRequestIDs bool
-	// Paths are further pages by exact path, such as the metrics'. They may not be an API's.
+	// Paths are other pages by exact path, such as that of the metrics. They must not be paths of an API.
 	Paths map[string]fiber.Handler
-	// Keys are what requests of an API need one of, and Paths one for administration. nil: no key is needed.
+	// Keys are the valid keys: requests of an API need one, and Paths one for administration. nil: no key is needed.
 	Keys *access.Keys
-	// Open tells the paths of Paths that need no key, in any case. nil: none.
+	// Open reports which of Paths need no key; nil: none.
 	Open func(path string) bool
 }
 
@@ -72,7 +72,7 @@ type Server struct {
 	app      *fiber.App
 	decoding *limiter
 
-	base     context.Context // of every request; ends when a shutdown has run out of time
+	base     context.Context // of every request; ends when the time of a shutdown is over
 	cancel   context.CancelFunc
 	draining atomic.Bool
 	quiet    time.Duration // quietTime; longer in tests
@@ -141,7 +141,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.app.Listener(plain)
 }
 
-// Shutdown stops accepting connections, lets every accepted request be answered and closes the connections. When ctx ends
+// Shutdown stops accepting connections, waits until every accepted request is answered, and closes the connections. If ctx ends
 // first, it cancels what still runs, cuts the connections and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.watching.Wait()

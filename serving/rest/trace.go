@@ -8,8 +8,8 @@ import (
 
 var headerRequestID = []byte(serving.RequestIDHeader)
 
-// identify echoes the client's request id. One that is not fit for logs is replaced, and where ids are made, a request
-// without one gets one. From here on the answer's header is where the id is to be found.
+// identify echoes the client's request id. It replaces an id that is not suitable for logs. If ids are made, it gives one to a
+// request without an id. Afterwards the answer's header has the id.
 func (s *Server) identify(c *fasthttp.RequestCtx) {
 	sent := c.Request.Header.PeekBytes(headerRequestID)
 	switch {

@@ -11,12 +11,12 @@ import (
 	"shoal/serving/access"
 )
 
-// headerWithheld tells the handler what to answer where the body was not read: the status, 0 for what is answered without a body,
-// and the text. Clients cannot send it: a name has no blanks.
+// headerWithheld tells the handler what to answer if the body was not read: the status (0: answer it as a request without a body)
+// and the text. Clients cannot send this header, because a name has no spaces.
 var headerWithheld = []byte(" withheld")
 
-// inspect is fasthttp's hook between a request's headers and its body. Where the body is not to be read it hides the body from
-// fasthttp, which then calls the handler at once. A small one is read in any case, which keeps the connection.
+// inspect is fasthttp's hook between a request's headers and its body. If the body must not be read, inspect hides it from
+// fasthttp, which then calls the handler at once. A small body is always read, so that the connection can be kept.
 func (s *Server) inspect(h *fasthttp.RequestHeader) (none fasthttp.RequestConfig) {
 	if fault := misframed(h); fault != "" {
 		withhold(h, &httpError{http.StatusBadRequest, "Malformed HTTP request: " + fault})
@@ -37,7 +37,7 @@ func (s *Server) inspect(h *fasthttp.RequestHeader) (none fasthttp.RequestConfig
 	return none
 }
 
-// takesBody reports whether there may be somebody to read the body.
+// takesBody reports whether the body may be needed.
 func (s *Server) takesBody(h *fasthttp.RequestHeader) bool {
 	if !h.IsPost() {
 		return false
@@ -47,7 +47,7 @@ func (s *Server) takesBody(h *fasthttp.RequestHeader) bool {
 	return api != nil && api.TakesBody(path)
 }
 
-// withhold makes the body that follows invisible, and the request the connection's last.
+// withhold hides the body, and makes the request the connection's last.
 func withhold(h *fasthttp.RequestHeader, answer *httpError) {
 	h.SetContentLength(0)
 	h.Del(fasthttp.HeaderExpect)
@@ -55,7 +55,7 @@ func withhold(h *fasthttp.RequestHeader, answer *httpError) {
 	h.SetCanonical(headerWithheld, fmt.Appendf(nil, "%d %s", answer.status, answer.text))
 }
 
-// withheld answers a request whose body was not read. It is false where the request is to be answered as one without a body.
+// withheld answers a request whose body was not read. It returns false if the request must be answered as one without a body.
 func (s *Server) withheld(c *fasthttp.RequestCtx) bool {
 	if !c.Request.Header.ConnectionClose() {
 		return false
@@ -74,7 +74,7 @@ func (s *Server) withheld(c *fasthttp.RequestCtx) bool {
 	return true
 }
 
-// refuse answers a request that was not read to its end. The connection is closed after it.
+// refuse answers a request that was not read completely. The connection is closed afterwards.
 func (s *Server) refuse(c *fasthttp.RequestCtx, err error) {
 	k := connOf(c)
 	k.linger.Store(true)

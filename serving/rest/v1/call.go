@@ -41,7 +41,7 @@ func (a *API) newCall(s *rest.Server, http *fasthttp.RequestCtx, t *target) *cal
 	return c
 }
 
-// close shows the call to the observer and gives back what it holds.
+// close reports the call to the observer and releases what it holds.
 func (c *call) close() {
 	if c.Handle == nil {
 		c.Model = string(c.target.model)
@@ -59,7 +59,7 @@ func (c *call) pin() error {
 	return c.Pin(c.api.opt.Core, c.target.spec(&c.version))
 }
 
-// signature is what the decoder asks for once the JSON is known to be well formed.
+// signature finds the signature. The decoder calls it when it knows that the JSON is well formed.
 func (c *call) signature(name string) (*tensor.Signature, error) {
 	if err := c.pin(); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (c *call) signature(name string) (*tensor.Signature, error) {
 	return sig, nil
 }
 
-// spec names the version that the URL asks for. version outlives the call.
+// spec returns the version that the URL asks for. version outlives the call.
 func (t *target) spec(version *int64) serving.ModelSpec {
 	spec := serving.ModelSpec{Model: string(t.model), Label: string(t.label)}
 	if t.hasVersion {

@@ -23,7 +23,7 @@ func (c *call) infer() error {
 	return nil
 }
 
-// DecodeExamples implements inference.Codec. The whole body is checked before the model is looked up.
+// DecodeExamples implements inference.Codec. It checks the whole body before it looks up the model.
 func (c *call) DecodeExamples(context.Context, *serving.Call) (req inference.Request, err error) {
 	name := "classify"
 	if c.target.action == doRegress {

@@ -31,8 +31,8 @@ func (a *API) status(c *fasthttp.RequestCtx, t *target) error {
 	return nil
 }
 
-// list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched and which engine runs
-// them, and its labels.
+// list answers GET /v1/models with every model, its versions as in its status, how their signatures are batched and which engine
+// runs them, and its labels.
 func (a *API) list(c *fasthttp.RequestCtx) error {
 	b := []byte(`{"models":[`)
 	for i, m := range a.opt.Core.Models() {
@@ -75,7 +75,7 @@ func (a *API) metadata(c *fasthttp.RequestCtx, t *target) error {
 	return nil
 }
 
-// appendBatching prints the member signatures, where it is known what they are.
+// appendBatching prints the member signatures, if they are known.
 func appendBatching(b []byte, v *serving.VersionStatus) []byte {
 	if v.Report == nil {
 		return b
@@ -125,7 +125,7 @@ func appendVersions(b []byte, versions []serving.VersionStatus, more func([]byte
 	return append(b, ']')
 }
 
-// codeNames are the canonical codes as protos spell them.
+// codeNames are the names of the canonical codes in protos.
 var codeNames = [...]string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
 	"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
 	"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
@@ -151,7 +151,7 @@ func comma(b []byte, i int) []byte {
 	return b
 }
 
-// writeIndented answers with a document laid out for people to read.
+// writeIndented answers with an indented document.
 func writeIndented(c *fasthttp.RequestCtx, document []byte) {
 	var out bytes.Buffer
 	if json.Indent(&out, document, "", " ") != nil {

@@ -19,7 +19,7 @@ var errVersionRange = status.Error(codes.InvalidArgument, "version number out of
 type action int
 
 const (
-	malformed action = iota // no such URL
+	malformed action = iota // there is no such URL
 	doPredict
 	doClassify
 	doRegress
@@ -117,7 +117,7 @@ func parseGet(path []byte) (t target, err error) {
 	return t, err
 }
 
-// parseGetTail matches what follows the model's name; ok is false where nothing fits.
+// parseGetTail matches what follows the model's name; ok is false if nothing matches.
 func parseGetTail(path []byte) (t target, ok bool, err error) {
 	digits, label, rest := cutVersion(path)
 	if t.action, ok = subresource(rest); !ok {
@@ -139,7 +139,7 @@ func subresource(path []byte) (action, bool) {
 	return malformed, false
 }
 
-// cutVersion takes /versions/N or /labels/L off the front, if one is there.
+// cutVersion removes /versions/N or /labels/L from the beginning, if it is there.
 func cutVersion(path []byte) (digits, label, rest []byte) {
 	if after, ok := ascii.CutFold(path, "/versions/"); ok {
 		n := 0
@@ -178,7 +178,7 @@ func segment(path []byte) (head, rest []byte) {
 	return path, nil
 }
 
-// unescape decodes %XX; a per cent sign that two hexadecimal digits do not follow stays as it is, and so does a plus.
+// unescape decodes %XX. It does not change a percent sign without two hexadecimal digits after it, nor a plus.
 func unescape(s []byte) []byte {
 	if bytes.IndexByte(s, '%') < 0 {
 		return s

@@ -12,7 +12,7 @@ import (
 	tensorjson "shoal/tensor/json"
 )
 
-// predict decodes the body into the arena, runs it and encodes the outputs in place, into the response's own buffer.
+// predict decodes the body into the arena, runs it, and encodes the outputs directly into the response's buffer.
 func (c *call) predict() error {
 	c.NewArena()
 	if err := serving.Predict(c.Context, &c.Call, c); err != nil {
@@ -22,7 +22,7 @@ func (c *call) predict() error {
 	return nil
 }
 
-// DecodeRequest implements serving.Codec. The decoder asks for the signature once it knows that the JSON is well formed.
+// DecodeRequest implements serving.Codec. The decoder asks for the signature when it knows that the JSON is well formed.
 func (c *call) DecodeRequest(context.Context, *serving.Call) error {
 	return c.Body(c.pin, func(body []byte) error {
 		req, err := tensorjson.DecodePredict(body, c.resolve, c.Arena)
@@ -49,7 +49,7 @@ func (c *call) Sample(_ *serving.Call, outputs []tensor.Tensor) {
 	})
 }
 
-// textSize is about how long tensors are as JSON: a byte of an integer, or of a fraction, takes four at most.
+// textSize estimates the length of tensors as JSON: a byte of an integer, or of a fraction, takes four bytes at most.
 func textSize(outputs []tensor.Tensor) (n int) {
 	for i := range outputs {
 		n += 4 * len(outputs[i].Data)

@@ -5,7 +5,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// record writes the request down where it is one of the model's logged sample. entry makes the record, and only then.
+// record logs the request if it is in the sample of the model's request log. It calls entry, which makes the record, only then.
 func (c *call) record(signature string, entry func(asked *apis_go_proto.ModelSpec) *apis_go_proto.PredictionLog) {
 	log := c.api.opt.Logs.For(c.Handle.Model)
 	if !log.Sampled() {

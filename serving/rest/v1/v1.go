@@ -1,6 +1,6 @@
-// Package v1 is TensorFlow Serving's REST API, which lies under /v1/: predict, classify and regress, a model's status and metadata,
-// and the list of models. It translates a request for serving.Core, and the answer back. Paths, checks, their order and the texts of
-// errors are TensorFlow Serving's.
+// Package v1 is TensorFlow Serving's REST API, which lies under /v1/: predict, classify and regress, a model's status and
+// metadata, and the list of models. It translates a request for serving.Core, and the answer back. Paths, checks, their order and
+// the texts of errors are TensorFlow Serving's.
 package v1
 
 import (
@@ -21,7 +21,7 @@ import (
 // Options configures an API. Core is required.
 type Options struct {
 	Core            serving.Core
-	CheckMethodName bool                // classify and regress demand the signature's method name
+	CheckMethodName bool                // classify and regress require the signature's method name
 	Logs            *predictionlog.Logs // keeps a sample of the answered requests; nil: none are kept
 }
 
