@@ -164,9 +164,9 @@ func (m *Manager) configure(c serving.ModelConfig) {
 	log := m.log.With(slog.String("model", c.Name))
 	switch {
 	case !mod.configured:
-		log.Info("model added", slog.String("base_path", c.BasePath), slog.String("policy", c.Policy.String()))
+		log.Info("model added", slog.String("base_path", source.Shown(c.BasePath)), slog.String("policy", c.Policy.String()))
 	case mod.moves(c):
-		log.Info("model changed", slog.String("base_path", c.BasePath), slog.String("policy", c.Policy.String()))
+		log.Info("model changed", slog.String("base_path", source.Shown(c.BasePath)), slog.String("policy", c.Policy.String()))
 	}
 	m.logLabels(log, mod.config.Labels, c.Labels)
 	if !mod.configured || mod.moves(c) {

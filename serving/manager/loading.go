@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 // load brings a version from START to AVAILABLE, or to END when it fails for good or is not wanted any more. Between
@@ -90,7 +91,7 @@ func (m *Manager) attempt(ctx context.Context, v *version, config serving.ModelC
 	case err != nil:
 		return nil, status.Convert(err).Err()
 	case s == nil:
-		return nil, status.Errorf(codes.Internal, "the loader returned nothing for %s", v.Location)
+		return nil, status.Errorf(codes.Internal, "the loader returned nothing for %s", source.Shown(v.Location))
 	}
 	return newLive(s, v.Number, release), nil
 }
@@ -148,7 +149,7 @@ func (m *Manager) loadFailed(v *version, attempt int, took time.Duration, err er
 	}
 	v.gaveUp = v.aspired
 	m.move(v, serving.End, err)
-	m.log.Error("load given up", v.attrs(slog.Int("attempts", attempt), slog.String("dir", v.Location),
+	m.log.Error("load given up", v.attrs(slog.Int("attempts", attempt), slog.String("dir", source.Shown(v.Location)),
 		slog.String("reason", describe(err)))...)
 	m.reconcile()
 	return false

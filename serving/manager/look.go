@@ -97,10 +97,10 @@ func (m *Manager) find(p plan, marks *arrivals) (f finding) {
 		f.wanted = append(f.wanted, candidate{source.Version{Number: number, Location: found[number]}, fingerprints[number]})
 	}
 	if absent := p.config.Policy.Absent(numbers); len(absent) > 0 {
-		f.note = fmt.Sprintf("no directory for version %d under %s", absent[0], p.config.BasePath)
+		f.note = fmt.Sprintf("no directory for version %d under %s", absent[0], source.Shown(p.config.BasePath))
 	} else if len(numbers) == 0 {
 		f.note = fmt.Sprintf("no version under %s: a version is a directory named by a number, such as %s/1",
-			p.config.BasePath, p.config.BasePath)
+			source.Shown(p.config.BasePath), source.Shown(p.config.BasePath))
 	}
 	return f
 }
@@ -129,7 +129,7 @@ func (m *Manager) found(p plan, f finding) {
 		return
 	}
 	if mod.looked && f.problem == nil && mod.problem != nil {
-		m.log.Info("base path is there", slog.String("model", mod.name), slog.String("base_path", mod.config.BasePath))
+		m.log.Info("base path is there", slog.String("model", mod.name), slog.String("base_path", source.Shown(mod.config.BasePath)))
 	}
 	changed := !mod.looked || f.problem != nil != (mod.problem != nil) || f.pending != mod.pending || f.note != mod.note
 	mod.looked, mod.problem, mod.pending, mod.note = true, f.problem, f.pending, f.note

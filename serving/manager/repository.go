@@ -205,5 +205,5 @@ func (r *Repository) sayHidden(model, basePath, by string) {
 		r.hidden = make(map[string]bool)
 	}
 	r.hidden[model] = true
-	r.Logger.Warn("model of the repository not served: another model has its name", slog.String("model", model), slog.String("base_path", basePath), slog.String("taken", by))
+	r.Logger.Warn("model of the repository not served: another model has its name", slog.String("model", model), slog.String("base_path", source.Shown(basePath)), slog.String("taken", by))
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"shoal/serving"
+	"shoal/serving/source"
 )
 
 var _ serving.Core = (*Manager)(nil)
@@ -45,7 +46,7 @@ func (m *Manager) Models() []serving.ModelStatus {
 	for _, name := range slices.Sorted(maps.Keys(m.models)) {
 		mod := m.models[name]
 		all = append(all, serving.ModelStatus{
-			Name: name, BasePath: mod.config.BasePath, Platform: mod.config.Platform,
+			Name: name, BasePath: source.Shown(mod.config.BasePath), Platform: mod.config.Platform,
 			Configured: mod.configured, Policy: mod.config.Policy, Versions: mod.status(), Labels: maps.Clone(mod.config.Labels),
 		})
 	}

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -26,6 +27,20 @@ func Scheme(location string) string {
 		}
 	}
 	return strings.ToLower(scheme)
+}
+
+// Shown is a location without what may be secret: a URL's user, password and query.
+func Shown(location string) string {
+	if Scheme(location) == "" {
+		return location
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		scheme, _, _ := strings.Cut(location, "://")
+		return scheme + "://… (not a URL)"
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
 }
 
 // For is the source of a base path or location. The error is INVALID_ARGUMENT and names the schemes there are.

@@ -67,3 +67,15 @@ func TestFileSystemTakesFileURLs(t *testing.T) {
 	}
 	release()
 }
+
+func TestShown(t *testing.T) {
+	for location, want := range map[string]string{
+		"/models/a?b": "/models/a?b",
+		"https://me:secret@host/a%20b.zip?token=x#sha256=1": "https://host/a%20b.zip#sha256=1",
+		"https://host/%zz?token=x":                          "https://… (not a URL)",
+	} {
+		if got := Shown(location); got != want {
+			t.Errorf("%s: %s, want %s", location, got, want)
+		}
+	}
+}
