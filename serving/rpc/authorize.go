@@ -14,8 +14,8 @@ const authorizationKey = "authorization"
 
 const reloadMethod = "/" + ModelService + "/HandleReloadConfigRequest"
 
-// role is what a method needs. Reflection is the same on every server and says nothing of models, but like all that is not
-// health it is for those who have a key.
+// role returns the role that a method needs. Reflection is the same on every server and shows no models. It needs a key all the
+// same, like every method except health.
 func (s *Server) role(method string) access.Role {
 	if role, ok := s.roles[method]; ok {
 		return role
@@ -23,8 +23,8 @@ func (s *Server) role(method string) access.Role {
 	return access.Predict
 }
 
-// admit stands before every call: what is refused here has not been read yet. It runs in the goroutine that reads the
-// connection, so that it must be brief.
+// admit is called before every call, so that the message of a rejected call is not read. It runs in the goroutine that reads the
+// connection, so it must be brief.
 func (s *Server) admit(ctx context.Context, info *tap.Info) (context.Context, error) {
 	err := s.permit(info)
 	if name, own := s.methods[info.FullMethodName]; own && err != nil {

@@ -19,11 +19,11 @@ type ChannelArguments struct {
 	PermitPingsWithoutCalls bool          // grpc.keepalive_permit_without_calls
 	MaxReceiveBytes         int64         // grpc.max_receive_message_length; -1: no limit
 	MaxSendBytes            int64         // grpc.max_send_message_length; -1: no limit
-	Unknown                 []string      // names that mean nothing here, in the order given
+	Unknown                 []string      // names that have no effect here, in the order given
 }
 
-// ParseChannelArguments reads "name=value,name=value". Arguments that gRPC's C core has and this server has no use for
-// are no error: they are collected in Unknown.
+// ParseChannelArguments reads "name=value,name=value". An argument of gRPC's C core that has no effect in this server is no
+// error; its name is added to Unknown.
 func ParseChannelArguments(s string) (ChannelArguments, error) {
 	var a ChannelArguments
 	for _, item := range strings.Split(s, ",") {

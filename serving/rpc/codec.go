@@ -10,13 +10,13 @@ import (
 	"shoal/tensor"
 )
 
-// Response is an answer that is already serialised; sending it gives the buffer back.
+// Response is an answer that is already serialised. Sending it releases the buffer.
 type Response struct {
 	buffers [1]mem.Buffer
 }
 
-// codec is the protobuf codec, except for the messages that carry tensors and examples: those are not turned into
-// generated messages and back, which would copy every element once more on either way.
+// codec is the protobuf codec, except for messages with tensors and examples. These are not converted to generated messages,
+// which would copy every element once more in each direction.
 type codec struct {
 	encoding.CodecV2
 	limit int64 // of such a message
@@ -42,8 +42,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// newResponse takes memory for size bytes and lets write append exactly those. A large answer counts against the budget until it
-// has been sent, or nobody wants it any more.
+// newResponse takes memory for size bytes; write must append exactly as many. A large answer counts against the budget until it
+// is sent or dropped.
 func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte) (*Response, error) {
 	r := new(Response)
 	pool := mem.BufferPool(blocks{})
@@ -54,7 +54,7 @@ func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte)
 		}
 		pool = held
 	}
-	if mem.IsBelowBufferPoolingThreshold(size) { // gRPC would not give so small a buffer back
+	if mem.IsBelowBufferPoolingThreshold(size) { // gRPC would not release such a small buffer
 		r.buffers[0] = mem.SliceBuffer(write(make([]byte, 0, size)))
 		return r, nil
 	}
@@ -64,18 +64,18 @@ func newResponse(budget *tensor.Budget, size int, write func(dst []byte) []byte)
 	return r, nil
 }
 
-// smallAnswer is the size up to which what the call holds anyway stands for its answer.
+// smallAnswer is the largest answer that is not counted, because the call's memory covers it.
 const smallAnswer = 32 << 10
 
-// heldAnswer is the pool that one large answer goes back to.
+// heldAnswer is the pool to which one large answer returns.
 type heldAnswer struct {
 	blocks
 	lease   *tensor.Lease
 	dropped runtime.Cleanup
 }
 
-// holdAnswer takes memory for an answer from the budget. It comes back with the answer's buffer. gRPC drops the buffers of answers that
-// wait when their stream or connection ends, without a word; their memory comes back when the garbage collector finds them.
+// holdAnswer takes memory for an answer from the budget. The answer's buffer returns it. When a stream or connection ends, gRPC
+// drops the buffers of waiting answers without releasing them; their memory returns when the garbage collector finds them.
 func holdAnswer(budget *tensor.Budget, size int64) (*heldAnswer, error) {
 	h := &heldAnswer{lease: new(tensor.Lease)}
 	h.lease.Open(budget)
@@ -94,8 +94,8 @@ func (h *heldAnswer) Put(b *[]byte) {
 
 func (r *Response) size() int { return r.buffers[0].Len() }
 
-// blocks is gRPC's view of the pool that requests' memory comes from. Its own pools clear what they give out, all of a
-// buffer that may be 1 MiB long for 40 kB, and have no sizes between these.
+// blocks gives gRPC access to the pool of requests' memory. gRPC's own pools clear the buffers that they return, which may be 1
+// MiB for 40 kB because there are no sizes between.
 type blocks struct{}
 
 func (blocks) Get(n int) *[]byte { return tensor.Block(n) }

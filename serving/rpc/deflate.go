@@ -8,10 +8,10 @@ import (
 	"google.golang.org/grpc/encoding"
 )
 
-// gRPC's compression "deflate" is the format of zlib, of which grpc-go has only gzip. A client that uses it is answered alike.
+// gRPC's compression "deflate" is zlib's format. grpc-go has gzip only. A client that uses deflate is answered with deflate.
 func init() { encoding.RegisterCompressor(new(deflate)) }
 
-// deflate keeps the compressors' memory, which is large, for the next message.
+// deflate reuses the compressors' memory, which is large.
 type deflate struct{ writers, readers sync.Pool }
 
 func (*deflate) Name() string { return "deflate" }
@@ -41,7 +41,7 @@ func (d *deflate) Decompress(r io.Reader) (io.Reader, error) {
 	return z, nil
 }
 
-// deflateWriter goes back to its pool when it is closed.
+// deflateWriter returns to its pool when it is closed.
 type deflateWriter struct {
 	*zlib.Writer
 	pool *sync.Pool
@@ -52,7 +52,7 @@ func (w *deflateWriter) Close() error {
 	return w.Writer.Close()
 }
 
-// deflateReader goes back to its pool at the message's end; one that is not read so far is left to the collector.
+// deflateReader returns to its pool at the message's end. If it is not read to the end, the garbage collector frees it.
 type deflateReader struct {
 	io.Reader
 	pool *sync.Pool

@@ -17,11 +17,11 @@ import (
 
 var errMissingModelSpec = status.Error(codes.InvalidArgument, "Missing ModelSpec")
 
-// maxMessage is where TensorFlow Serving cuts an error's text, which travels in a header.
+// maxMessage is the length to which TensorFlow Serving cuts an error's text, which is sent in a header.
 const maxMessage = 1024
 
-// toStatus is the one place where errors become gRPC statuses. A status passes through, an ended context becomes its
-// code, and anything else is INTERNAL with its text kept to the log.
+// toStatus is the only place where errors become gRPC statuses. A status is not changed. The error of a context becomes its code.
+// Any other error becomes INTERNAL; its text is in the log only.
 func (s *Server) toStatus(method, id string, err error) error {
 	if err == nil {
 		return nil

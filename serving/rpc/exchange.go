@@ -45,7 +45,7 @@ func (e *Exchange) Facts() serving.Facts {
 	return f
 }
 
-// refused shows a call to the observer that was refused before it was read.
+// refused reports to the observer a call that was rejected before it was read.
 func (s *Server) refused(ctx context.Context, method string, err error) {
 	s.opts.Observer.Done(&serving.Call{
 		Context: ctx, API: serving.GRPC, Method: method, Version: serving.NoVersion, Err: err, Start: time.Now(),

@@ -53,8 +53,7 @@ func (h health) List(context.Context, *grpc_health_v1.HealthListRequest) (*grpc_
 	return resp, nil
 }
 
-// Watch sends the state now and whenever it changes. The end of the server is sent as well, and ends the stream, so that
-// a watcher never holds up a drain.
+// Watch sends the state now and when it changes. A shutdown is sent too, and ends the stream, so that a watcher does not delay it.
 func (h health) Watch(req *grpc_health_v1.HealthCheckRequest, stream grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
 	ticker := time.NewTicker(h.s.opts.HealthInterval)
 	defer ticker.Stop()

@@ -59,8 +59,8 @@ func (r *multiRequest) Unmarshal(data mem.BufferSlice) (err error) {
 	return err
 }
 
-// splitInput gives the serialised Input of a request and hands the values of its other field to each. The Input is a
-// copy, left to the garbage collector, since the examples outlive the call if the client gives up.
+// splitInput returns the serialised Input of a request, and calls each with the values of the other field. The Input is a copy
+// that the garbage collector frees, because the examples outlive the call if the client leaves.
 func splitInput(data mem.BufferSlice, other protowire.Number, each func([]byte) error) (input []byte, err error) {
 	buf := data.MaterializeToBuffer(blocks{})
 	defer buf.Free()

@@ -27,7 +27,7 @@ func Method[Request any](s *Server, service, name string, f func(context.Context
 	}}
 }
 
-// sized refuses messages that are too large in front of f.
+// sized rejects messages that are too large before it calls f.
 func sized[Request any](s *Server, f func(context.Context, *Request) (any, error)) grpc.UnaryHandler {
 	return func(ctx context.Context, req any) (any, error) {
 		if r, ok := req.(WireRequest); ok {
@@ -60,7 +60,7 @@ func newSlots[Request any](budget *tensor.Budget) *slots[Request] {
 
 func (s *slots[Request]) get() *slot[Request] { return s.pool.Get().(*slot[Request]) }
 
-// put gives back what the request holds.
+// put releases what the request holds.
 func (s *slots[Request]) put(c *slot[Request]) {
 	c.in.lease.Free()
 	if r, ok := any(&c.req).(interface{ Recycle() }); ok {

@@ -47,8 +47,8 @@ func (s *Server) modelMetadata(_ context.Context, req *apis_go_proto.GetModelMet
 	}, nil
 }
 
-// modelStatus answers ModelService.GetModelStatus. A label is not looked at: without a number all versions are listed,
-// those that have ended too.
+// modelStatus answers ModelService.GetModelStatus. It ignores a label. Without a version number it lists all versions, including
+// those that have ended.
 func (s *Server) modelStatus(_ context.Context, req *apis_go_proto.GetModelStatusRequest) (any, error) {
 	spec := req.GetModelSpec()
 	if spec == nil {
@@ -74,13 +74,13 @@ func (s *Server) modelStatus(_ context.Context, req *apis_go_proto.GetModelStatu
 	return resp, nil
 }
 
-// statusProto is an error as TensorFlow Serving's messages carry it; the codes are numbered as gRPC's.
+// statusProto converts an error to the form of TensorFlow Serving's messages. Its codes have gRPC's numbers.
 func statusProto(err error) *apis_go_proto.StatusProto {
 	st := status.Convert(err)
 	return &apis_go_proto.StatusProto{ErrorCode: for_core_protos_go_proto.Code(st.Code()), ErrorMessage: st.Message()}
 }
 
-// reloadConfig answers ModelService.HandleReloadConfigRequest, once the configuration is in force or has been refused.
+// reloadConfig answers ModelService.HandleReloadConfigRequest when the configuration is in effect or has been rejected.
 func (s *Server) reloadConfig(ctx context.Context, req *apis_go_proto.ReloadConfigRequest) (any, error) {
 	before := make(map[string]int64, len(req.GetMetricNames()))
 	for _, name := range req.GetMetricNames() {

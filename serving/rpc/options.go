@@ -20,42 +20,43 @@ import (
 	"shoal/tensor"
 )
 
-// Options is what a Server is made of; only Core is required.
+// Options are the settings of a Server. Only Core is required.
 type Options struct {
 	Core   serving.Core
 	Logger *slog.Logger // nil: nothing is logged
 
-	// Reload applies a new configuration and returns when it is in force. nil: HandleReloadConfigRequest is refused.
+	// Reload applies a new configuration and returns when it is in effect. nil: HandleReloadConfigRequest is rejected.
 	Reload func(ctx context.Context, config *config_go_proto.ModelServerConfig) error
-	// ReloadRefused is why HandleReloadConfigRequest is refused with PERMISSION_DENIED. "": it is not.
+	// ReloadRefused is the reason why HandleReloadConfigRequest is rejected with PERMISSION_DENIED; "": it is not.
 	ReloadRefused string
-	// AdminRefused is why the other calls that need a key for administration are refused with PERMISSION_DENIED. "": they are not.
+	// AdminRefused is the reason why other calls that need a key for administration are rejected with PERMISSION_DENIED; "": they
+	// are not.
 	AdminRefused string
-	// Keys are what calls need one of, and HandleReloadConfigRequest one for administration. nil: no key is needed.
+	// Keys are the valid keys: calls need one, and HandleReloadConfigRequest one for administration. nil: no key is needed.
 	Keys *access.Keys
 	// Counter reads a metric by TensorFlow Serving's name, for the increases a ReloadConfigResponse reports. nil: all 0.
 	Counter func(name string) int64
 	// Logs keeps a sample of the answered requests. nil: none are kept.
 	Logs *predictionlog.Logs
-	// Observer is shown every unary call. nil: nobody is.
+	// Observer receives every unary call; nil: none.
 	Observer serving.Observer
-	// MakeRequestIDs gives an x-request-id to calls that come without; a client's own is echoed in any case.
+	// MakeRequestIDs gives an x-request-id to calls without one. A client's own is always echoed.
 	MakeRequestIDs bool
 
-	// Budget is of what all requests hold; nil: unlimited. MinTransferRate is the bytes per second at which a large message has to
-	// arrive; 0: any.
+	// Budget is the memory that all requests may hold; nil: unlimited. MinTransferRate is the least rate, in bytes per second, of
+	// a large message; 0: any.
 	Budget          *tensor.Budget
 	MinTransferRate int64
 
 	TLS                      *config_go_proto.SSLConfig // --ssl_config_file; nil: plain text
-	MaxMessageBytes          int64                      // of a request, inflated: --max_request_bytes where it is set; 0: what gRPC can carry
-	MaxRequestBytes          int64                      // --max_request_bytes, which a short request's inputs may take in memory; 0: no limit
+	MaxMessageBytes          int64                      // of a request, inflated: --max_request_bytes if it is set; 0: gRPC's own limit
+	MaxRequestBytes          int64                      // --max_request_bytes, the memory that a short request's inputs may take; 0: no limit
 	MaxConcurrentStreams     uint32                     // --grpc_max_threads, for each connection; 0: no limit
 	ChannelArguments         ChannelArguments           // --grpc_channel_arguments
 	SerializeAsTensorContent bool                       // --enable_serialization_as_tensor_content
 	CheckMethodName          bool                       // --enable_signature_method_name_check
 	DefaultTimeout           time.Duration              // for calls without a deadline of their own; 0: none
-	HealthInterval           time.Duration              // how often a health watcher's state is looked at; 0: 1 s
+	HealthInterval           time.Duration              // how often the state is checked for health watchers; 0: 1 s
 
 	// ServerOptions are added to the server's own: tracing and metrics handlers.
 	ServerOptions []grpc.ServerOption
@@ -92,7 +93,7 @@ func (o *Options) ensureDefaults() {
 	}
 }
 
-// maxRequestBytes is what a request's inputs may take in memory, where they take more than the message.
+// maxRequestBytes returns how much memory a request's inputs may take if they take more than the message.
 func (o *Options) maxRequestBytes() int64 {
 	if o.MaxRequestBytes == 0 || o.ChannelArguments.MaxReceiveBytes != 0 {
 		return o.maxMessageBytes()
@@ -100,15 +101,15 @@ func (o *Options) maxRequestBytes() int64 {
 	return o.MaxRequestBytes
 }
 
-// What serves the most calls for a processor's time; they change nothing that a client sees.
+// These options give the most calls per processor time. Clients see no difference.
 const (
-	// Goroutines that answer one call after the other keep the stack that a call needs; a new one has to grow it. Calls
-	// beyond their number get a new one.
+	// Goroutines that answer one call after the other keep the stack that a call needs; a new goroutine has to grow it. If there
+	// are more calls than these goroutines, the others get new ones.
 	streamWorkers = 64
-	// Windows of a fixed size spare the pings that the size of others is found by. A message that is larger than a
-	// stream's window is let through by itself when it is read.
+	// Windows of a fixed size need no pings to find their size. A message that is larger than a stream's window still arrives,
+	// because reading it opens the window.
 	streamWindow = 1 << 20
-	// Calls at once on one connection, where nobody says: more would only wait here instead of at the client.
+	// Default number of calls at once on one connection. More calls would only wait here instead of at the client.
 	maxStreams = 1024
 	connWindow = 16 << 20
 )

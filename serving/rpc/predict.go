@@ -20,7 +20,7 @@ import (
 	tensorproto "shoal/tensor/proto"
 )
 
-// expansion bounds what honest values grow to in memory: a string of two bytes on the wire takes 24 and its own.
+// expansion bounds how much values grow in memory: a string of two bytes on the wire takes 24 bytes and its own.
 const expansion = 16
 
 // predict answers PredictionService.Predict.
@@ -88,7 +88,7 @@ func (r *predictRequest) Sample(c *serving.Call, outputs []tensor.Tensor) {
 	}
 }
 
-// key is the key of the signature that the request asks for.
+// key returns the key of the signature that the request asks for.
 func (r *predictRequest) key() string {
 	return cmp.Or(r.spec.GetSignatureName(), inference.DefaultSignature)
 }
@@ -104,7 +104,7 @@ func (s *Server) checkPredictMethod(sig *tensor.Signature) error {
 	return status.Errorf(codes.Internal, "Expected prediction signature method_name to be one of {%s}. Was: %s", strings.Join(methods, ", "), sig.Method)
 }
 
-// deadline is the client's, or else the server's default for calls without one.
+// deadline returns the client's deadline, or the server's default for calls without one.
 func (s *Server) deadline(ctx context.Context) time.Time {
 	if d, ok := ctx.Deadline(); ok {
 		return d
@@ -155,13 +155,13 @@ func inputError(alias string, err error) error {
 	if outside, ok := errors.AsType[*tensorproto.RangeError](err); ok {
 		return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s: %v", alias, outside)
 	}
-	if _, ok := status.FromError(err); ok { // the queue refuses it, whatever it is
+	if _, ok := status.FromError(err); ok { // the queue rejects it
 		return err
 	}
 	return status.Errorf(codes.InvalidArgument, "tensor parsing error: %s", alias)
 }
 
-// typeError has the text of TensorFlow's executor. Where there are several inputs the number says little, so the name is added.
+// typeError has the text of TensorFlow's executor. With several inputs it also names the input, because the number says little.
 func typeError(sig *tensor.Signature, i int, got tensor.DType) error {
 	text := fmt.Sprintf("Expects arg[%d] to be %v but %v is provided", i, sig.Inputs[i].DType, got)
 	if len(sig.Inputs) > 1 {

@@ -27,9 +27,8 @@ var (
 	errUTF8 = errors.New("string field contains invalid UTF-8")
 )
 
-// predictRequest is a PredictRequest as it was sent: its tensors are decoded once it is known that there is a model for
-// them, and where they can stay in the message they do. The message lies in the request's arena, into which it is copied
-// from the frames it came in.
+// predictRequest is a PredictRequest in serialised form. Its tensors are decoded when the model is known, and stay in the message
+// if possible. The message is in the request's arena, to which it is copied from its frames.
 type predictRequest struct {
 	ArenaCarrier
 	spec    *apis_go_proto.ModelSpec // nil: not sent
@@ -38,7 +37,7 @@ type predictRequest struct {
 	outputs []wireOutput
 	server  *Server // whose it is
 
-	ownSpec apis_go_proto.ModelSpec // where spec points to
+	ownSpec apis_go_proto.ModelSpec // memory for spec
 }
 
 // wireInput is one entry of the map of inputs; proto is its serialised TensorProto.
@@ -94,8 +93,7 @@ func (r *predictRequest) read(wire []byte) error {
 	return nil
 }
 
-// readNames reads a model_spec that has nothing but names, as most do. It gives up at anything else; what it has read by
-// then is read again.
+// readNames reads a model_spec that has only names, like most. It gives up at anything else; then all of it is read again.
 func readNames(spec *apis_go_proto.ModelSpec, wire []byte) bool {
 	for len(wire) > 0 {
 		num, typ, n := protowire.ConsumeTag(wire)
@@ -116,7 +114,7 @@ func readNames(spec *apis_go_proto.ModelSpec, wire []byte) bool {
 	return true
 }
 
-// mergeModelSpec reads a model_spec; a second one is merged into the first, as protobuf has it.
+// mergeModelSpec reads a model_spec. A second one is merged into the first, as protobuf requires.
 func mergeModelSpec(spec *apis_go_proto.ModelSpec, wire []byte) (*apis_go_proto.ModelSpec, error) {
 	if spec == nil {
 		spec = new(apis_go_proto.ModelSpec)
@@ -159,7 +157,7 @@ func (r *predictRequest) addInput(entry []byte) error {
 	return nil
 }
 
-// sortInputs orders the inputs by alias; of several with the same alias the last one sent stays.
+// sortInputs sorts the inputs by alias. Of several with the same alias it keeps the last one sent.
 func (r *predictRequest) sortInputs() {
 	slices.SortStableFunc(r.inputs, func(a, b wireInput) int { return bytes.Compare(a.alias, b.alias) })
 	kept := r.inputs[:0]
@@ -171,7 +169,7 @@ func (r *predictRequest) sortInputs() {
 	r.inputs = kept
 }
 
-// input is the serialised tensor sent under this alias.
+// input returns the serialised tensor that was sent with this alias.
 func (r *predictRequest) input(alias string) ([]byte, bool) {
 	i, ok := slices.BinarySearchFunc(r.inputs, alias, func(in wireInput, a string) int {
 		switch {
@@ -188,8 +186,8 @@ func (r *predictRequest) input(alias string) ([]byte, bool) {
 	return r.inputs[i].proto, true
 }
 
-// Recycle gives the message's memory back and makes the request ready for another call. What a batch may still read of
-// this one is the arena's.
+// Recycle releases the message's memory and makes the request ready for another call. What a batch may still read belongs to the
+// arena.
 func (r *predictRequest) Recycle() {
 	r.Drop()
 	clear(r.inputs)

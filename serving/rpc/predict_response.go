@@ -23,14 +23,14 @@ const (
 	int64Value    protowire.Number = 1
 )
 
-// wireOutput is an output to answer with, and what is to be known of it before it is written.
+// wireOutput is an output of the answer, with the sizes that must be known before it is written.
 type wireOutput struct {
 	index   int // in the signature
 	entry   int // bytes of the map's entry
 	message tensorproto.Message
 }
 
-// selectOutputs finds the outputs to answer with: those that the filter names, or all.
+// selectOutputs returns the outputs of the answer: those that the filter names, or all.
 func (r *predictRequest) selectOutputs(sig *tensor.Signature) error {
 	if len(r.filter) == 0 {
 		for i := range sig.Outputs {
@@ -61,7 +61,7 @@ func (r *predictRequest) selected() []int {
 	return list
 }
 
-// servedSpec is what an answer says about who gave it; see inference.ModelSpec.
+// servedSpec returns the model_spec of an answer; see inference.ModelSpec.
 type servedSpec struct {
 	name      string
 	version   int64
@@ -89,7 +89,7 @@ func (s *servedSpec) append(dst []byte) []byte {
 	return protowire.AppendString(dst, s.signature)
 }
 
-// encodeOutputs writes the PredictResponse straight from the outputs' memory, which is free afterwards.
+// encodeOutputs writes the PredictResponse directly from the outputs' memory, which is not needed afterwards.
 func encodeOutputs(sig *tensor.Signature, tensors []tensor.Tensor, outputs []wireOutput, spec servedSpec, content bool, budget *tensor.Budget) (*Response, error) {
 	size := protowire.SizeTag(predictResponseModelSpec) + protowire.SizeBytes(spec.size())
 	for k := range outputs {

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// piece is how much of a message is asked for at once: what has not arrived takes no memory of the budget.
+	// piece is how much of a message is read at once. What has not arrived takes no memory of the budget.
 	piece = 256 << 10
-	// frameCost is what a frame takes besides its bytes. There may be one for each byte.
+	// frameCost is the memory of a frame besides its bytes. There may be one frame per byte.
 	frameCost = 128
-	// paceWindow is the time that a piece may take besides what the minimum rate gives it.
+	// paceWindow is the time that a piece may take in addition to its time at the minimum rate.
 	paceWindow = 10 * time.Second
 )
 
-// messageStream is what grpc-go's own stream of a call can do besides what the public interface says. A message that is read by
-// RecvMsg arrives whole before anybody can refuse it.
+// messageStream are methods of grpc-go's stream of a call that are not in the public interface. RecvMsg would read a message
+// completely before it could be rejected.
 type messageStream interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
@@ -35,8 +35,7 @@ type messageStream interface {
 	WriteStatus(*status.Status) error
 }
 
-// intake is the arrival of one call's message, and the memory of the budget that the call holds until it is answered, besides its
-// arena's.
+// intake receives one call's message. It holds the call's part of the budget, except its arena's, until the call is answered.
 type intake struct {
 	lease  tensor.Lease
 	header [5]byte // of a message: whether it is compressed, and its length
@@ -50,7 +49,7 @@ func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(a
 		return err
 	}
 	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(messageStream)
-	if !ok { // another version of grpc-go
+	if !ok { // a different version of grpc-go
 		return tensor.Guard(func() error { return decode(req) })
 	}
 	if err := readHeader(stream, in); err != nil {
@@ -74,7 +73,8 @@ func (s *Server) receive(ctx context.Context, in *intake, req any, decode func(a
 	return s.decode(stream, in, data, req)
 }
 
-// receiveNext reads the next message of a stream into req. It is io.EOF after the last one. A stream that waits holds no memory.
+// receiveNext reads the next message of a stream into req. It returns io.EOF after the last one. A stream that waits holds no
+// memory.
 func (s *Server) receiveNext(ss grpc.ServerStream, in *intake, req any) error {
 	stream, ok := grpc.ServerTransportStreamFromContext(ss.Context()).(messageStream)
 	if !ok {
@@ -94,7 +94,7 @@ func (s *Server) receiveNext(ss grpc.ServerStream, in *intake, req any) error {
 	return s.decode(stream, in, data, req)
 }
 
-// decode reads req out of a message, and gives the message's memory back.
+// decode decodes req from a message, and releases the message's memory.
 func (s *Server) decode(stream messageStream, in *intake, data mem.BufferSlice, req any) (err error) {
 	arrived := in.lease.InUse()
 	defer func() {
@@ -120,7 +120,7 @@ func (s *Server) decode(stream messageStream, in *intake, data mem.BufferSlice, 
 	})
 }
 
-// readHeader reads what is in front of a message. It is io.EOF where none follows.
+// readHeader reads the header of a message. It returns io.EOF if there is no message.
 func readHeader(stream messageStream, in *intake) error {
 	if err := stream.ReadMessageHeader(in.header[:]); err != nil {
 		if err == io.EOF {
@@ -131,7 +131,7 @@ func readHeader(stream messageStream, in *intake) error {
 	return nil
 }
 
-// readMessage reads the message behind the header.
+// readMessage reads the message after the header.
 func (s *Server) readMessage(stream messageStream, in *intake) (data mem.BufferSlice, err error) {
 	length := int(binary.BigEndian.Uint32(in.header[1:]))
 	if in.header[0] > 1 {
@@ -190,7 +190,7 @@ func (s *Server) readPieces(stream messageStream, length int, in *intake) (data 
 	return data, nil
 }
 
-// inflate replaces a message by what it was compressed from.
+// inflate replaces a message by its inflated form.
 func (s *Server) inflate(name string, data mem.BufferSlice, in *intake) (mem.BufferSlice, error) {
 	if name == "" || name == encoding.Identity {
 		return data, status.Error(codes.Internal, "grpc: compressed flag set with identity or empty encoding")
@@ -198,7 +198,7 @@ func (s *Server) inflate(name string, data mem.BufferSlice, in *intake) (mem.Buf
 	limit := int(s.opts.maxMessageBytes())
 	r := data.Reader()
 	defer r.Close()
-	z, err := encoding.GetCompressor(name).Decompress(r) // there is one: without the call was refused
+	z, err := encoding.GetCompressor(name).Decompress(r) // there is a compressor: otherwise the call was rejected
 	in.plain = tensor.Buffer{Lease: &in.lease, Most: limit + 1}
 	for err == nil {
 		var room []byte
@@ -210,7 +210,7 @@ func (s *Server) inflate(name string, data mem.BufferSlice, in *intake) (mem.Buf
 			in.plain.Wrote(n)
 		}
 		if got := len(in.plain.Bytes()); got > limit {
-			more, _ := io.CopyN(io.Discard, z, int64(limit)) // how large it is, unless it is much larger
+			more, _ := io.CopyN(io.Discard, z, int64(limit)) // to find its size, unless it is much larger
 			return data, s.opts.checkSize(got + int(more))
 		}
 	}
@@ -221,7 +221,7 @@ func (s *Server) inflate(name string, data mem.BufferSlice, in *intake) (mem.Buf
 	return mem.BufferSlice{mem.SliceBuffer(in.plain.Bytes())}, nil
 }
 
-// broken is the error of a message that did not come to its end.
+// broken returns the error of a message that did not arrive completely.
 func broken(err error) error {
 	if _, ok := status.FromError(err); ok {
 		return err

@@ -12,8 +12,8 @@ import (
 // Service is a gRPC service beside those of TensorFlow Serving. Its description is made with Method and Stream.
 type Service struct {
 	Desc *grpc.ServiceDesc
-	// Roles are those of its methods, by their names. A method that is not listed needs a key for prediction. One of the role Admin is
-	// answered only where administration is (Options.AdminRefused).
+	// Roles are those of its methods, by their names. A method that is not listed needs a key for prediction. One of the role
+	// Admin is answered only where administration is (Options.AdminRefused).
 	Roles map[string]access.Role
 }
 

@@ -6,8 +6,8 @@ import (
 	"shoal/tensor"
 )
 
-// WireRequest is a request that reads itself from the wire, and carries the record of its call for its handler to complete. Its type
-// embeds a Carrier or an ArenaCarrier. One that has a method Recycle is used again after it.
+// WireRequest is a request that reads itself from the wire, and carries the record of its call for its handler to complete. Its
+// type embeds a Carrier or an ArenaCarrier. One that has a method Recycle is used again after it.
 type WireRequest interface {
 	// Unmarshal reads the message. The buffers are not its own: what it needs it copies.
 	Unmarshal(mem.BufferSlice) error

@@ -1,6 +1,6 @@
-// Package rpc is the gRPC API, call for call that of tensorflow_model_server: PredictionService and ModelService, and
-// beside them health and server reflection. It translates: a request's tensors go from the wire into an arena, the
-// servable runs them, and its outputs go from their own memory to the wire. Models, versions and batches are others' work.
+// Package rpc is the gRPC API of tensorflow_model_server: PredictionService and ModelService, with health and server reflection.
+// It decodes a request's tensors from the wire into an arena, lets the servable run them, and encodes the outputs from their own
+// memory to the wire. Other packages have models, versions and batches.
 package rpc
 
 import (
@@ -84,13 +84,13 @@ func New(opts Options) (*Server, error) {
 }
 
 const (
-	// quietTime is how long clients that have just connected have to send their calls before they are told to go.
+	// quietTime is how long clients that have just connected may send calls before they are told to close the connection.
 	quietTime = 100 * time.Millisecond
-	// maxAcceptGrace bounds accepting those that were on their way when stopping began, where there are always some.
+	// maxAcceptGrace bounds how long connections in the backlog are accepted after stopping has begun, if new ones keep arriving.
 	maxAcceptGrace = time.Second
 )
 
-// acceptRest waits until no client waits to be accepted: closing the listeners resets those.
+// acceptRest waits until no client waits to be accepted, because closing the listeners resets such clients.
 func (s *Server) acceptRest(ctx context.Context) {
 	s.mu.Lock()
 	listeners := s.listeners
@@ -135,7 +135,7 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	return errors.Join(errs...)
 }
 
-// Drain makes health say NOT_SERVING and goes on answering: the first step of a shutdown.
+// Drain makes health report NOT_SERVING. The server goes on answering. It is the first step of a shutdown.
 func (s *Server) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
 func (s *Server) isDraining() bool {
@@ -147,8 +147,8 @@ func (s *Server) isDraining() bool {
 	}
 }
 
-// Shutdown takes no new calls and waits for those under way. When ctx ends first, they are cancelled, and its error is
-// returned once their handlers have come back.
+// Shutdown accepts no new calls and waits for the current ones. If ctx ends first, it cancels them, and returns the error of ctx
+// when their handlers have returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.acceptRest(ctx)
@@ -171,12 +171,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // socketAnswers is how long a listening socket may take to accept: its process need not do anything for it.
 const socketAnswers = 2 * time.Second
 
-// CheckUnix says whether one could listen on a UNIX socket now, and whether an earlier process left it behind.
+// CheckUnix returns an error if it is not possible to listen on a UNIX socket now. It also reports whether an earlier process has
+// left the socket.
 func CheckUnix(path string) (left bool, err error) {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return false, nil
 	}
-	// Only a refusal says that nobody listens: a server whose backlog is full does not answer either.
+	// Only a refused connection means that nobody listens: a server whose backlog is full does not answer either.
 	conn, err := net.DialTimeout("unix", path, socketAnswers)
 	if err == nil {
 		conn.Close()
@@ -187,8 +188,8 @@ func CheckUnix(path string) (left bool, err error) {
 	return true, nil
 }
 
-// ListenUnix listens on a UNIX socket (--grpc_socket_path), in place of one that an earlier process left behind. One on which
-// somebody listens is left alone.
+// ListenUnix listens on a UNIX socket (--grpc_socket_path). It replaces a socket that an earlier process has left, but not one on
+// which a process listens.
 func ListenUnix(path string) (net.Listener, error) {
 	left, err := CheckUnix(path)
 	if err != nil {

@@ -15,8 +15,8 @@ const (
 	ModelService      = "tensorflow.serving.ModelService"
 )
 
-// The descriptors are written by hand since the binding publishes the messages without gRPC's part. Metadata names the
-// file by which server reflection finds the methods' types.
+// The descriptors are written by hand, because the binding has the messages without the services. Metadata names the file in
+// which server reflection finds the methods' types.
 func (s *Server) predictionDesc() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
 		ServiceName: PredictionService,
@@ -64,7 +64,7 @@ func asked(spec *apis_go_proto.ModelSpec) (asked serving.ModelSpec, err error) {
 		v := choice.Version.GetValue()
 		asked.Version = &v
 	case *apis_go_proto.ModelSpec_VersionLabel:
-		if choice.VersionLabel == "" { // to serving.ModelSpec this would be no label at all
+		if choice.VersionLabel == "" { // in serving.ModelSpec this would mean that there is no label
 			return asked, status.Error(codes.InvalidArgument, "Unrecognized servable version label: ")
 		}
 		asked.Label = choice.VersionLabel

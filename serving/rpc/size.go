@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxMessageBytes is the largest message taken, inflated; gRPC's own limit is that of an int32.
+// maxMessageBytes returns the largest message that is accepted, inflated. gRPC's own limit is that of an int32.
 func (o *Options) maxMessageBytes() int64 {
 	limit := o.MaxMessageBytes
 	if o.ChannelArguments.MaxReceiveBytes != 0 {
@@ -19,8 +19,8 @@ func (o *Options) maxMessageBytes() int64 {
 	return limit
 }
 
-// checkSize refuses a message beyond the limit, in gRPC's own words and with the flag. gRPC itself, which cannot name a flag,
-// is told of twice the limit: it lets no message in that is much too large.
+// checkSize rejects a message beyond the limit, with gRPC's text and the name of the flag. gRPC, whose error cannot name a flag,
+// has twice the limit, so that it rejects only messages that are much too large.
 func (o *Options) checkSize(sent int) error {
 	limit := o.maxMessageBytes()
 	if int64(sent) <= limit {

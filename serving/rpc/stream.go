@@ -41,8 +41,8 @@ type streamAnswer struct {
 	err     error
 }
 
-// serve answers one stream. It sends; one goroutine reads, and each request has one. Those have ended when it returns; the reader ends with
-// the stream, right afterwards.
+// serve answers one stream. It sends; one goroutine reads, and each request has one. Those have ended when it returns; the reader
+// ends with the stream, right afterwards.
 func (m *streamMethod[Request]) serve(_ any, stream grpc.ServerStream) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	var working sync.WaitGroup

@@ -10,8 +10,8 @@ import (
 	"shoal/serving"
 )
 
-// The metadata with which a client asks how long a call's phases took and how many rows its batch had, and the trailers that
-// tell. They say what REST's headers do, in the same form. Only who asks has them: they cost some microseconds.
+// The metadata with which a client asks how long a call's phases took and how many rows its batch had, and the trailers of the
+// answer. They have the content and form of REST's headers. Only clients that ask get them, because they cost some microseconds.
 const (
 	askTimingKey    = "shoal-timing"
 	timingKey       = "server-timing"
@@ -28,5 +28,5 @@ func sendTiming(ctx context.Context, c *serving.Call) {
 	if c.BatchRows > 0 {
 		md.Set(batchSizeKey, strconv.Itoa(c.BatchRows))
 	}
-	_ = grpc.SetTrailer(ctx, md) // fails only where there is no call
+	_ = grpc.SetTrailer(ctx, md) // fails only if there is no call
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/wamuir/graft/tensorflow/serving/config_go_proto"
 )
 
-// tlsConfig makes the server's side of TLS from an SSLConfig, whose fields hold PEM; nil for none. One without a key
-// is a fault: who asks for TLS must never get plain text. With client_verify a client must show a certificate signed by
-// custom_ca, or by one of the system's roots where that is empty.
+// tlsConfig makes the server's TLS configuration from an SSLConfig, whose fields hold PEM; nil for nil. An SSLConfig without a
+// key is an error, because a server with TLS configured must not use plain text. With client_verify a client must show a
+// certificate signed by custom_ca, or by one of the system's roots if custom_ca is empty.
 func tlsConfig(c *config_go_proto.SSLConfig) (*tls.Config, error) {
 	if c == nil {
 		return nil, nil
