@@ -59,6 +59,10 @@ func (s *suite) rawModel(ctx context.Context, name, model, dir string, rows, cli
 	}
 	defer loop.Close()
 
+	// The first batches of each size are slow, and the largest size is still being found.
+	if _, err := w.overGRPC(ctx, shoal, clients, s.length); err != nil {
+		return err
+	}
 	var raw, predict, bare, looped, cpu, predictCPU, bareCPU []float64
 	for range rounds {
 		m, err := w.overRaw(ctx, shoal, load.InferMethod, clients, s.length)
