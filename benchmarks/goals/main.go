@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&s.binary, "shoal", "bin/shoal", "the server's program")
 	flag.StringVar(&s.models, "models", ".cache/models", "where the test models lie")
 	flag.DurationVar(&s.length, "length", 3*time.Second, "of one run; there are about 40")
-	only := flag.String("only", "", "comma-separated: json, inner, scheduling, wakeup, overload, cpu, endtoend, binary, images, raw, sharing")
+	only := flag.String("only", "", "comma-separated: json, inner, scheduling, wakeup, overload, cpu, endtoend, binary, images, raw, sharing, engines")
 	out := flag.String("json", "", "write the goals to this file, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -70,6 +70,7 @@ func (s *suite) run(ctx context.Context, only string) error {
 		{"images", func() error { return s.images(ctx) }},
 		{"raw", func() error { return s.raw(ctx) }},
 		{"sharing", func() error { return s.sharing(ctx) }},
+		{"engines", func() error { return s.engines(ctx) }},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
 			continue

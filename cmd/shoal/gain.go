@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"shoal/configs"
+	"shoal/engine/openvino"
 	"shoal/engine/tensorflow"
 	"shoal/engine/tensorflow/rewrite"
 	"shoal/serving"
@@ -24,6 +26,7 @@ import (
 const (
 	asItIs   = "as it is"
 	asServed = "as served"
+	asAuto   = "with --engine=auto"
 
 	gainRounds = 2 // of both in turn, of which the best figures count: other things happen on a machine
 )
@@ -71,8 +74,27 @@ func measureGain(w io.Writer, dir string, tags []string) error {
 	for _, s := range served.Batching {
 		fmt.Fprintf(w, "  signature %s: %s\n", s.Signature, batchingText(s))
 	}
+	if err := printEngines(w, dir, tags); err != nil {
+		return err
+	}
 	if len(served.Measured) == 0 {
 		fmt.Fprintln(w, "  runs were not timed: no signature takes batches of made-up inputs")
+	}
+	return nil
+}
+
+// printEngines says what --engine=auto would choose.
+func printEngines(w io.Writer, dir string, tags []string) error {
+	r, err := loadInChild(asAuto, dir, tags)
+	if err != nil {
+		return err
+	}
+	for _, e := range r.Engines {
+		fmt.Fprintf(w, "  signature %s with --engine=auto: %s", e.Signature, e.Engine)
+		if e.Gain > 0 {
+			fmt.Fprintf(w, ", OpenVINO is ×%.2f as fast, outputs differ by %.1g", e.Gain, e.Difference)
+		}
+		fmt.Fprintf(w, ": %s\n", e.Reason)
 	}
 	return nil
 }
@@ -136,6 +158,10 @@ func printReport(w io.Writer, way, dir string, tags []string) error {
 	o := bundle.Options{
 		Engine:    &tensorflow.Engine{Tags: tags, Freeze: rewrite.Auto, NoPrune: way == asItIs},
 		Instances: 1, Batch: bundle.BatchProven, SyntheticWarmup: true, Measure: true, Logger: slog.New(slog.DiscardHandler),
+	}
+	if way == asAuto {
+		o.Second, o.EngineMode, o.EngineMinGain = openvino.Second{}, func(string) bundle.EngineMode { return bundle.FasterEngine }, configs.Default().Engines.MinGain
+		o.Measure = false
 	}
 	s, err := bundle.NewLoader(o)(serving.ModelConfig{Name: "inspected"}, 1, dir).Load(context.Background())
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"shoal/engine/openvino"
 	"shoal/engine/tensorflow"
@@ -152,6 +153,42 @@ func TestUnreadableModels(t *testing.T) {
 		t.Fatal("a model that is not there was read")
 	}
 	t.Log(err)
+}
+
+// BenchmarkSizes runs batches of another size each time, as a server does.
+func BenchmarkSizes(b *testing.B) {
+	p := openModel(b, "test/mlp/1", "serving_default")
+	var batches []*tensor.Batch
+	for _, rows := range []int64{17, 14, 20, 18, 15, 19, 16, 21} {
+		batches = append(batches, batchOf(p.sig, randomInputs(p.sig, rows, rand.New(rand.NewPCG(1, 1)))))
+	}
+	tf, err := tensorflow.Load(modelDirs(b)["test/mlp/1"], tensorflow.Options{
+		Config: tensorflow.SessionConfig(nil, 1), Signatures: map[string]*tensor.Signature{"serving_default": p.sig},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(tf.Close)
+	first, err := tf.NewInstance() // with one thread, as in a server
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(first.Close)
+	for name, run := range map[string]func(*tensor.Batch) (*tensor.Result, error){"openvino": p.ov.Run, "tensorflow": first.Run} {
+		b.Run(name, func(b *testing.B) {
+			i, used := 0, time.Duration(0)
+			for b.Loop() {
+				r, err := run(batches[i%len(batches)])
+				if err != nil {
+					b.Fatal(err)
+				}
+				used += r.CPU
+				r.Free()
+				i++
+			}
+			b.ReportMetric(float64(used.Microseconds())/float64(i), "cpu-µs/op")
+		})
+	}
 }
 
 func BenchmarkRun(b *testing.B) {

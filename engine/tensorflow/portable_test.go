@@ -49,6 +49,7 @@ func TestPortability(t *testing.T) {
 		"an unknown op":      {floats, "-1", `node { name: "y" op: "Frobnicate" input: "x" }`, `Frobnicate (node "y") is not known`},
 		"an assertion":       {floats, "-1", `node { name: "y" op: "CheckNumerics" input: "x" }`, "CheckNumerics"},
 		"a loop":             {floats, "-1", `node { name: "y" op: "While" input: "x" }`, "While"},
+		"a module of XLA":    {floats, "-1", `node { name: "y" op: "XlaCallModule" input: "x" }`, "XlaCallModule"},
 		"doubles":            {"DT_DOUBLE", "-1", `node { name: "y" op: "Relu" input: "x" }`, "type DT_DOUBLE"},
 		"strings":            {"DT_STRING", "-1", `node { name: "y" op: "Identity" input: "x" }`, "type DT_STRING"},
 		"doubles inside":     {floats, "-1", `node { name: "y" op: "Cast" input: "x"` + typed("SrcT", floats) + typed("DstT", "DT_DOUBLE") + `}`, "DT_DOUBLE"},

@@ -12,8 +12,8 @@ import (
 // trialRows are the numbers of rows with which two engines are compared, and gainRows those of them with which they are timed:
 // one request alone, and batches as a server under load has them.
 var (
-	trialRows = []int64{1, 2, 3, 8, 32}
-	gainRows  = []int64{1, 8, 32}
+	trialRows = []int64{1, 2, 3, 7, 8, 18, 19, 32}
+	gainRows  = []int64{1, 7, 8, 18, 19, 32}
 )
 
 // values are where the values of a trial come from.
