@@ -14,10 +14,10 @@ type AccessOptions struct {
 	AdminAddress  string // of both
 	Reload        bool
 	KeyFile       string   // "": no keys are needed
-	Roots         []string // of what a reload may name; none: anything
+	Roots         []string // directories that a reload may name; none: any directory
 }
 
-// accessFlags are all off by default: tensorflow_model_server trusts whoever reaches it.
+// accessFlags are all off by default, because tensorflow_model_server trusts all clients.
 var accessFlags = []Flag{
 	{Name: "admin_port", Group: groupAccess, Own: true,
 		Help: "port for the status page, metrics, /openapi.json and profiles, which leave the REST port, and reload the gRPC port; 0: none",
@@ -39,10 +39,10 @@ var accessFlags = []Flag{
 		bind: func(s *Server) value { return text(&s.Access.KeyFile, "FILE") }},
 }
 
-// AdminListen is the address of the administration's pages; "" where they are on the REST port.
+// AdminListen returns the address of the administration's pages; "": they are on the REST port.
 func (s *Server) AdminListen() string { return s.Access.listen(s.Access.AdminPort) }
 
-// AdminGRPCListen is the address of the administration by gRPC; "" where it has no port of its own.
+// AdminGRPCListen returns the address of the administration by gRPC; "": it has no port of its own.
 func (s *Server) AdminGRPCListen() string { return s.Access.listen(s.Access.AdminGRPCPort) }
 
 func (a *AccessOptions) listen(port int) string {
@@ -52,13 +52,13 @@ func (a *AccessOptions) listen(port int) string {
 	return join(a.AdminAddress, port)
 }
 
-// AdminIsLocal says whether the administration's ports can be reached from this machine alone.
+// AdminIsLocal reports whether the administration's ports can be reached from this machine only.
 func (s *Server) AdminIsLocal() bool {
 	host := strings.Trim(s.Access.AdminAddress, "[]")
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// ReloadRefused is why the gRPC port, or the administration's, does not take a HandleReloadConfigRequest; "": it does.
+// ReloadRefused returns the reason why the gRPC port, or the administration's, rejects HandleReloadConfigRequest; "": it does not.
 func (s *Server) ReloadRefused(admin bool) string {
 	switch {
 	case !s.Access.Reload:
@@ -72,7 +72,8 @@ func (s *Server) ReloadRefused(admin bool) string {
 	return ""
 }
 
-// AdminRefused is why the gRPC port, or the administration's, does not take the other calls that administer; "": it does.
+// AdminRefused returns the reason why the gRPC port, or the administration's, rejects the other calls for administration; "": it
+// does not.
 func (s *Server) AdminRefused(admin bool) string {
 	switch {
 	case admin:
@@ -84,7 +85,7 @@ func (s *Server) AdminRefused(admin bool) string {
 	return ""
 }
 
-// RESTAdminRefused is the same for the REST port.
+// RESTAdminRefused is AdminRefused for the REST port.
 func (s *Server) RESTAdminRefused(admin bool) string {
 	if !admin && s.AdminListen() != "" {
 		return "administration is not on this port: it is on --admin_port"
@@ -124,7 +125,7 @@ func (s *Server) validateAccess(faults *Faults) {
 	}
 }
 
-// accessNotes are lines for the log about what is open, or closed, and perhaps not meant to be.
+// accessNotes returns lines for the log about access that is open or closed and probably should not be.
 func (s *Server) accessNotes() (notes []string) {
 	a := &s.Access
 	admin := a.AdminPort != 0 || a.AdminGRPCPort != 0

@@ -3,12 +3,12 @@ package configs
 // DeviceOptions says which devices the models run on.
 type DeviceOptions struct {
 	Use           string // auto, cpu, gpu, or a list of devices
-	VirtualCPUs   int    // as how many devices TensorFlow shows the CPU; 0: as one
+	VirtualCPUs   int    // number of devices that TensorFlow shows the CPU as; 0: one
 	CPUScheduling string // batch or normal
 	GroupsFile    string // text proto InstanceGroups: where each model's instances are
 }
 
-// maxVirtualCPUs is far beyond any use: each is a session and a set of variables for every model.
+// maxVirtualCPUs is more than anybody needs: each is a session and a set of variables for every model.
 const maxVirtualCPUs = 64
 
 // deviceFlags say where models run.
@@ -27,7 +27,7 @@ var deviceFlags = []Flag{
 		bind: func(s *Server) value { return text(&s.Devices.CPUScheduling, "WORD") }},
 }
 
-// validateDevices leaves --devices itself to whoever knows what devices there are.
+// validateDevices does not check --devices, because the devices are not known here.
 func (s *Server) validateDevices(faults *Faults) {
 	if n := s.Devices.VirtualCPUs; n < 0 || n > maxVirtualCPUs {
 		faults.Addf("--virtual_cpu_devices: %d must be 0 to %d", n, maxVirtualCPUs)

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readEnvironment sets what SHOAL_… variables say. An empty variable counts as not set: templates of deployments leave
-// such behind.
+// readEnvironment sets the flags from SHOAL_… variables. An empty variable counts as not set, because templates of deployments
+// can produce empty ones.
 func (s *Server) readEnvironment(environ []string, faults *Faults) {
 	variables := map[string]string{}
 	for _, pair := range environ {
@@ -36,8 +36,8 @@ func (s *Server) readEnvironment(environ []string, faults *Faults) {
 	s.noteMistaken(variables)
 }
 
-// readPort takes the variable PORT, by which Cloud Run, Knative and others say where a container has to listen: both APIs share
-// that port, unless a port was given otherwise.
+// readPort reads the variable PORT, with which Cloud Run, Knative and others set the port of a container. Both APIs share that
+// port, unless a flag or its variable sets a port.
 func (s *Server) readPort(environ []string) {
 	if s.IsSet("port") || s.IsSet("rest_api_port") {
 		return
@@ -57,12 +57,12 @@ func (s *Server) readPort(environ []string) {
 	}
 }
 
-// isServiceLink recognises what Kubernetes puts into SHOAL_PORT in every pod beside a service named "shoal".
+// isServiceLink recognises the value that Kubernetes gives SHOAL_PORT in every pod if there is a service named "shoal".
 func isServiceLink(value string) bool {
 	return strings.HasPrefix(value, "tcp://") || strings.HasPrefix(value, "udp://")
 }
 
-// noteMistaken warns of variables that are nearly a flag's. Others may be anybody's and are left alone.
+// noteMistaken warns of variables whose names are similar to a flag's. It ignores others, which may belong to other programs.
 func (s *Server) noteMistaken(variables map[string]string) {
 	left := make([]string, 0, len(variables))
 	for name := range variables {
@@ -76,7 +76,7 @@ func (s *Server) noteMistaken(variables map[string]string) {
 	}
 }
 
-// variableNames are the variables of all flags.
+// variableNames returns the variables of all flags.
 func variableNames() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for f := range Flags() {

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// Faults is every fault found in a configuration, a line each; each line names the flag, variable or field and says what
-// would be right.
+// Faults lists every fault of a configuration, one per line. Each names the flag, variable or field and says what would be right.
 type Faults []string
 
-// Error lists the faults, one a line.
+// Error lists the faults, one per line.
 func (f Faults) Error() string { return strings.Join(f, "\n") }
 
 // Addf adds one fault.
 func (f *Faults) Addf(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
 
-// Take adds what err holds: its lines where it is Faults, else its text. A nil error adds nothing.
+// Take adds err: its lines if it is Faults, otherwise its text. A nil error adds nothing.
 func (f *Faults) Take(err error) {
 	if err == nil {
 		return
@@ -28,7 +27,7 @@ func (f *Faults) Take(err error) {
 	*f = append(*f, err.Error())
 }
 
-// Err is nil where there are no faults: a nil Faults in an error is not a nil error.
+// Err returns the faults as an error, or nil if there are none. (A nil Faults in an error would not be a nil error.)
 func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil

@@ -2,7 +2,8 @@ package configs
 
 import "time"
 
-// tensorflowFlags reach the sessions. 0 means chosen for the machine, from measurements, and not TensorFlow's default.
+// tensorflowFlags are settings of the sessions. 0 means a value chosen for the machine, from measurements, not TensorFlow's
+// default.
 var tensorflowFlags = []Flag{
 	{Name: "tensorflow_session_parallelism", Group: groupTensorFlow,
 		Help: "threads of both pools of a session; 0: chosen automatically",
@@ -51,7 +52,7 @@ var tensorflowFlags = []Flag{
 		bind: func(s *Server) value { return list(&s.TensorFlow.OpSearchPath, "DIR,…") }},
 }
 
-// lifecycleFlags are how versions come and go, and how the server ends.
+// lifecycleFlags control how versions are loaded and unloaded, and how the server ends.
 var lifecycleFlags = []Flag{
 	{Name: "file_system_poll_wait_seconds", Group: groupLifecycle,
 		Help: "seconds between scans for new versions; 0: scan once; negative: never",
@@ -91,7 +92,7 @@ var lifecycleFlags = []Flag{
 		bind: func(s *Server) value { return duration(&s.Lifecycle.FileTimeout) }},
 }
 
-// monitoringFlags are what a server tells about itself.
+// monitoringFlags control metrics, traces and the log.
 var monitoringFlags = []Flag{
 	{Name: "monitoring_config_file", Group: groupMonitoring,
 		Help: "Prometheus metrics on the REST port, or on --admin_port: text proto MonitoringConfig",
@@ -133,12 +134,12 @@ var monitoringFlags = []Flag{
 
 const (
 	noTFLite = "TensorFlow Lite is not supported"
-	// SavedModelInstead is why asking for TensorFlow Lite has no effect.
+	// SavedModelInstead is the reason why flags for TensorFlow Lite have no effect.
 	SavedModelInstead = noTFLite + "; the SavedModel is served"
 )
 
-// notedFlags are taken so that command lines go on working. One that is set gives a line in the log with its reason: a
-// flag is never without effect in silence.
+// notedFlags are accepted so that command lines of tensorflow_model_server work, and have no effect. If one is set, the log says
+// why it has none.
 var notedFlags = []Flag{
 	{Name: "flush_filesystem_caches", Group: groupNoted,
 		Help: "drop cached files after loading", Noted: "the kernel gives file caches back by itself",

@@ -36,7 +36,7 @@ var modelFlags = []Flag{
 		bind: func(s *Server) value { return list(&s.TensorFlow.Tags, "TAG,…") }},
 }
 
-// restFlags are the HTTP side. TensorFlow Serving has REST off unless it is given a port; here it is on.
+// restFlags are those of HTTP. In TensorFlow Serving REST is off unless a port is given; here it is on.
 var restFlags = []Flag{
 	{Name: "rest_api_port", Group: groupREST,
 		Help: "port of the REST API, which may be that of gRPC; 0: none",
@@ -70,8 +70,8 @@ var restFlags = []Flag{
 		bind: func(s *Server) value { return size(&s.REST.MinTransferRate) }},
 }
 
-// grpcFlags are the gRPC side. The two numbers of threads default to four a CPU in TensorFlow Serving, where a thread
-// waits for each request; here waiting costs none, so that 0 leaves the choice to the server.
+// grpcFlags are those of gRPC. In TensorFlow Serving a thread waits for each request, and the two numbers of threads are four per
+// CPU by default. Here waiting needs no thread, so 0 lets the server choose.
 var grpcFlags = []Flag{
 	{Name: "port", Group: groupGRPC,
 		Help: "TCP port of the gRPC API, which may be that of REST; 0: none",

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// width is where --help breaks its lines.
+// width is the length of --help's lines.
 const width = 100
 
 // WriteHelp prints the flags of `shoal serve`, grouped.
@@ -33,8 +33,7 @@ environment variable, SHOAL_NAME (--port: SHOAL_PORT); a flag beats its variable
 	return out.Flush()
 }
 
-// writeHelp prints one flag: its form with the default, then the help, indented. A boolean stands in the form that
-// changes it.
+// writeHelp prints one flag: its form with the default, then the help, indented. A boolean is shown in the form that changes it.
 func (f Flag) writeHelp(w io.Writer) {
 	form, byDefault := "="+f.Kind(), f.Default()
 	switch {
@@ -111,7 +110,7 @@ tensorflow_model_server's.
 	return out.Flush()
 }
 
-// code is s as code, where there is any.
+// code formats s as code; "" stays "".
 func code(s string) string {
 	if s == "" {
 		return ""
@@ -119,7 +118,7 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// Effective is every flag with an effect and its value, for the log at the start, and those of them that differ from their
+// Effective returns every flag that has an effect with its value, for the log at the start, and those that differ from their
 // defaults.
 func (s *Server) Effective() (all, changed slog.Attr) {
 	var every, some []any

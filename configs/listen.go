@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// RESTListen is the address REST listens on; "" if it does not. It may be that of GRPCListen: both APIs then share the port.
+// RESTListen returns the address of REST; "" if REST is off. If it is that of GRPCListen, both APIs share the port.
 func (s *Server) RESTListen() string {
 	if s.REST.Port == 0 {
 		return ""
@@ -14,7 +14,7 @@ func (s *Server) RESTListen() string {
 	return join(s.REST.Address, s.REST.Port)
 }
 
-// GRPCListen is the TCP address gRPC listens on; "" where it does not.
+// GRPCListen returns the TCP address of gRPC; "" if there is none.
 func (s *Server) GRPCListen() string {
 	if s.GRPC.Port == 0 {
 		return ""
@@ -22,7 +22,7 @@ func (s *Server) GRPCListen() string {
 	return join(s.GRPC.Address, s.GRPC.Port)
 }
 
-// join takes an IPv6 address with brackets or without.
+// join joins an address and a port. An IPv6 address may be with or without brackets.
 func join(host string, port int) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }

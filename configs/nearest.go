@@ -2,9 +2,9 @@ package configs
 
 import "iter"
 
-// Nearest is the known name that is closest to a mistaken one, or "" where none is close. The distance counts inserted
-// and deleted letters only (a replaced letter is both), because a forgotten word (model_path for model_base_path) is a
-// likelier mistake than a wrong one.
+// Nearest returns the known name that is closest to a mistaken one, or "" if none is close. The distance counts inserted and
+// deleted letters only (a replaced letter is both), because a missing word (model_path for model_base_path) is more likely than a
+// wrong one.
 func Nearest(name string, known iter.Seq[string]) string {
 	best, least := "", len(name)+1
 	for k := range known {

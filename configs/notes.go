@@ -4,8 +4,8 @@ import "fmt"
 
 const modelBeaten = "--model_name and --model_base_path have no effect: --model_config_file beats them"
 
-// Remarks are further lines, about nothing that anybody did wrong: in the environment, a container image names a model for
-// everybody.
+// Remarks are further lines for the log that do not point to a mistake. For example, a container image can name a model in its
+// environment.
 func (s *Server) Remarks() (remarks []string) {
 	if s.Models.ConfigFile != "" && (s.IsSet("model_name") || s.IsSet("model_base_path")) && s.origin["model_name"] != fromFlag && s.origin["model_base_path"] != fromFlag {
 		remarks = append(remarks, modelBeaten)
@@ -13,8 +13,8 @@ func (s *Server) Remarks() (remarks []string) {
 	return remarks
 }
 
-// Notes are lines for the start of the log: flags that were set and have no effect, with the reason, and whatever else
-// of the configuration is probably not what was meant. After configfile.Load they include the files' notes.
+// Notes returns lines for the start of the log: flags that are set and have no effect, with the reason, and other settings that
+// probably do not do what was intended. After configfile.Load they include the files' notes.
 func (s *Server) Notes() []string {
 	var notes []string
 	for f := range Flags() {

@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ErrHelp is returned by Parse and ParseFlags when --help was asked for.
+// ErrHelp is returned by Parse and ParseFlags for --help.
 var ErrHelp = pflag.ErrHelp
 
-// Parse makes the configuration from the command line and the environment (as os.Environ gives it); a flag beats its
-// variable, and both beat PORT. The error is ErrHelp or Faults. Values that are well-formed but wrong are Validate's matter.
+// Parse makes the configuration from the command line and the environment (in the form of os.Environ). A flag takes precedence
+// over its variable, and both over PORT. The error is ErrHelp or Faults. Validate checks values that are well formed.
 func Parse(args, environ []string) (*Server, error) {
 	s := Default()
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
@@ -35,9 +35,9 @@ func Parse(args, environ []string) (*Server, error) {
 	return s, faults.Err()
 }
 
-// ParseFlags reads a command line the way tensorflow_model_server's users write it: --name=value, --name value, and
-// booleans bare or followed by true, false, 1, 0, yes or no. It returns what is not a flag. All faults are reported, an
-// unknown flag with the nearest known one.
+// ParseFlags reads a command line in the forms that tensorflow_model_server accepts: --name=value, --name value, and booleans
+// without a value or followed by true, false, 1, 0, yes or no. It returns the words that are not flags. It reports all faults,
+// and for an unknown flag the nearest known one.
 func ParseFlags(fs *pflag.FlagSet, args []string) (rest []string, err error) {
 	var faults Faults
 	for len(args) > 0 {
@@ -93,7 +93,7 @@ func follows(flag *pflag.Flag, args []string) (value string, rest []string, ok b
 	return args[0], args[1:], true
 }
 
-// skipValue drops the word after a mistaken flag where it looks like the flag's value, so that one mistake is one fault.
+// skipValue drops the word after a mistaken flag if it looks like the flag's value, so that one mistake is one fault.
 func skipValue(arg string, args []string) []string {
 	if !strings.Contains(arg, "=") && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return args[1:]
@@ -101,7 +101,7 @@ func skipValue(arg string, args []string) []string {
 	return args
 }
 
-// didYouMean is ": did you mean --x?" for a mistaken flag, or where to find the list.
+// didYouMean returns ": did you mean --x?" for a mistaken flag, or where to find the list.
 func didYouMean(fs *pflag.FlagSet, mistaken string) string {
 	name, _, _ := strings.Cut(mistaken, "=")
 	name = strings.ReplaceAll(name, "-", "_")
@@ -115,7 +115,7 @@ func didYouMean(fs *pflag.FlagSet, mistaken string) string {
 	return fmt.Sprintf(": did you mean --%s?", near)
 }
 
-// flagNames are the names that fs knows.
+// flagNames returns the names of the flags of fs.
 func flagNames(fs *pflag.FlagSet) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		more := true

@@ -1,6 +1,5 @@
-// Package configs reads what a server is told: flags and environment variables. Parse gives a Server, the one struct with
-// the whole configuration; configs/configfile reads the files it names. A mistake is never reported alone: every fault is
-// listed.
+// Package configs reads a server's flags and environment variables. Parse returns a Server, the struct with the whole
+// configuration. configs/configfile reads the files that it names. Errors list every fault, not only the first.
 //
 // It imports no other package of the project, so that small programs such as the health check can read a server's flags.
 package configs
@@ -10,8 +9,8 @@ import (
 	"time"
 )
 
-// Server is the effective configuration of `shoal serve`, a group of flags a field. Default makes one; a zero Server is
-// not usable. It is not safe for concurrent change.
+// Server is the effective configuration of `shoal serve`, with one field per group of flags. Default makes one; a zero Server is
+// not usable. It must not be changed concurrently.
 type Server struct {
 	Models     ModelOptions
 	REST       RESTOptions
@@ -52,7 +51,7 @@ type ModelOptions struct {
 	CacheBytes           int64         // that it may hold; 0: any number
 }
 
-// RESTOptions is the HTTP side.
+// RESTOptions are the settings of HTTP.
 type RESTOptions struct {
 	Port             int // 0: no REST
 	Address          string
@@ -66,7 +65,7 @@ type RESTOptions struct {
 	TLSKeyFile       string
 }
 
-// GRPCOptions is the gRPC side.
+// GRPCOptions are the settings of gRPC.
 type GRPCOptions struct {
 	Port                     int // 0: no TCP port
 	Address                  string
@@ -78,7 +77,7 @@ type GRPCOptions struct {
 	SerializeAsTensorContent bool
 }
 
-// BatchingOptions says how requests are batched, where the parameters file does not.
+// BatchingOptions says how requests are batched. A parameters file takes precedence.
 type BatchingOptions struct {
 	Enabled        Switch             // Auto: signatures whose rows are proven to be independent
 	ParametersFile string             // text proto BatchingParameters
@@ -93,7 +92,7 @@ type BatchingOptions struct {
 	StuckAfter     time.Duration      // how long a run may take before its instance is out of service; 0: however long
 }
 
-// EngineOptions says which engine runs a model's signatures, where the instance groups do not.
+// EngineOptions says which engine runs a model's signatures. Instance groups take precedence.
 type EngineOptions struct {
 	Use         string  // tensorflow, openvino or auto
 	Tolerance   float64 // how far float32 outputs of two engines may differ
@@ -101,7 +100,7 @@ type EngineOptions struct {
 	OpenVINODir string  // of the libraries; "": beside the program, or where make deps puts them
 }
 
-// TensorFlowOptions reaches the sessions.
+// TensorFlowOptions are settings of the sessions.
 type TensorFlowOptions struct {
 	SessionParallelism int // both pools; 0: chosen
 	IntraOp            int
@@ -121,19 +120,19 @@ type TensorFlowOptions struct {
 	OpSearchPath       []string // directories of Python packages with ops; "auto": those of this machine; "none": no directory
 }
 
-// LifecycleOptions is how versions come and go, and the server with them.
+// LifecycleOptions says how versions are loaded and unloaded, and how the server ends.
 type LifecycleOptions struct {
 	LoadThreads       int
 	UnloadThreads     int
 	MaxLoadRetries    int
 	LoadRetryInterval time.Duration // negative: no wait
-	VersionPoll       time.Duration // 0: look once; negative: never
+	VersionPoll       time.Duration // 0: scan once; negative: never
 	Warmup            bool          // replay the model's recorded requests
 	WarmupIterations  int
-	SyntheticWarmup   bool // made-up requests where the model has no recorded ones
+	SyntheticWarmup   bool // synthetic requests if the model has no recorded ones
 	ListenEarly       bool // before the models have settled
 	DrainTimeout      time.Duration
-	FileTimeout       time.Duration // a file may give nothing for so long
+	FileTimeout       time.Duration // the longest time without progress of a file
 	ShutdownDelay     time.Duration // from not ready to no new connections
 }
 
@@ -144,7 +143,7 @@ type MonitoringOptions struct {
 	DebugAddress string // loopback; "": no profiles
 	LogFormat    string // text or json
 	LogLevel     slog.Level
-	LogBuffer    int64 // bytes of lines that nobody has read yet
+	LogBuffer    int64 // bytes of lines that are not read yet
 
 	Triton          bool          // Triton's metrics on /metrics
 	AccessLogRatio  float64       // of requests with a line in the log, 0 to 1
@@ -166,8 +165,8 @@ type NotedOptions struct {
 	SkipInitializeTPU           bool
 }
 
-// Default is the configuration of a server that was told nothing. Some defaults are constants of the packages that
-// they configure, too; a test in cmd/shoal compares them.
+// Default returns the configuration without any flags. Some defaults are constants of the packages that they configure, too; a
+// test in cmd/shoal compares them.
 func Default() *Server {
 	return &Server{
 		Models: ModelOptions{Name: "default", Control: "poll", CacheBytes: 64 << 30},
@@ -204,8 +203,8 @@ func Default() *Server {
 	}
 }
 
-// IsSet says whether the flag was given, on the command line or in the environment.
+// IsSet reports whether the flag was set, on the command line or in the environment.
 func (s *Server) IsSet(flag string) bool { return s.origin[flag] != "" }
 
-// Note keeps a line for the start of the log.
+// Note adds a line for the start of the log.
 func (s *Server) Note(line string) { s.notes = append(s.notes, line) }

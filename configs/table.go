@@ -14,7 +14,7 @@ type Flag struct {
 	Name  string
 	Group string
 	Help  string
-	Noted string // why it has no effect; "" where it works
+	Noted string // why it has no effect; "": it has one
 	Own   bool   // Shoal's own: tensorflow_model_server does not know it
 
 	bind func(*Server) value
@@ -37,7 +37,7 @@ const (
 	groupNoted      = "Accepted without effect"
 )
 
-// Flags are all flags of `shoal serve`, group after group.
+// Flags yields all flags of `shoal serve`, group after group.
 func Flags() iter.Seq[Flag] {
 	return func(yield func(Flag) bool) {
 		for _, group := range [][]Flag{
@@ -52,7 +52,7 @@ func Flags() iter.Seq[Flag] {
 	}
 }
 
-// names are the flags' names.
+// names yields the flags' names.
 func names() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for f := range Flags() {
@@ -63,16 +63,16 @@ func names() iter.Seq[string] {
 	}
 }
 
-// Default is the flag's default, as the flag would be written.
+// Default returns the flag's default, in the form of a flag's value.
 func (f Flag) Default() string { return f.bind(Default()).String() }
 
-// Kind is what the flag takes: FILE, N, TIME, …, or "bool".
+// Kind returns what the flag takes: FILE, N, TIME, …, or "bool".
 func (f Flag) Kind() string { return f.bind(&Server{}).kind }
 
-// Variable is the environment variable with the flag's meaning.
+// Variable returns the name of the environment variable that sets the flag.
 func (f Flag) Variable() string { return "SHOAL_" + strings.ToUpper(f.Name) }
 
-// Value is the flag's value in s.
+// Value returns the flag's value in s.
 func (f Flag) Value(s *Server) string { return f.bind(s).String() }
 
 // Register adds every flag to fs, bound to s: parsing fs writes s.
@@ -88,7 +88,7 @@ func (s *Server) Register(fs *pflag.FlagSet) {
 	}
 }
 
-// groups are the names of the groups in their order.
+// groups returns the names of the groups in their order.
 func groups() []string {
 	var all []string
 	for f := range Flags() {

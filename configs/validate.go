@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// minInflightBytes is less than anything would work with.
+// minInflightBytes is a limit below which nothing would work.
 const minInflightBytes = 1 << 20
 
 // Validate lists every fault of the values themselves, each with its flag and what would be right. It opens
@@ -36,7 +36,7 @@ func (s *Server) validateEngines(faults *Faults) {
 	}
 }
 
-// validateModels wants something to serve. That the directory exists is not checked: it may be mounted later, and the
+// validateModels requires something to serve. It does not check that the directory exists: it may be mounted later, and the
 // server waits for it.
 func (s *Server) validateModels(faults *Faults) {
 	m := &s.Models
@@ -57,7 +57,7 @@ func (s *Server) validateModels(faults *Faults) {
 	}
 }
 
-// validateListeners checks addresses and what comes in through them. One API alone is enough.
+// validateListeners checks the addresses and limits of the APIs. One API is enough.
 func (s *Server) validateListeners(faults *Faults) {
 	port := func(flag string, p int) {
 		if p < 0 || p > math.MaxUint16 {
@@ -98,8 +98,8 @@ func (s *Server) validateListeners(faults *Faults) {
 	}
 }
 
-// validateBatching takes a parameters file without --enable_batching, since batching is on by default, but not one
-// beside a clear no.
+// validateBatching accepts a parameters file without --enable_batching, because batching is on by default, but not one together
+// with --enable_batching=false.
 func (s *Server) validateBatching(faults *Faults) {
 	if s.Batching.Enabled == Off && s.Batching.ParametersFile != "" {
 		faults.Addf("--batching_parameters_file: has no meaning with --enable_batching=false: leave one of them out")
@@ -115,8 +115,8 @@ func (s *Server) validateBatching(faults *Faults) {
 	}
 }
 
-// validateTensorFlow refuses the three numbers of threads together, as tensorflow_model_server does: one of them could
-// not hold.
+// validateTensorFlow rejects the three numbers of threads together, as tensorflow_model_server does, because they contradict each
+// other.
 func (s *Server) validateTensorFlow(faults *Faults) {
 	t := &s.TensorFlow
 	if !slices.Contains([]string{"auto", "always", "never"}, t.Freeze) {
@@ -136,7 +136,7 @@ func (s *Server) validateTensorFlow(faults *Faults) {
 	}
 }
 
-// validateLifecycle leaves negative waits alone where they have a meaning.
+// validateLifecycle accepts negative waits if they have a meaning.
 func (s *Server) validateLifecycle(faults *Faults) {
 	l := &s.Lifecycle
 	atLeast(faults, "num_load_threads", l.LoadThreads, 0)
@@ -153,7 +153,7 @@ func (s *Server) validateLifecycle(faults *Faults) {
 	}
 }
 
-// atLeast reports a number below its least value.
+// atLeast adds a fault for a number below its least value.
 func atLeast(faults *Faults, flag string, n, least int) {
 	if n < least {
 		faults.Addf("--%s: %d must be %d or more", flag, n, least)

@@ -21,7 +21,7 @@ func (v value) String() string     { return v.get() }
 func (v value) Set(s string) error { return v.set(s) }
 func (v value) Type() string       { return v.kind }
 
-// IsBoolFlag tells flag packages that the flag may stand bare.
+// IsBoolFlag tells flag packages that the flag needs no value.
 func (v value) IsBoolFlag() bool { return v.kind == boolKind }
 
 const boolKind = "bool"
@@ -31,13 +31,13 @@ func text(p *string, kind string) value {
 	return value{kind, func() string { return *p }, func(s string) error { *p = s; return nil }}
 }
 
-// booleans are the words for a yes or a no, in any case.
+// booleans are the words for true and false, in upper or lower case.
 var booleans = map[string]bool{
 	"true": true, "t": true, "1": true, "yes": true, "y": true, "on": true,
 	"false": false, "f": false, "0": false, "no": false, "n": false, "off": false,
 }
 
-// boolean writes nothing for a word that is neither.
+// boolean is a bool. It rejects any other word, and then does not change the field.
 func boolean(p *bool) value {
 	return value{boolKind, func() string { return strconv.FormatBool(*p) }, func(s string) error {
 		b, ok := booleans[strings.ToLower(s)]
@@ -77,7 +77,7 @@ func automatic(p *Switch) value {
 	}}
 }
 
-// number is a decimal integer of 32 bits, as tensorflow_model_server's are; limits are Validate's matter.
+// number is a decimal integer of 32 bits, as in tensorflow_model_server. Validate checks the limits.
 func number(p *int) value {
 	return value{"N", func() string { return strconv.Itoa(*p) }, func(s string) error {
 		n, err := whole(s, math.MinInt32, math.MaxInt32)
@@ -88,7 +88,7 @@ func number(p *int) value {
 	}}
 }
 
-// in is a time.Duration given as a whole number of units, as the flag's name says (…_seconds, …_micros).
+// in is a time.Duration written as a whole number of the unit in the flag's name (…_seconds, …_micros).
 func in(p *time.Duration, unit time.Duration) value {
 	return value{"N", func() string { return strconv.FormatInt(int64(*p/unit), 10) }, func(s string) error {
 		limit := math.MaxInt64 / int64(unit)
@@ -100,7 +100,7 @@ func in(p *time.Duration, unit time.Duration) value {
 	}}
 }
 
-// duration is a time with its unit. A bare number is refused: nobody could tell which unit was meant.
+// duration is a time with its unit. It rejects a number without a unit, because the unit would not be clear.
 func duration(p *time.Duration) value {
 	return value{"TIME", func() string { return p.String() }, func(s string) error {
 		d, err := time.ParseDuration(s)
@@ -112,7 +112,7 @@ func duration(p *time.Duration) value {
 	}}
 }
 
-// fraction is a decimal number; Validate has the limits, and refuses NaN.
+// fraction is a decimal number. Validate checks the limits and rejects NaN.
 func fraction(p *float64) value {
 	return value{"X", func() string { return strconv.FormatFloat(*p, 'g', -1, 64) }, func(s string) error {
 		x, err := strconv.ParseFloat(s, 64)
@@ -124,7 +124,7 @@ func fraction(p *float64) value {
 	}}
 }
 
-// list is a comma-separated list; blanks around entries and empty entries are dropped.
+// list is a comma-separated list. Spaces around entries, and empty entries, are dropped.
 func list(p *[]string, kind string) value {
 	return value{kind, func() string { return strings.Join(*p, ",") }, func(s string) error {
 		*p = nil
@@ -137,8 +137,8 @@ func list(p *[]string, kind string) value {
 	}}
 }
 
-// repeated is a list whose flag may be given several times: each adds to the list. The first one replaces what was there before, which a
-// variable may have set.
+// repeated is a list whose flag may be given several times: each adds to the list. The first one replaces the value of the
+// variable.
 func repeated(p *[]string, kind string) value {
 	one := list(p, kind)
 	given := false
@@ -175,12 +175,12 @@ type unit struct {
 	bytes  int64
 }
 
-// units have the longest suffix first, so that "MiB" is not taken for "B"; the last fits every text.
+// units have the longest suffix first, so that "MiB" is not read as "B". The last one fits every text.
 var units = []unit{
 	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"b", 1}, {"", 1},
 }
 
-// size is a number of bytes, with a unit or without.
+// size is a number of bytes, with or without a unit.
 func size(p *int64) value {
 	get := func() string {
 		for _, u := range []int{2, 1, 0} {
@@ -203,7 +203,7 @@ func size(p *int64) value {
 	}}
 }
 
-// whole reads a decimal integer: a leading zero does not make it octal.
+// whole reads a decimal integer. A leading zero does not make it octal.
 func whole(s string, least, most int64) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	switch {
@@ -215,7 +215,7 @@ func whole(s string, least, most int64) (int64, error) {
 	return n, nil
 }
 
-// isDecimal tells a number that is too large from what is none.
+// isDecimal reports whether a text is a decimal number, which may be too large.
 func isDecimal(s string) bool {
 	s = strings.TrimLeft(s, "+-")
 	return s != "" && strings.Trim(s, "0123456789") == ""

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// weights is a number for each of some models: NAME:3,OTHER:0.5. A name may hold colons: the number follows the last.
+// weights has a number for each of some models: NAME:3,OTHER:0.5. A name may contain colons; the number follows the last one.
 func weights(p *map[string]float64) value {
 	get := func() string {
 		var list []string

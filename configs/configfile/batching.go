@@ -11,7 +11,7 @@ import (
 	"shoal/configs"
 )
 
-// Batching is what a BatchingParameters file says, with TensorFlow Serving's defaults for the rest.
+// Batching is the content of a BatchingParameters file, with TensorFlow Serving's defaults for missing fields.
 type Batching struct {
 	MaxBatchSize          int // of one request too
 	MaxExecutionBatchSize int // MaxBatchSize unless Split
@@ -26,7 +26,7 @@ type Batching struct {
 	given map[string]bool
 }
 
-// Given says whether the file has the field, by its name there.
+// Given reports whether the file has the field of this name.
 func (b *Batching) Given(field string) bool { return b.given[field] }
 
 // ReadBatching reads a text proto BatchingParameters: --batching_parameters_file, or a version's own file. The error
@@ -39,7 +39,7 @@ func ReadBatching(path string) (*Batching, error) {
 	return BatchingFromProto(p)
 }
 
-// BatchingFromProto checks a BatchingParameters and fills in the defaults. The error is Faults: all of them.
+// BatchingFromProto checks a BatchingParameters and fills in the defaults. The error is Faults, with all of them.
 func BatchingFromProto(p *tensorflow_go_proto.BatchingParameters) (*Batching, error) {
 	b := &Batching{
 		MaxBatchSize:       1000,
@@ -92,8 +92,8 @@ func BatchingFromProto(p *tensorflow_go_proto.BatchingParameters) (*Batching, er
 	return b, nil
 }
 
-// allow takes the allowed sizes. The last one is compared with max_batch_size even where batches of
-// max_execution_batch_size are run: that is TensorFlow Serving's rule.
+// allow sets the allowed sizes. It compares the last one with max_batch_size, even if batches of max_execution_batch_size are
+// run. That is TensorFlow Serving's rule.
 func (b *Batching) allow(sizes []int64, faults *configs.Faults) {
 	for i, size := range sizes {
 		if size < 1 {

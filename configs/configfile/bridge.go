@@ -2,10 +2,10 @@ package configfile
 
 import "bytes"
 
-// bridged is a text proto made ready for the parser, with what its errors do not tell.
+// bridged is a text proto in a form for Go's parser, with information that its errors do not have.
 type bridged struct {
 	out  []byte
-	open []mark // braces, brackets and at last a quote that were never closed, outermost first
+	open []mark // braces, brackets and finally a quote that are not closed, outermost first
 	end  mark   // the end of the text
 }
 
@@ -15,9 +15,9 @@ type mark struct {
 	what         byte
 }
 
-// bridge translates what TensorFlow's parser takes and Go's does not: a byte order mark, and form feeds and vertical tabs
-// as blanks. With multilineText, a string with line breaks becomes several strings, a line each, which the language
-// joins. Lines keep their numbers.
+// bridge translates what TensorFlow's parser accepts and Go's does not: a byte order mark, and form feeds and vertical tabs as
+// spaces. With multilineText, a string with line breaks becomes several strings, one per line, which the language joins. Lines
+// keep their numbers.
 func bridge(data []byte, mode textMode) bridged {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	b := bridged{out: make([]byte, 0, len(data)+16), end: mark{line: 1, column: 1}}
@@ -41,7 +41,7 @@ func bridge(data []byte, mode textMode) bridged {
 				b.out = append(bytes.TrimSuffix(b.out, []byte("\r")), '\\', 'n', quote, '\n', quote)
 				b.advance(c)
 				continue
-			case c == '\n': // the parser refuses it here
+			case c == '\n': // the parser rejects it here
 				quote = 0
 				b.close()
 			}
@@ -63,14 +63,14 @@ func bridge(data []byte, mode textMode) bridged {
 	return b
 }
 
-// close drops the innermost open mark; one too many is for the parser to report.
+// close drops the innermost open mark. The parser reports a mark that closes nothing.
 func (b *bridged) close() {
 	if n := len(b.open); n > 0 {
 		b.open = b.open[:n-1]
 	}
 }
 
-// advance moves the end behind c.
+// advance moves the end after c.
 func (b *bridged) advance(c byte) {
 	if c == '\n' {
 		b.end.line++

@@ -1,5 +1,5 @@
-// Package configfile reads the configuration files that the flags name, in tensorflow_model_server's own formats, and says
-// all that is wrong with them. What it returns is in types of its own: whoever wires the server translates them.
+// Package configfile reads the configuration files that the flags name, in tensorflow_model_server's formats, and lists all their
+// faults. It returns its own types, which cmd/shoal translates to those of other packages.
 package configfile
 
 import (
@@ -13,20 +13,20 @@ import (
 	"shoal/internal/files"
 )
 
-// Files is what the configuration files say, read and checked.
+// Files is the content of the configuration files, after all checks.
 type Files struct {
 	Models   Models
-	Batching *Batching // nil: there is no file, and Shoal's own defaults hold
+	Batching *Batching // nil: there is no file, and Shoal's own defaults apply
 	Queues   *Queues   // nil: there is no file
 	Session  *pb.ConfigProto
 	Metrics  Metrics
 	SSL      *config_go_proto.SSLConfig // nil: gRPC is not encrypted
 }
 
-// Load validates s and reads every file that it names, except those of keys and of instance groups. A platform file's
-// settings replace those flags of s that it beats. The error has every fault of flags and files: configs.Faults, in which
-// a broken text proto's line begins with "Error parsing text-format"; what could be read is returned with it. Call it
-// once; ReadModels or ParseModels read a changed models file.
+// Load validates s and reads every file that it names, except those of keys and of instance groups. The settings of a platform
+// file replace the flags of s over which it takes precedence. The error has every fault of flags and files. It is configs.Faults,
+// in which the line of a broken text proto begins with "Error parsing text-format"; what could be read is returned with it. Call
+// Load once. ReadModels or ParseModels read a changed models file.
 func Load(s *configs.Server) (*Files, error) {
 	var faults configs.Faults
 	faults.Take(s.Validate())
@@ -66,7 +66,7 @@ func Load(s *configs.Server) (*Files, error) {
 	return files, faults.Err()
 }
 
-// checkNamed looks at files that a flag names and that are read later.
+// checkNamed checks files that a flag names and that are read later.
 func checkNamed(s *configs.Server, faults *configs.Faults) {
 	if s.REST.TLSCertFile != "" && s.REST.TLSKeyFile != "" {
 		if _, err := RESTCertificate(s); err != nil {
@@ -80,7 +80,7 @@ func checkNamed(s *configs.Server, faults *configs.Faults) {
 	}
 }
 
-// RESTCertificate is the certificate in --rest_tls_cert_file, with its key.
+// RESTCertificate returns the certificate in --rest_tls_cert_file, with its key.
 func RESTCertificate(s *configs.Server) (tls.Certificate, error) {
 	cert, err := files.Read(s.REST.TLSCertFile, files.MaxConfig)
 	if err != nil {
@@ -93,7 +93,7 @@ func RESTCertificate(s *configs.Server) (tls.Certificate, error) {
 	return tls.X509KeyPair(cert, key)
 }
 
-// loadSession reads the files that a platform file would replace.
+// loadSession reads the files that apply if there is no platform file.
 func loadSession(s *configs.Server, files *Files, faults *configs.Faults) {
 	if path := s.Batching.ParametersFile; path != "" {
 		batching, err := ReadBatching(path)
@@ -110,7 +110,7 @@ func loadSession(s *configs.Server, files *Files, faults *configs.Faults) {
 	files.Session = session(&s.TensorFlow, base)
 }
 
-// loadPlatform reads the platform file and notes the flags that were set in vain.
+// loadPlatform reads the platform file and notes the flags that have no effect beside it.
 func loadPlatform(s *configs.Server, files *Files, faults *configs.Faults) {
 	path := s.TensorFlow.PlatformConfigFile
 	config, err := readPlatform(path)
@@ -128,7 +128,7 @@ func loadPlatform(s *configs.Server, files *Files, faults *configs.Faults) {
 	}
 }
 
-// beaten are the flags that a platform file replaces.
+// beaten are the flags over which a platform file takes precedence.
 var beaten = map[string]bool{
 	"batching_parameters_file":             true,
 	"enable_per_model_batching_parameters": true,

@@ -17,11 +17,11 @@ import (
 type Models struct {
 	Configs []Model
 	Logging map[string]*config_go_proto.LoggingConfig // by model, of those whose requests are logged
-	Notes   []string                                  // what was accepted, but is probably not what was meant
+	Notes   []string                                  // accepted settings that probably do not do what was intended
 	Unset   bool                                      // there is no model_config_list, not even an empty one
 }
 
-// Model is one of them.
+// Model is one model.
 type Model struct {
 	Name     string
 	BasePath string
@@ -58,12 +58,12 @@ func ReadModels(s *configs.Server) (Models, error) {
 	return ParseModels(s.Models.ConfigFile, data)
 }
 
-// ReadModelsFile is the content of --model_config_file.
+// ReadModelsFile reads --model_config_file.
 func ReadModelsFile(s *configs.Server) ([]byte, error) {
 	return files.Read(s.Models.ConfigFile, files.MaxConfig)
 }
 
-// ParseModels reads a text proto ModelServerConfig; file is its name in errors. The error is *TextError, or Faults as of
+// ParseModels reads a text proto ModelServerConfig. file is its name in errors. The error is *TextError, or Faults as from
 // ModelsFromProto.
 func ParseModels(file string, data []byte) (Models, error) {
 	config := &config_go_proto.ModelServerConfig{}
@@ -77,8 +77,8 @@ func ParseModels(file string, data []byte) (Models, error) {
 	return models, Blame("model_config_file", file, err)
 }
 
-// ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults: all of them, but for those of the
-// request logs. The models come with it, so that whoever makes the logs can add these.
+// ModelsFromProto checks a ModelServerConfig and translates it. The error is Faults, with all of them except those of the request
+// logs. It comes with the models, so that the caller that makes the logs can add their faults.
 func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) {
 	models := Models{Logging: map[string]*config_go_proto.LoggingConfig{}, Unset: config.GetConfig() == nil}
 	var faults configs.Faults
@@ -113,7 +113,7 @@ func ModelsFromProto(config *config_go_proto.ModelServerConfig) (Models, error) 
 	return models, faults.Err()
 }
 
-// modelReader translates one ModelConfig, field after field, and collects its faults.
+// modelReader translates one ModelConfig, field by field, and collects its faults.
 type modelReader struct {
 	*config_go_proto.ModelConfig
 	who    string
@@ -126,7 +126,7 @@ func (m modelReader) faultf(format string, args ...any) {
 	m.faults.Addf("%s: "+format, append([]any{m.who}, args...)...)
 }
 
-// notef adds a note, likewise.
+// notef adds a note that begins with the model's name.
 func (m modelReader) notef(format string, args ...any) {
 	m.models.Notes = append(m.models.Notes, fmt.Sprintf("%s: "+format, append([]any{m.who}, args...)...))
 }
@@ -184,8 +184,8 @@ func (m modelReader) policy() Policy {
 	return Policy{Latest: max(1, int(p.GetLatest().GetNumVersions()))}
 }
 
-// labels may name a version that the policy does not serve: the server then answers as for any version that is not
-// there, and a note tells.
+// labels may name a version that the policy does not serve. The server then answers as for any version that does not exist, and a
+// note says so.
 func (m modelReader) labels() map[string]int64 {
 	specific := m.GetModelVersionPolicy().GetSpecific().GetVersions()
 	for _, label := range slices.Sorted(maps.Keys(m.GetVersionLabels())) {

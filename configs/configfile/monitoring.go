@@ -10,10 +10,10 @@ import (
 	"shoal/configs"
 )
 
-// DefaultMetricsPath is where Prometheus finds the metrics when a MonitoringConfig does not say.
+// DefaultMetricsPath is the path of Prometheus' metrics if a MonitoringConfig has none.
 const DefaultMetricsPath = "/monitoring/prometheus/metrics"
 
-// Metrics is what a MonitoringConfig says.
+// Metrics is the content of a MonitoringConfig.
 type Metrics struct {
 	Enabled bool
 	Path    string // on the REST port

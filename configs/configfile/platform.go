@@ -12,10 +12,10 @@ import (
 	"shoal/configs"
 )
 
-// adapter is the one source adapter whose settings mean something here.
+// adapter is the only source adapter whose settings have an effect here.
 const adapter = "tensorflow.serving.SavedModelBundleSourceAdapterConfig"
 
-// readPlatform reads a text proto PlatformConfigMap: the settings of platform "tensorflow", where they are those of a
+// readPlatform reads a text proto PlatformConfigMap: the settings of platform "tensorflow", if they are those of a
 // SavedModelBundle source adapter.
 func readPlatform(path string) (*tensorflow_go_proto.SessionBundleConfig, error) {
 	config := &config_go_proto.PlatformConfigMap{}
@@ -56,8 +56,8 @@ func readPlatform(path string) (*tensorflow_go_proto.SessionBundleConfig, error)
 	return settings.GetLegacyConfig(), nil
 }
 
-// takePlatform makes a platform file's settings those of the server, in the place of the flags for sessions and
-// batching; what such a file can say and is not done here is noted.
+// takePlatform applies a platform file's settings in place of the flags for sessions and batching. It notes settings that have no
+// effect here.
 func takePlatform(s *configs.Server, c *tensorflow_go_proto.SessionBundleConfig, files *Files, faults *configs.Faults) {
 	s.TensorFlow.SessionParallelism, s.TensorFlow.IntraOp, s.TensorFlow.InterOp = 0, 0, 0
 	s.TensorFlow.GPUMemoryFraction = 0

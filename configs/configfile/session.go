@@ -7,8 +7,8 @@ import (
 	"shoal/configs"
 )
 
-// session is the sessions' ConfigProto: base (a file's, or nil) with the flags over it. A flag that is 0 leaves what the
-// file says, and a field that neither sets is left to be chosen for the machine.
+// session returns the sessions' ConfigProto: base (a file's, or nil), changed by the flags. A flag that is 0 does not change the
+// file's value. A field that neither sets is chosen for the machine later.
 //
 // XLA on the CPU needs nothing here: functions that ask for it (jit_compile) are compiled in any session, and clustering
 // everything else as well (cpu_global_jit) makes most models slower.
@@ -40,14 +40,14 @@ func session(t *configs.TensorFlowOptions, base *pb.ConfigProto) *pb.ConfigProto
 	return config
 }
 
-// over replaces a number of threads by a flag's, where the flag is set.
+// over replaces a number of threads by a flag's, if the flag is set.
 func over(field *int32, flag int) {
 	if flag > 0 {
 		*field = int32(flag)
 	}
 }
 
-// graphOptions is the graph's part of the session's options, made where it is missing.
+// graphOptions returns the graph options of the session, and makes them if they are missing.
 func graphOptions(config *pb.ConfigProto) *pb.GraphOptions {
 	if config.GraphOptions == nil {
 		config.GraphOptions = &pb.GraphOptions{}
@@ -55,7 +55,7 @@ func graphOptions(config *pb.ConfigProto) *pb.GraphOptions {
 	return config.GraphOptions
 }
 
-// mixPrecision turns TensorFlow's rewriting to bfloat16 on. Other types do nothing, as in tensorflow_model_server; Notes
+// mixPrecision switches on TensorFlow's rewriting to bfloat16. Other types have no effect, as in tensorflow_model_server; Notes
 // says so.
 func mixPrecision(config *pb.ConfigProto, kind string) {
 	if kind != "bfloat16" {

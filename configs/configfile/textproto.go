@@ -15,8 +15,8 @@ import (
 	"shoal/internal/files"
 )
 
-// TextError is a text proto that cannot be parsed. Its text begins as that of TensorFlow's own parser, which scripts look
-// for: Error parsing text-format tensorflow.serving.ModelServerConfig: line:column: what.
+// TextError is the error of a text proto that cannot be parsed. Its text begins like that of TensorFlow's parser, for which
+// scripts search: Error parsing text-format tensorflow.serving.ModelServerConfig: line:column: what.
 type TextError struct {
 	Message string // full name of the message type
 	File    string
@@ -41,7 +41,7 @@ func readText(path string, m proto.Message, mode textMode) error {
 	return parseText(path, data, m, mode)
 }
 
-// textMode is how much more than the language's grammar is accepted.
+// textMode says what is accepted beyond the language's grammar.
 type textMode int
 
 const (
@@ -65,12 +65,12 @@ func parseText(file string, data []byte, m proto.Message, mode textMode) error {
 	return e
 }
 
-// position is how the parser says where: "(line 3:14): ".
+// position is the form of a position in the parser's errors: "(line 3:14): ".
 var position = regexp.MustCompile(`\(line (\d+):(\d+)\): (?s:(.*))`)
 
-// locate takes line, column and reason out of a parser's error. At an unexpected end it adds what was left open.
+// locate finds line, column and reason in a parser's error. For an unexpected end it adds what is not closed.
 func (t bridged) locate(err error) (line, column int, reason string, open mark) {
-	// The parser varies the blank after "proto:" so that nobody compares its texts.
+	// The parser varies the space after "proto:", so that its texts cannot be compared.
 	reason = strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
 	if found := position.FindStringSubmatch(reason); found != nil {
 		_, _ = fmt.Sscan(found[1], &line)
@@ -88,7 +88,7 @@ func (t bridged) locate(err error) (line, column int, reason string, open mark) 
 
 var unknownField = regexp.MustCompile(`unknown field: ([A-Za-z0-9_]+)$`)
 
-// hint adds what was probably meant.
+// hint adds what was probably intended.
 func hint(reason string, d protoreflect.MessageDescriptor) string {
 	if found := unknownField.FindStringSubmatch(reason); found != nil {
 		if near := configs.Nearest(found[1], fieldNames(d)); near != "" {
@@ -111,7 +111,7 @@ func hint(reason string, d protoreflect.MessageDescriptor) string {
 	return ""
 }
 
-// fieldNames are the names of all fields that can stand in a message, at any depth.
+// fieldNames returns the names of all fields that a message can have, at any depth.
 func fieldNames(d protoreflect.MessageDescriptor) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		seen := map[protoreflect.FullName]bool{}
@@ -133,8 +133,8 @@ func fieldNames(d protoreflect.MessageDescriptor) iter.Seq[string] {
 	}
 }
 
-// Blame says where an error of reading a file belongs: faults found in the file get its name, the file system's errors
-// the flag. A TextError names the file itself, and its text must come first in the line.
+// Blame adds to an error of reading a file where it belongs: to faults in the file its name, to errors of the file system the
+// flag. A TextError already names the file, and its text must come first in the line.
 func Blame(flag, path string, err error) error {
 	if err == nil {
 		return nil
