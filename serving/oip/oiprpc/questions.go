@@ -1,6 +1,7 @@
 package oiprpc
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/grpc/codes"
@@ -104,17 +105,25 @@ func duration(d oip.Duration) *inferencepb.StatisticDuration {
 
 // repositoryModelLoad answers when the model is available or has failed.
 func (s *service) repositoryModelLoad(ctx context.Context, req *inferencepb.RepositoryModelLoadRequest) (any, error) {
-	if err := oip.Load(ctx, s.opts.Repository, req.GetModelName(), len(req.GetParameters()) > 0); err != nil {
+	if err := oip.Load(ctx, s.opts.Repository, modelToChange(req), len(req.GetParameters()) > 0); err != nil {
 		return nil, err
 	}
 	return new(inferencepb.RepositoryModelLoadResponse), nil
 }
 
 func (s *service) repositoryModelUnload(ctx context.Context, req *inferencepb.RepositoryModelUnloadRequest) (any, error) {
-	if err := oip.Unload(ctx, s.opts.Repository, req.GetModelName()); err != nil {
+	if err := oip.Unload(ctx, s.opts.Repository, modelToChange(req)); err != nil {
 		return nil, err
 	}
 	return new(inferencepb.RepositoryModelUnloadResponse), nil
+}
+
+// modelToChange is the model that a request names. In KServe's messages the name has the number that Triton's repository name has.
+func modelToChange(req interface {
+	GetModelName() string
+	GetRepositoryName() string
+}) string {
+	return cmp.Or(req.GetModelName(), req.GetRepositoryName())
 }
 
 // repositoryIndex lists the only repository there is.

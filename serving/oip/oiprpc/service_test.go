@@ -1,6 +1,7 @@
 package oiprpc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -102,6 +103,50 @@ func TestRefused(t *testing.T) {
 	}
 	if got, err := call[inferencepb.TraceSettingResponse](t, conn, "TraceSetting", &inferencepb.TraceSettingRequest{}); err != nil || got.Settings["trace_level"].Value[0] != "OFF" {
 		t.Errorf("traces: %v, %v", got, err)
+	}
+}
+
+// shelf is a repository that notes what it is asked for.
+type shelf struct{ done []string }
+
+func (s *shelf) Load(_ context.Context, model string) error {
+	s.done = append(s.done, "load "+model)
+	if model != "m" {
+		return status.Error(codes.NotFound, "nowhere")
+	}
+	return nil
+}
+
+func (s *shelf) Unload(_ context.Context, model string) error {
+	s.done = append(s.done, "unload "+model)
+	return nil
+}
+
+func (s *shelf) Found() []string { return []string{"m", "pair"} }
+
+// KServe's messages have the model's name where Triton's have the repository's.
+func TestRepository(t *testing.T) {
+	there := new(shelf)
+	conn := start(t, newCore(), rpc.Options{}, func(o *Options) { o.Repository = there })
+	for _, req := range []*inferencepb.RepositoryModelLoadRequest{{ModelName: "m"}, {RepositoryName: "m"}} {
+		if _, err := call[inferencepb.RepositoryModelLoadResponse](t, conn, "RepositoryModelLoad", req); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := call[inferencepb.RepositoryModelUnloadResponse](t, conn, "RepositoryModelUnload", &inferencepb.RepositoryModelUnloadRequest{ModelName: "m"}); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"load m", "load m", "unload m"}; !slices.Equal(there.done, want) {
+		t.Errorf("%q, want %q", there.done, want)
+	}
+	_, err := call[inferencepb.RepositoryModelLoadResponse](t, conn, "RepositoryModelLoad", &inferencepb.RepositoryModelLoadRequest{ModelName: "x"})
+	servingtest.WantStatus(t, err, codes.InvalidArgument, "failed to load 'x', nowhere")
+	_, err = call[inferencepb.RepositoryModelLoadResponse](t, conn, "RepositoryModelLoad", &inferencepb.RepositoryModelLoadRequest{ModelName: "m",
+		Parameters: map[string]*inferencepb.ModelRepositoryParameter{"config": {}}})
+	servingtest.WantStatus(t, err, codes.Unimplemented, "failed to load 'm', the parameters config and file: are not supported: models are loaded as they are in --model_repository")
+	index, err := call[inferencepb.RepositoryIndexResponse](t, conn, "RepositoryIndex", &inferencepb.RepositoryIndexRequest{})
+	if err != nil || !slices.ContainsFunc(index.Models, func(m *inferencepb.RepositoryIndexResponse_ModelIndex) bool { return m.Name == "m" && m.State == "" }) {
+		t.Errorf("%v %v", index, err)
 	}
 }
 
