@@ -16,7 +16,7 @@ import (
 // checkpoint reads the tensors of a model's variables/ directory.
 type checkpoint struct {
 	reader *C.TF_CheckpointReader
-	held   []*C.TF_Tensor // whose memory was given out
+	held   []*C.TF_Tensor // tensors whose memory callers use, until close
 }
 
 // openCheckpoint opens the checkpoint whose files begin with prefix.
@@ -41,7 +41,7 @@ func (c *checkpoint) close() {
 	c.reader, c.held = nil, nil
 }
 
-// Describe says the element type and dimensions of a tensor, and whether the checkpoint has it.
+// Describe returns the element type and dimensions of a tensor, and whether the checkpoint has it.
 func (c *checkpoint) Describe(name string) (dtype int32, dims []int64, ok bool) {
 	n := C.CString(name)
 	defer C.free(unsafe.Pointer(n))
@@ -62,7 +62,7 @@ func (c *checkpoint) Describe(name string) (dtype int32, dims []int64, ok bool) 
 	return int32(C.TF_CheckpointReaderGetVariableDataType(c.reader, n)), dims, true
 }
 
-// value reads a whole tensor of fixed-size elements. Its memory is TensorFlow's, until close.
+// value reads a whole tensor of fixed-size elements. TensorFlow owns its memory, which is valid until close.
 func (c *checkpoint) value(name string) ([]byte, error) {
 	st := C.TF_NewStatus()
 	defer C.TF_DeleteStatus(st)

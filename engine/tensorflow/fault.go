@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// cudaFaults are CUDA's errors (cuda.h, CUresult) after which a device, or this process's context on it, computes no more; TensorFlow
-// puts their names into its messages. Errors of a call (invalid value, out of memory) are not among them.
+// cudaFaults are CUDA's errors (cuda.h, CUresult) after which a device, or this process's context on it, computes no more;
+// TensorFlow puts their names into its messages. Errors of a call (invalid value, out of memory) are not among them.
 var cudaFaults = []string{
 	"CUDA_ERROR_NO_DEVICE", "CUDA_ERROR_DEVICE_UNAVAILABLE", "CUDA_ERROR_ECC_UNCORRECTABLE", "CUDA_ERROR_NVLINK_UNCORRECTABLE",
 	"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_TIMEOUT", "CUDA_ERROR_CONTEXT_IS_DESTROYED", "CUDA_ERROR_ASSERT",
@@ -18,8 +18,9 @@ var cudaFaults = []string{
 	"CUDA_ERROR_SYSTEM_NOT_READY", "CUDA_ERROR_UNKNOWN",
 }
 
-// runtimeFaults are the same errors in the words of CUDA's runtime and its libraries: TensorFlow passes on the text of an error when
-// a kernel cannot be launched (cudaGetErrorString), XLA its name, and cuBLAS, cuDNN and streams say only that something failed.
+// runtimeFaults are the same errors in the words of CUDA's runtime and its libraries: TensorFlow passes on the text of an error
+// when a kernel cannot be launched (cudaGetErrorString), XLA its name, and cuBLAS, cuDNN and streams say only that something
+// failed.
 var runtimeFaults = []string{
 	"no CUDA-capable device is detected", "CUDA-capable device(s) is/are busy or unavailable", "uncorrectable ECC error encountered",
 	"uncorrectable NVLink error", "an illegal memory access was encountered", "the launch timed out and was terminated",
@@ -32,8 +33,8 @@ var runtimeFaults = []string{
 	"GPU sync failed", "was already in an error state",
 }
 
-// DeviceFault implements engine.Engine: it reports whether a run's error is its GPU's. An error that the request or the model causes
-// would come again on any device.
+// DeviceFault implements engine.Engine: it reports whether a run's error is its GPU's. An error that the request or the model
+// causes would come again on any device.
 func (*Engine) DeviceFault(err error) bool { return deviceFault(err) }
 
 func deviceFault(err error) bool {

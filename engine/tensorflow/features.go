@@ -30,8 +30,8 @@ const (
 // maxCalls is how deep calls of functions are followed; Python nests them twice.
 const maxCalls = 16
 
-// addFeatures finds which features the graph parses out of tf.Examples, for those signatures that take some, and writes them
-// down in the signatures. What cannot be found stays unknown: nothing depends on it but examples and made-up inputs.
+// addFeatures finds which features the graph parses from tf.Examples, for the signatures that take some, and adds them to the
+// signatures. Features that it does not find stay unknown. Only example requests and synthetic inputs depend on them.
 func (g *bareGraph) addFeatures(signatures map[string]*tensor.Signature) {
 	for _, sig := range signatures {
 		if len(sig.Inputs) != 1 || sig.Inputs[0].DType != tensor.String {
@@ -49,7 +49,7 @@ type bareGraph struct {
 	functions map[string]*body
 }
 
-// body is a graph or a function: its nodes, of which no more is decoded than names. Constants can be large.
+// body is a graph or a function: its nodes, of which only names are decoded, because constants can be large.
 type body struct {
 	arguments []string
 	nodes     []bareNode
@@ -61,7 +61,7 @@ type bareNode struct {
 	raw      []byte
 }
 
-// bareGraphOf reads the main graph and the functions out of a MetaGraphDef.
+// bareGraphOf reads the main graph and the functions of a MetaGraphDef.
 func bareGraphOf(metaGraph []byte) *bareGraph {
 	main, functions := new(body), make(map[string]*body)
 	for graph := range messages(metaGraph, fieldGraphDef) {
@@ -95,7 +95,7 @@ func bare(raw []byte) bareNode {
 	return n
 }
 
-// messages are the values of a field that are bytes. They end where the encoding is broken.
+// messages yields the values of a field that are bytes. It stops where the encoding is broken.
 func messages(raw []byte, field protowire.Number) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for len(raw) > 0 {
@@ -125,19 +125,19 @@ func text(raw []byte, field protowire.Number) (s string) {
 	return s
 }
 
-// tensorNode is the node, or the argument, that a tensor's name begins with.
+// tensorNode returns the node, or the argument, with which a tensor's name begins.
 func tensorNode(name string) string {
 	node, _, _ := strings.Cut(name, ":")
 	return node
 }
 
-// parsing gathers the features that a tensor of examples is parsed into.
+// parsing collects the features that are parsed from a tensor of examples.
 type parsing struct {
 	functions map[string]*body
 	features  map[string]tensor.Feature
 }
 
-// follow goes from a tensor to what reads it, into functions too.
+// follow visits the readers of a tensor, also in functions.
 func (p *parsing) follow(in *body, name string, depth int) {
 	if depth > maxCalls {
 		return
@@ -169,7 +169,7 @@ func (n *bareNode) decode() *node_def_go_proto.NodeDef {
 	return def
 }
 
-// parse reads the keys of one parsing node. The first version of the op has an input for each key, the second a list.
+// parse reads the keys of one parsing node. The first version of the op has an input per key, the second a list.
 func (p *parsing) parse(in *body, n *bareNode) {
 	attr := n.decode().GetAttr()
 	sparse, dense := attr["sparse_types"].GetList().GetType(), attr["Tdense"].GetList().GetType()
@@ -197,7 +197,8 @@ func (p *parsing) parse(in *body, n *bareNode) {
 	}
 }
 
-// denseShape is the shape of a feature with a fixed one; where only its first dimension is open it takes any number of values.
+// denseShape returns the shape of a feature with a fixed shape. If only its first dimension is open, the feature takes any number
+// of values.
 func denseShape(attr *attr_value_go_proto.AttrValue, i int) (shape tensor.Shape, any bool) {
 	shapes := attr.GetList().GetShape()
 	if i >= len(shapes) || shapes[i].GetUnknownRank() {
@@ -213,7 +214,7 @@ func denseShape(attr *attr_value_go_proto.AttrValue, i int) (shape tensor.Shape,
 	return shape, false
 }
 
-// strings are the values of a constant.
+// strings returns the values of a constant.
 func (b *body) strings(name string) (list []string) {
 	i := slices.IndexFunc(b.nodes, func(n bareNode) bool { return n.name == name && n.op == "Const" })
 	if i < 0 {

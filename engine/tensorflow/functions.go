@@ -21,15 +21,15 @@ import (
 	"shoal/internal/files"
 )
 
-// TensorFlow writes each call of a function out in place of the call, without an end where a function calls itself, over others
-// or not. It runs out of stack then, which ends the process; so it does with long chains of calls, and out of memory with
-// functions that double what they call. No model that TensorFlow wrote is near these limits.
+// TensorFlow replaces each call of a function by the function's body. If a function calls itself, directly or through others,
+// this has no end: the stack overflows, which ends the process. The same happens with long chains of calls; and functions that
+// each call another one twice use all memory. No model that TensorFlow wrote is near these limits.
 const (
 	maxCallDepth = 100     // functions that call one another
-	maxExpanded  = 1 << 22 // nodes, once all calls are written out
+	maxExpanded  = 1 << 22 // nodes after all calls are expanded
 )
 
-// checkSource reads the files that TensorFlow is about to read from dir, and refuses those that would end or hang the process.
+// checkSource reads the files that TensorFlow will read from dir, and rejects those that would end or hang the process.
 func checkSource(dir string, tags []string) error {
 	for _, name := range []string{"saved_model.pb", "saved_model.pbtxt", "saved_model.cpb", "fingerprint.pb", "variables", "assets"} {
 		check, at := files.Regular, filepath.Join(dir, name)
@@ -46,18 +46,18 @@ func checkSource(dir string, tags []string) error {
 		err = checkFunctions(dir, raw)
 		if len(raw) > largeSource {
 			raw = nil
-			debug.FreeOSMemory() // TensorFlow reads it next, and needs as much
+			debug.FreeOSMemory() // TensorFlow reads the file next and needs as much memory
 		}
 		return err
 	case status.Code(err) == codes.NotFound:
-		return checkText(dir) // or TensorFlow says what is missing
+		return checkText(dir) // if there is none either, TensorFlow reports what is missing
 	}
-	return nil // what is damaged TensorFlow refuses
+	return nil // TensorFlow rejects a damaged file
 }
 
 const largeSource = 64 << 20
 
-// checkText checks every meta graph of a saved_model.pbtxt, which TensorFlow reads where there is no saved_model.pb.
+// checkText checks every meta graph of a saved_model.pbtxt, which TensorFlow reads if there is no saved_model.pb.
 func checkText(dir string) error {
 	file := filepath.Join(dir, "saved_model.pbtxt")
 	if _, err := os.Stat(filepath.Join(dir, "saved_model.pb")); err == nil {
@@ -83,8 +83,8 @@ func checkText(dir string) error {
 	return nil
 }
 
-// checkFunctions refuses an encoded MetaGraphDef whose functions have no end when they are written out, or none that is near.
-// It looks at the encoding alone, so that it costs little beside a graph's weights.
+// checkFunctions rejects an encoded MetaGraphDef whose functions expand without end or too far. It reads only the encoding, so it
+// costs little compared with a graph's weights.
 func checkFunctions(dir string, metaGraph []byte) error {
 	w := callWalk{library: make(map[string]*caller), gradients: make(map[string]string)}
 	main := new(caller)
@@ -96,7 +96,7 @@ func checkFunctions(dir string, metaGraph []byte) error {
 				for s := range messages(function, fieldSignature) {
 					name = text(s, fieldName)
 				}
-				if w.library[name] == nil { // of two with one name TensorFlow says so
+				if w.library[name] == nil { // TensorFlow reports two functions of one name
 					w.library[name] = new(caller)
 				}
 				w.library[name].add(function, fieldNodeDef)
@@ -107,7 +107,7 @@ func checkFunctions(dir string, metaGraph []byte) error {
 		}
 	}
 	why := w.down(main)
-	for _, name := range slices.Sorted(maps.Keys(w.library)) { // what nothing calls is made too
+	for _, name := range slices.Sorted(maps.Keys(w.library)) { // TensorFlow also expands functions that nothing calls
 		if why == "" {
 			why = w.into(name, w.library[name])
 		}
@@ -131,14 +131,14 @@ const (
 	fieldFuncAttr     = 2
 )
 
-// caller is what calls functions: one of the library, or the main graph.
+// caller calls functions: it is a function of the library, or the main graph.
 type caller struct {
 	nodes   int64
 	callees []string // by name, as often as they are called
 
 	state    int   // of the walk
 	depth    int   // functions below this one
-	expanded int64 // nodes with all calls written out
+	expanded int64 // nodes with all calls expanded
 }
 
 const (
@@ -147,8 +147,8 @@ const (
 	walked
 )
 
-// add notes the nodes in a field of a graph or function, and what they may call: the op where that is a function, and the
-// functions in attributes.
+// add notes the nodes in a field of a graph or function, and what they may call: the op if that is a function, and the functions in
+// attributes.
 func (c *caller) add(graph []byte, field protowire.Number) {
 	for node := range messages(graph, field) {
 		c.nodes++
@@ -187,7 +187,7 @@ func (c *caller) addAttrs(raw []byte, field protowire.Number, gradient bool, dep
 	}
 }
 
-// callWalk follows calls, and remembers the way.
+// callWalk follows calls, and keeps the path.
 type callWalk struct {
 	library   map[string]*caller
 	gradients map[string]string
@@ -200,7 +200,7 @@ func (w *callWalk) into(name string, c *caller) (why string) {
 	return w.down(c)
 }
 
-// down sums up what a caller expands to, and says why it may not be served.
+// down computes what a caller expands to. It returns an error that says why the model cannot be served.
 func (w *callWalk) down(c *caller) (why string) {
 	if c.state == walked {
 		return ""

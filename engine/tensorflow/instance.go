@@ -31,8 +31,8 @@ import (
 // maxRank is TensorFlow's limit on dimensions; it aborts the process above it.
 const maxRank = 254
 
-// Instance runs the model's signatures one batch at a time, in the caller's thread. It is not safe for concurrent use;
-// several instances of one model run side by side and share the variables.
+// Instance runs the model's signatures, one batch at a time, in the caller's thread. It is not safe for concurrent use. Several
+// instances of one model can run at the same time and share the variables.
 type Instance struct {
 	model *Model
 	calls map[*tensor.Signature]*call
@@ -43,12 +43,12 @@ type call struct {
 	c *C.shoal_call
 }
 
-// callersThread makes TensorFlow run a graph's ops in the calling thread rather than in a pool of its own: no hand-over, and
-// the number of running threads is the number of running instances. A timeout in the options would have no effect.
+// callersThread makes TensorFlow run a graph's ops in the calling thread and not in a pool. So there is no thread switch, and the
+// number of running threads is the number of running instances. A timeout in the options would have no effect.
 var callersThread = sync.OnceValue(func() []byte { return marshalled(&pb.RunOptions{InterOpThreadPool: -1}) })
 
-// ownPool lets TensorFlow run the ops in its threads. With a GPU what follows the end of a kernel or a copy would otherwise run
-// in the one thread that waits for the GPU's events. The caller's thread waits.
+// ownPool lets TensorFlow run the ops in its own threads, while the caller's thread waits. Otherwise, with a GPU, everything
+// after the end of a kernel or a copy would run in the one thread that waits for the GPU's events.
 var ownPool = sync.OnceValue(func() []byte { return marshalled(&pb.RunOptions{}) })
 
 func marshalled(o *pb.RunOptions) []byte {
@@ -114,8 +114,8 @@ func (m *Model) newCall(sig *tensor.Signature) (*call, error) {
 	return c, nil
 }
 
-// Run gathers the batch into TensorFlow's memory and runs it. The outputs lie in TensorFlow's memory until the result is
-// freed. Errors are gRPC status errors: TensorFlow's own, or INVALID_ARGUMENT for a tensor that would abort the process.
+// Run gathers the batch into TensorFlow's memory and runs it. The outputs are in TensorFlow's memory until the result is freed.
+// Errors are gRPC status errors: TensorFlow's own, or INVALID_ARGUMENT for a tensor that would abort the process.
 func (in *Instance) Run(b *tensor.Batch) (*tensor.Result, error) {
 	c := in.calls[b.Signature]
 	if c == nil {
@@ -178,7 +178,7 @@ func (c *call) gather(b *tensor.Batch) error {
 	return nil
 }
 
-// result wraps the outputs of the last run. The views are Go slices over C memory; strings are views of TensorFlow's strings.
+// result wraps the outputs of the last run. They are Go slices of C memory; strings refer to TensorFlow's strings.
 func (c *call) result(sig *tensor.Signature) (*tensor.Result, error) {
 	n := len(sig.Outputs)
 	infos := unsafe.Slice(c.c.output_info, n)

@@ -1,8 +1,8 @@
-// Package tensorflow is the only room with TensorFlow in it: it reads SavedModels, makes sessions of them and runs their
-// signatures. It stands on TensorFlow's C API through a thin layer of cgo; the memory of every tensor is freed explicitly.
+// Package tensorflow is the only package that uses TensorFlow. It reads SavedModels, opens sessions and runs signatures, through
+// a thin layer of cgo over TensorFlow's C API. The memory of every tensor is freed explicitly.
 //
-// The library is looked for in .cache/tensorflow of the source tree ("make deps" puts it there), in ../lib beside the
-// executable, and wherever the system's loader looks.
+// The library is searched for in .cache/tensorflow of the source tree ("make deps" puts it there), in ../lib relative to the
+// executable, and in the directories of the system's loader.
 package tensorflow
 
 /*
@@ -37,7 +37,7 @@ func LoadOpLibrary(path string) error {
 	return nil
 }
 
-// statusError turns TensorFlow's status into a gRPC status error: the codes are the same numbers, the text is unchanged.
+// statusError converts TensorFlow's status to a gRPC status error. The codes have the same numbers; the text is unchanged.
 func statusError(st *C.TF_Status) error {
 	code := C.TF_GetCode(st)
 	if code == C.TF_OK {

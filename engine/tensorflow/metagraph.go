@@ -137,7 +137,7 @@ func Describe(mg *pb.MetaGraphDef) engine.Description {
 	return d
 }
 
-// unsupported says which of a signature's inputs or outputs is not a dense tensor; "": none.
+// unsupported returns which of a signature's inputs or outputs is not a dense tensor; "": none.
 func unsupported(side string, infos map[string]*pb.TensorInfo) string {
 	for _, name := range slices.Sorted(maps.Keys(infos)) {
 		if kind := structure(infos[name]); kind != "" {
@@ -147,7 +147,7 @@ func unsupported(side string, infos map[string]*pb.TensorInfo) string {
 	return ""
 }
 
-// structure names what consists of several tensors; "" for a single one.
+// structure returns the name of a structure that consists of several tensors; "" for a single tensor.
 func structure(info *pb.TensorInfo) string {
 	switch {
 	case info.GetCooSparse() != nil:

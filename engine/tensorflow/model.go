@@ -61,7 +61,7 @@ type Model struct {
 	engine.Description
 	// Rewriting says what was pruned and frozen; nil where the model was loaded as it is.
 	Rewriting *rewrite.Report
-	// FellBack is why the model could not be rewritten as the options said, and is loaded as it is; nil: it could be.
+	// FellBack is the reason why the model is loaded unmodified, although the options ask for rewriting; nil: there is none.
 	FellBack error
 
 	dir       string
@@ -116,7 +116,7 @@ func loadOnce(dir string, o Options) (*Model, error) {
 	if o.Device == "" {
 		m, failure = loadFrom(dir, o)
 	} else {
-		// What is asked for is a device: better none than another one.
+		// The model must be on this device, so another one is not used instead.
 		pinned := o
 		pinned.NoPrune = true
 		m, failure = loadRewritten(dir, pinned)
@@ -129,7 +129,7 @@ func loadOnce(dir string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// loadFrom makes a session of the SavedModel in dir as it is.
+// loadFrom makes a session of the SavedModel in dir, without rewriting.
 func loadFrom(dir string, o Options) (*Model, error) {
 	st := C.TF_NewStatus()
 	defer C.TF_DeleteStatus(st)
@@ -162,7 +162,7 @@ func loadFrom(dir string, o Options) (*Model, error) {
 	session := C.TF_LoadSessionFromSavedModel(opts, nil, cdir, ctags, C.int(len(o.Tags)), graph, metaBuf, st)
 	if err := statusError(st); err != nil {
 		C.TF_DeleteGraph(graph)
-		// TensorFlow says neither which tags there are nor the flag that chooses among them.
+		// TensorFlow's error has neither the existing tags nor the flag that selects one.
 		if _, reason := ReadMetaGraph(dir, o.Tags); reason != nil && strings.Contains(err.Error(), "supplied tags") {
 			return nil, reason
 		}
@@ -183,7 +183,8 @@ func loadFrom(dir string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// checkVariables finds the model whose variables/ directory is missing: TensorFlow loads it without a word, and every run fails.
+// checkVariables rejects a model whose variables/ directory is missing. TensorFlow would load it without an error, and every run
+// would fail.
 func checkVariables(dir string, meta *pb.MetaGraphDef) error {
 	if meta.GetSaverDef().GetRestoreOpName() == "" {
 		return nil
@@ -195,7 +196,8 @@ func checkVariables(dir string, meta *pb.MetaGraphDef) error {
 	return nil
 }
 
-// restoresNothing tells a model without variables, which still carries a saver, by what Python writes for it.
+// restoresNothing reports whether a model has no variables. Such a model has a saver all the same; it is recognised by what
+// Python writes for it.
 func restoresNothing(meta *pb.MetaGraphDef) bool {
 	return !slices.ContainsFunc(meta.GetMetaInfoDef().GetStrippedOpList().GetOp(), func(op *op_def_go_proto.OpDef) bool {
 		return op.GetName() == "VarHandleOp" || op.GetName() == "VariableV2" || op.GetName() == "Variable"
@@ -220,7 +222,7 @@ func (m *Model) Close() {
 	runtime.KeepAlive(m)
 }
 
-// output finds the graph's output by its tensor name, "op:0".
+// output returns the graph's output with this tensor name, "op:0".
 func (m *Model) output(name string) (C.TF_Output, error) {
 	op, index := name, 0
 	if i := strings.LastIndexByte(name, ':'); i >= 0 {

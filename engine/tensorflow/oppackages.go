@@ -8,12 +8,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// opPackage is a Python package with ops that TensorFlow itself has not.
+// opPackage is a Python package with ops that TensorFlow does not have.
 type opPackage struct {
 	name     string   // on the Python package index
 	prefixes []string // of its ops' names
-	ops      []string // those without
-	// libraries are where it has them, below the directory that it is installed in; none: it is not loaded by itself.
+	ops      []string // names of ops without such a prefix
+	// libraries are the paths of its libraries below the directory in which it is installed; none: it is not loaded automatically.
 	libraries []string
 }
 
@@ -45,7 +45,7 @@ func packageOf(op string) *opPackage {
 
 var notRegistered = regexp.MustCompile(`Op type not registered '([^']+)'`)
 
-// missingOp is the op that a load failed for; "" where it failed for something else.
+// missingOp returns the op whose absence made a load fail; "": it failed for another reason.
 func missingOp(err error) string {
 	if m := notRegistered.FindStringSubmatch(status.Convert(err).Message()); m != nil {
 		return m[1]
@@ -53,7 +53,8 @@ func missingOp(err error) string {
 	return ""
 }
 
-// opError adds to TensorFlow's error who has the op, and how it gets here. why is the reason for which it was not loaded by itself.
+// opError adds to TensorFlow's error which package has the op, and how to load it. why is the reason why it was not loaded
+// automatically.
 func opError(err error, op, why string) error {
 	text := "the op " + op + " is not one of TensorFlow's own"
 	if p := packageOf(op); p != nil {

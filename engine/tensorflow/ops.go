@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// registeredOps are the definitions of those of the graph's ops that this process knows, by name.
+// registeredOps returns the definitions of the graph's ops that this process knows, by name.
 func registeredOps(graph *graph_go_proto.GraphDef) (map[string]*op_def_go_proto.OpDef, error) {
 	wanted := make(map[string]bool)
 	for _, n := range graph.GetNode() {
@@ -28,8 +28,8 @@ func registeredOps(graph *graph_go_proto.GraphDef) (map[string]*op_def_go_proto.
 	return opDefinitions(wanted)
 }
 
-// opDefinitions are those of the wanted ops that this process knows, by name. The list of all, more than a thousand, is decoded
-// no further than that.
+// opDefinitions returns the definitions of the wanted ops that this process knows, by name. Of the list of all ops, more than a
+// thousand, it decodes only these.
 func opDefinitions(wanted map[string]bool) (map[string]*op_def_go_proto.OpDef, error) {
 	buf := C.TF_GetAllOpList()
 	defer C.TF_DeleteBuffer(buf)
@@ -52,7 +52,7 @@ func opDefinitions(wanted map[string]bool) (map[string]*op_def_go_proto.OpDef, e
 	return ops, nil
 }
 
-// field is the content of the message's first field, where it has this number, and the length of the field; negative: an error.
+// field returns the content of the message's first field, if it has this number, and the length of the field; negative: an error.
 func field(raw []byte, number protowire.Number) (content []byte, length int) {
 	num, typ, n := protowire.ConsumeTag(raw)
 	if n < 0 {

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// search loads packages of ops when a model first needs them. There is one, since the ops of a process are.
+// search loads packages of ops when a model first needs them. There is one, because ops belong to the process.
 var search struct {
 	mu     sync.Mutex
 	dirs   []string
@@ -21,14 +21,14 @@ var search struct {
 	loaded map[string]bool // packages
 }
 
-// SearchOps says where packages of ops are installed: each directory is one of Python packages. Patterns are allowed.
+// SearchOps sets where packages of ops are installed: directories of Python packages. Patterns are allowed.
 func SearchOps(dirs []string, logger *slog.Logger) {
 	search.mu.Lock()
 	defer search.mu.Unlock()
 	search.dirs, search.logger, search.loaded = dirs, logger, make(map[string]bool)
 }
 
-// loadOps loads the package that has the op. Otherwise why says what kept it from that.
+// loadOps loads the package that has the op. If it does not, why is the reason.
 func loadOps(op string) (ok bool, why string) {
 	p := packageOf(op)
 	search.mu.Lock()
@@ -36,12 +36,12 @@ func loadOps(op string) (ok bool, why string) {
 	if p == nil || len(p.libraries) == 0 || len(search.dirs) == 0 {
 		return false, ""
 	}
-	if search.loaded[p.name] { // by now, it may be, for another model
+	if search.loaded[p.name] { // it may have been loaded for another model
 		return true, ""
 	}
 	why = fmt.Sprintf("%s is installed in none of the directories of --custom_op_search_path: %s", p.name, strings.Join(search.dirs, ", "))
 	for _, pattern := range search.dirs {
-		found, _ := filepath.Glob(pattern) // a pattern that is none finds nothing
+		found, _ := filepath.Glob(pattern) // an invalid pattern finds nothing
 		for _, dir := range found {
 			libraries, reason := p.in(dir)
 			if reason != "" {
@@ -63,7 +63,8 @@ func loadOps(op string) (ok bool, why string) {
 	return false, why
 }
 
-// in lists the package's libraries in a directory where it is installed, made for this TensorFlow, and safe from others.
+// in lists the package's libraries in a directory, if the package is installed there, is made for this TensorFlow, and other
+// users cannot change it.
 func (p *opPackage) in(dir string) (libraries []string, why string) {
 	distribution := strings.ReplaceAll(p.name, "-", "_")
 	infos, _ := filepath.Glob(filepath.Join(dir, distribution+"-*.dist-info"))
@@ -86,14 +87,14 @@ func (p *opPackage) in(dir string) (libraries []string, why string) {
 	return libraries, ""
 }
 
-// minor is 2.21 of 2.21.1.
+// minor returns 2.21 for 2.21.1.
 func minor(version string) string {
 	parts := strings.SplitN(version, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
-// writableByOthers is the file, or the directory above it, that anybody but root and this user can change; "" where there is none.
-// A directory whose entries only their owners can replace (sticky) is no such one.
+// writableByOthers returns the file, or a directory above it, that users other than root and this user can change; "": there is
+// none. A sticky directory, whose entries only their owners can replace, does not count.
 func writableByOthers(file string) string {
 	path, err := filepath.EvalSymlinks(file)
 	if err == nil {

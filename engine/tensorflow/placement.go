@@ -10,15 +10,15 @@ import (
 	"shoal/tensor"
 )
 
-// known is the signature under which batches come.
+// known returns the signature with which batches come.
 func (m *Model) known(sig *tensor.Signature) *tensor.Signature {
 	return cmp.Or(m.answers[sig.Name], sig)
 }
 
 func (m *Model) onGPU() bool { return strings.Contains(m.device, "GPU:") }
 
-// Placement implements engine.Placer. An op that has no kernel for the device, as lookups of strings have none for a GPU, falls back
-// to the CPU without a word.
+// Placement implements engine.Placer. An op without a kernel for the device (such as a lookup of strings on a GPU) runs on the
+// CPU, and TensorFlow does not report it.
 func (in *Instance) Placement(b *tensor.Batch) (engine.Placement, error) {
 	p := engine.Placement{Elsewhere: make(map[string]int)}
 	o := &pb.RunOptions{TraceLevel: pb.RunOptions_SOFTWARE_TRACE}

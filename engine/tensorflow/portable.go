@@ -17,9 +17,9 @@ import (
 	"shoal/engine/tensorflow/rewrite"
 )
 
-// portability says why an engine that computes float32 and int32 may not answer requests for a signature, the only one of the meta
-// graph, as TensorFlow does: `CheckNumerics (node "check") …`. "": it answers alike, as long as the integers of the inputs are within
-// the bounds. Where an op fails on some values TensorFlow's error counts as its answer.
+// portability says why an engine that computes float32 and int32 may not answer requests for a signature, the only one of the
+// meta graph, as TensorFlow does: `CheckNumerics (node "check") …`. "": it answers alike, as long as the integers of the inputs
+// are within the bounds. Where an op fails on some values TensorFlow's error counts as its answer.
 func portability(mg *pb.MetaGraphDef) (refused string, bounds map[string]engine.Bound) {
 	p := &portable{functions: make(map[string]*subgraph), bounds: make(map[string]engine.Bound)}
 	for _, f := range mg.GraphDef.GetLibrary().GetFunction() {
@@ -104,8 +104,8 @@ func opensInside(info *pb.TensorInfo) bool {
 	return false
 }
 
-// walk looks at all nodes of a graph whose arguments (of the main graph: the fed tensors) are known, and returns what is known of what
-// it returns.
+// walk looks at all nodes of a graph whose arguments (of the main graph: the fed tensors) are known, and returns what is known of
+// what it returns.
 func (p *portable) walk(b *subgraph, args map[string]value, depth int) []value {
 	if depth > 64 {
 		p.refuse("its functions call each other more than 64 deep")

@@ -9,8 +9,8 @@ import (
 	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
 )
 
-// portableTypes are the types that another engine computes as TensorFlow does. OpenVINO computes double as float, half and bfloat16 as
-// float, and int64 as int32: the last is allowed for values that are known to fit.
+// portableTypes are the types that another engine computes as TensorFlow does. OpenVINO computes double as float, half and
+// bfloat16 as float, and int64 as int32: the last is allowed for values that are known to fit.
 var portableTypes = map[types_go_proto.DataType]bool{
 	types_go_proto.DataType_DT_FLOAT: true, types_go_proto.DataType_DT_INT32: true, types_go_proto.DataType_DT_INT64: true,
 	types_go_proto.DataType_DT_BOOL: true, types_go_proto.DataType_DT_UINT8: true, types_go_proto.DataType_DT_INT8: true,
@@ -20,8 +20,8 @@ var portableTypes = map[types_go_proto.DataType]bool{
 // shapeOps give what follows from shapes.
 var shapeOps = opSet(`Shape ShapeN Size Rank`)
 
-// portableRule is what has to hold of an op that takes more than constants and shapes. Whether an op fails depends on nothing but its
-// inputs' shapes then, and those on the number of rows.
+// portableRule is what has to hold of an op that takes more than constants and shapes. Whether an op fails depends on nothing but
+// its inputs' shapes then, and those on the number of rows.
 type portableRule struct {
 	moves  bool  // the result's elements are those of the first input
 	same   bool  // the result is the first input

@@ -15,10 +15,10 @@ import (
 	"shoal/engine/tensorflow/rewrite"
 )
 
-// maxRewritten is the size of the largest saved_model.pb that is rewritten: it is held in memory about three times meanwhile.
+// maxRewritten is the size of the largest saved_model.pb that is rewritten. Rewriting takes about three times its size in memory.
 const maxRewritten = 512 << 20
 
-// Plan says what loading the model with these options would prune and freeze. It makes no session and writes nothing.
+// Plan returns what loading the model with these options would prune and freeze. It makes no session and writes nothing.
 func Plan(dir string, o Options) (*rewrite.Report, error) {
 	p, err := plan(dir, o.withDefaults())
 	if err != nil {
@@ -28,7 +28,7 @@ func Plan(dir string, o Options) (*rewrite.Report, error) {
 	return p.result.Report, nil
 }
 
-// planned is a rewritten meta graph whose constants have yet to be filled.
+// planned is a rewritten meta graph whose constants are not filled yet.
 type planned struct {
 	meta       *pb.MetaGraphDef
 	result     *rewrite.Result
@@ -108,7 +108,7 @@ func loadRewritten(dir string, o Options) (*Model, error) {
 	return m, nil
 }
 
-// rewritten makes a shadow of the model in dir; nil where the original is as good.
+// rewritten makes a shadow of the model in dir; nil: the original is as good.
 func rewritten(dir string, o Options) (*shadow, *rewrite.Report, error) {
 	start := time.Now()
 	p, err := plan(dir, o)
@@ -142,7 +142,7 @@ func (p *planned) fill() error {
 	return nil
 }
 
-// hasDevice fails where the session lacks the device: TensorFlow would run everything on CPU 0 without a word.
+// hasDevice fails if the session does not have the device. TensorFlow would run everything on CPU 0 without an error.
 func (m *Model) hasDevice(device string) error {
 	if device == "" {
 		return nil
@@ -154,7 +154,7 @@ func (m *Model) hasDevice(device string) error {
 	return status.Errorf(codes.InvalidArgument, "there is no device %q; there are %s", device, strings.Join(names, ", "))
 }
 
-// forRewritten are the options that a rewritten graph's session is made with.
+// forRewritten returns the options for a rewritten graph's session.
 func (o Options) forRewritten() Options {
 	c := new(pb.ConfigProto)
 	if o.Config != nil {
@@ -172,7 +172,7 @@ func (o Options) forRewritten() Options {
 	if c.Experimental == nil {
 		c.Experimental = new(pb.ConfigProto_Experimental)
 	}
-	// No copies of the graph for a later change of it, or for somebody who asks how it was partitioned: neither happens here.
+	// TensorFlow need not keep copies of the graph: it is not changed later, and its partitions are not requested.
 	c.Experimental.OptimizeForStaticGraph = true
 	c.Experimental.DisableOutputPartitionGraphs = !o.keepGraphs
 	if o.Device != "" {
@@ -182,7 +182,7 @@ func (o Options) forRewritten() Options {
 	return o
 }
 
-// foldsConstants says whether sessions with this configuration compute what is constant once, and not in every run.
+// foldsConstants reports whether sessions with this configuration compute constants once, and not in every run.
 func foldsConstants(c *pb.ConfigProto) bool {
 	options := c.GetGraphOptions()
 	r := options.GetRewriteOptions()

@@ -15,18 +15,18 @@ import (
 	"shoal/internal/files"
 )
 
-// modelConfigFile lies in a version's directory: a SavedModelConfig in binary form.
+// modelConfigFile is a file in a version's directory: a SavedModelConfig in binary form.
 var modelConfigFile = filepath.Join("assets.extra", "saved_model_config.pb")
 
-// SessionConfig is the configuration of all sessions: what suits many small runs side by side (each run computes in one thread, and
-// there are as many runs as cores; measured, this beats one run with all cores), with the user's own, which may be nil, laid over it.
-// virtualCPUs is as how many devices TensorFlow shows the CPU; below 2: as one.
+// SessionConfig returns the configuration of all sessions, for many small runs at the same time: each run computes in one thread,
+// and there are as many runs as cores. By measurement this is faster than one run with all cores. The user's own settings, which
+// may be nil, take precedence. virtualCPUs is the number of devices that TensorFlow shows the CPU as; below 2: one.
 func SessionConfig(own *pb.ConfigProto, virtualCPUs int) *pb.ConfigProto {
 	c := &pb.ConfigProto{
 		IntraOpParallelismThreads: 1,
 		AllowSoftPlacement:        true,
 		GpuOptions:                &pb.GPUOptions{AllowGrowth: true},
-		// The graph never grows after loading and nobody asks for its partitions: TensorFlow need not keep copies.
+		// The graph does not grow after loading and its partitions are not requested, so TensorFlow need not keep copies.
 		Experimental: &pb.ConfigProto_Experimental{OptimizeForStaticGraph: true, DisableOutputPartitionGraphs: true},
 	}
 	if virtualCPUs > 1 {
@@ -38,7 +38,7 @@ func SessionConfig(own *pb.ConfigProto, virtualCPUs int) *pb.ConfigProto {
 	return c
 }
 
-// sessionConfig lays the settings of the model in dir over c, which it changes.
+// sessionConfig applies the settings of the model in dir to c.
 func sessionConfig(dir string, c *pb.ConfigProto, log *slog.Logger) (*pb.ConfigProto, error) {
 	raw, err := files.Read(filepath.Join(dir, modelConfigFile), files.MaxConfig)
 	if errors.Is(err, fs.ErrNotExist) {

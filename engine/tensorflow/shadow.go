@@ -77,7 +77,7 @@ func (s *shadow) write(mg *pb.MetaGraphDef) error {
 	return err
 }
 
-// loaded is called once the session is made: all that a run can still read are assets.
+// loaded is called when the session is made. From then on runs can read assets only.
 func (s *shadow) loaded() {
 	if s.assets {
 		os.Remove(filepath.Join(s.dir, "saved_model.pb"))
@@ -86,7 +86,7 @@ func (s *shadow) loaded() {
 	}
 }
 
-// remove deletes the directory; what it links to stays. It is safe on nil.
+// remove deletes the directory, but not the files to which it links. It may be called on nil.
 func (s *shadow) remove() {
 	if s != nil && s.dir != "" {
 		os.RemoveAll(s.dir)
@@ -95,8 +95,7 @@ func (s *shadow) remove() {
 	}
 }
 
-// lockShadow locks the directory for as long as the returned file is open, and no longer than this process lives. It fails
-// where somebody else has the lock.
+// lockShadow locks the directory while the returned file is open and this process lives. It fails if another process has the lock.
 func lockShadow(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -109,8 +108,8 @@ func lockShadow(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepShadows removes what processes that were killed left behind. A directory is locked right after it is made: only older
-// ones are touched.
+// sweepShadows removes directories that killed processes have left. A directory is locked shortly after it is made, so
+// sweepShadows ignores new ones.
 func sweepShadows(scratch string) {
 	if scratch == "" {
 		scratch = os.TempDir()

@@ -7,8 +7,8 @@ import (
 	"shoal/tensor"
 )
 
-// steadyOps are ops whose time follows from the shapes of their inputs, as do the shapes of their outputs: none of them loops, waits,
-// reads what lies outside, or takes strings, whose length is no part of a shape.
+// steadyOps are ops whose time, and the shapes of whose outputs, depend only on the shapes of their inputs. None of them loops,
+// waits, reads external data, or takes strings, whose length is not part of a shape.
 var steadyOps = opSet(`
 	Placeholder PlaceholderWithDefault Const Identity IdentityN NoOp StopGradient PreventGradient Snapshot
 	VarHandleOp ReadVariableOp VariableV2 Variable
@@ -22,7 +22,7 @@ var steadyOps = opSet(`
 	MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative
 	MaxPool MaxPoolV2 AvgPool MaxPool3D AvgPool3D LRN FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3`)
 
-// sizedOps are steady where the inputs of those numbers, which say how large the output is, are constants.
+// sizedOps are steady if the inputs with these numbers, which give the size of the output, are constants.
 var sizedOps = map[string][]int{
 	"Pad": {1}, "PadV2": {1}, "MirrorPad": {1}, "Tile": {1}, "OneHot": {1}, "TopKV2": {1}, "ResizeBilinear": {1}, "ResizeNearestNeighbor": {1},
 	"SpaceToBatchND": {1, 2}, "BatchToSpaceND": {1, 2},
@@ -36,8 +36,8 @@ func opSet(names string) map[string]bool {
 	return set
 }
 
-// markSteady finds the signatures whose runs take as long as others of the same shapes, whatever the values are, and says so in them. A
-// signature that is not marked may be so too.
+// markSteady marks the signatures whose runs with inputs of the same shapes take the same time, whatever the values are. Not all
+// such signatures are found.
 func (g *bareGraph) markSteady(signatures map[string]*tensor.Signature) {
 	s := steadiness{main: g.main, functions: g.functions, steady: make(map[string]bool)}
 	for _, sig := range signatures {
@@ -45,15 +45,15 @@ func (g *bareGraph) markSteady(signatures map[string]*tensor.Signature) {
 	}
 }
 
-// steadiness looks at what a graph runs.
+// steadiness checks the ops that a graph runs.
 type steadiness struct {
 	main      *body
 	functions map[string]*body
-	steady    map[string]bool // functions that were looked at, or are being
+	steady    map[string]bool // functions that were checked, or are being checked
 	nodes     map[string]*bareNode
 }
 
-// of looks at everything that the signature's outputs need.
+// of checks everything that the signature's outputs need.
 func (s *steadiness) of(sig *tensor.Signature) bool {
 	if s.nodes == nil {
 		s.nodes = make(map[string]*bareNode, len(s.main.nodes))
@@ -82,7 +82,7 @@ func (s *steadiness) of(sig *tensor.Signature) bool {
 	return true
 }
 
-// runs looks at one node, and into the function that it calls.
+// runs checks one node, and the function that it calls.
 func (s *steadiness) runs(in *body, n *bareNode) bool {
 	if sizes, sized := sizedOps[n.op]; sized {
 		return !slices.ContainsFunc(sizes, func(i int) bool { return i >= len(n.inputs) || !in.isConstant(tensorNode(n.inputs[i])) })
@@ -94,7 +94,7 @@ func (s *steadiness) runs(in *body, n *bareNode) bool {
 	return steadyOps[n.op]
 }
 
-// function looks at all nodes of a function. One that calls itself is not steady.
+// function checks all nodes of a function. A function that calls itself is not steady.
 func (s *steadiness) function(name string) bool {
 	if steady, known := s.steady[name]; known {
 		return steady

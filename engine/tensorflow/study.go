@@ -53,7 +53,7 @@ func (g *bareGraph) opNames() map[string]bool {
 	return names
 }
 
-// study is the walk over what one signature runs.
+// study walks over everything that one signature runs.
 type study struct {
 	graph  *bareGraph
 	ops    map[string]*op_def_go_proto.OpDef
@@ -62,8 +62,8 @@ type study struct {
 	found  engine.Nature
 }
 
-// nature goes from the signature's outputs back to everything that they need, control inputs too. Of a function that is called, every
-// node counts: TensorFlow runs those with effects whether or not an output needs them.
+// nature walks from the signature's outputs back to everything that they need, including control inputs. If a function is called,
+// every node of it counts, because TensorFlow runs nodes with effects even if no output needs them.
 func (g *bareGraph) nature(sig *tensor.Signature, ops map[string]*op_def_go_proto.OpDef) *engine.Nature {
 	s := &study{graph: g, ops: ops, called: make(map[string]bool), mixing: make(map[string]bool)}
 	index := make(map[string]*bareNode, len(g.main.nodes))
@@ -76,7 +76,7 @@ func (g *bareGraph) nature(sig *tensor.Signature, ops map[string]*op_def_go_prot
 		todo = append(todo, tensorNode(out.TensorName))
 	}
 	for _, in := range sig.Inputs {
-		seen[tensorNode(in.TensorName)] = true // fed: what computes it does not run
+		seen[tensorNode(in.TensorName)] = true // it is fed, so the nodes that compute it do not run
 	}
 	for len(todo) > 0 {
 		name := todo[len(todo)-1]
@@ -95,7 +95,7 @@ func (g *bareGraph) nature(sig *tensor.Signature, ops map[string]*op_def_go_prot
 	return &s.found
 }
 
-// call looks at a function, once.
+// call visits a function, once.
 func (s *study) call(name string) {
 	f := s.graph.functions[name]
 	if f == nil || s.called[name] {
@@ -154,15 +154,15 @@ func (s *study) writes(n *bareNode, why string) {
 	}
 }
 
-// harmless says whether running the op leaves no trace. TensorFlow marks ops with state; that an op without the mark takes a resource or a
-// reference is reason enough not to trust it.
+// harmless reports whether the op has no effects. TensorFlow marks ops with state. An op without this mark that takes a resource
+// or a reference is not trusted either.
 func (s *study) harmless(op string, def *node_def_go_proto.NodeDef) bool {
 	switch {
 	case readingOps[op] || strings.HasPrefix(op, "TensorArray"):
 		return true
 	case op == "PrintV2":
 		return !strings.HasPrefix(string(def.GetAttr()["output_stream"].GetS()), "file://")
-	case op == "XlaCallModule": // its functions were looked at
+	case op == "XlaCallModule": // its functions were visited
 		return !def.GetAttr()["has_token_input_output"].GetB()
 	}
 	d := s.ops[op]

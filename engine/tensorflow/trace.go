@@ -3,7 +3,7 @@ package tensorflow
 /*
 #include "run.h"
 
-// shoal_trace is shoal_run with other options, which gives TensorFlow's record of the run besides.
+// shoal_trace is shoal_run with options, and also returns TensorFlow's record of the run.
 static int shoal_trace(shoal_call* c, const void* options, size_t options_len, TF_Buffer* record) {
   TF_Buffer* o = TF_NewBufferFromString(options, options_len);
   for (int i = 0; i < c->n_outputs; i++) c->output_tensors[i] = NULL;

@@ -9,8 +9,8 @@ import (
 // DefaultSignature is the key of the signature that every loader knows.
 const DefaultSignature = "serving_default"
 
-// Only leaves one signature in the meta graph, as serving_default, and nothing that the loader would run or read besides. It reports
-// whether there is such a signature.
+// Only leaves one signature in the meta graph, as serving_default, and nothing that the loader would run or read besides. It
+// reports whether there is such a signature.
 func Only(mg *pb.MetaGraphDef, signature string) bool {
 	def := mg.SignatureDef[signature]
 	mg.SignatureDef = map[string]*pb.SignatureDef{DefaultSignature: def}

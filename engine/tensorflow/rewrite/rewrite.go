@@ -7,7 +7,7 @@
 //     norms move into the convolutions before them;
 //   - pinning places every node that has no device of its own.
 //
-// Signatures compute what they computed before. What is not understood stays as it is, and the report says why.
+// Signatures compute the same as before. A construct that is not understood is kept, and the report says why.
 package rewrite
 
 import (
@@ -56,7 +56,7 @@ type Options struct {
 // Rewrite changes mg, whose graph must be complete, in place. On an error mg is half done and must not be used. The constants
 // of Result have yet to be filled with their values.
 func Rewrite(mg *pb.MetaGraphDef, o Options) (_ *Result, err error) {
-	// A graph that breaks TensorFlow's rules (an op without its inputs) is the model's fault, and for TensorFlow to judge.
+	// A graph that breaks TensorFlow's rules (an op without its inputs) is the model's fault, and TensorFlow reports it.
 	defer func() {
 		if p := recover(); p != nil {
 			err = status.Errorf(codes.Internal, "rewriting the graph: %v", p)
@@ -119,7 +119,7 @@ func newRewriter(mg *pb.MetaGraphDef, o Options) *rewriter {
 	return r
 }
 
-// prune is the whole of pruning and freezing, in this order because each step needs the last one's findings.
+// prune does all pruning and freezing. Each step needs the results of the one before.
 func (r *rewriter) prune() {
 	r.findVariables()
 	r.findUses()
