@@ -42,9 +42,8 @@ STAMP = ".stamp"
 
 MACHINE = platform.machine()
 LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]
-# The second engine: its C API, what reads models of TensorFlow, ONNX and TensorFlow Lite, and what runs them on the CPU.
+# The second engine: its C API, what reads models of TensorFlow, and what runs them on the CPU.
 OPENVINO_LIBRARIES = ["libopenvino_c.so.*", "libopenvino.so.*", "libopenvino_tensorflow_frontend.so.*",
-                      "libopenvino_onnx_frontend.so.*", "libopenvino_tensorflow_lite_frontend.so.*",
                       "libopenvino_*_cpu_plugin.so", "libtbb.so.*"]
 # The headers a program may include; what they include in turn comes with them.
 HEADERS = ["tensorflow/c/c_api.h", "tensorflow/c/c_api_experimental.h", "tensorflow/c/eager/c_api.h",

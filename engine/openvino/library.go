@@ -1,4 +1,4 @@
-// Package openvino runs models with OpenVINO on the CPU: graphs of TensorFlow, ONNX and TensorFlow Lite models. It stands on
+// Package openvino runs models with OpenVINO on the CPU: signatures of TensorFlow models. It stands on
 // OpenVINO's C API through a thin layer of cgo. The library is opened when the first model is read, so that a program without it
 // runs as long as nobody asks for this engine.
 package openvino

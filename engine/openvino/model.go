@@ -37,8 +37,8 @@ type Options struct {
 	Bounds  map[string]engine.Bound // by the input's name
 }
 
-// Read reads the model in path: a directory with a SavedModel whose serving_default is the signature, or an ONNX or TensorFlow Lite
-// file. A nil signature is made of what the model declares. Errors are gRPC status errors; UNIMPLEMENTED: OpenVINO cannot run it.
+// Read reads the model in path: a directory with a SavedModel whose serving_default is the signature. A nil signature is made of what
+// the model declares. Errors are gRPC status errors; UNIMPLEMENTED: OpenVINO cannot run it.
 func Read(path string, sig *tensor.Signature, o Options) (_ *Model, err error) {
 	if err := Open(); err != nil {
 		return nil, err
