@@ -22,8 +22,9 @@ func TestTop(t *testing.T) {
 			t.Fatalf("exit %d: %q %q", code, out, errs)
 		}
 		for _, want := range []string{"shoal dev at " + s.url, "ready", "requests/s ", "rejected/s 0", "instances busy ", "half_plus_two (stable) ", "\nmulti "} {
-			if !strings.Contains(out, want) {
-				t.Fatalf("no %q in\n%s", want, out)
+			if !strings.Contains(out, want) { // the page learns of a version a moment after it is available
+				t.Logf("no %q in\n%s", want, out)
+				return false
 			}
 		}
 		return row.MatchString(out)
