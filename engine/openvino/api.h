@@ -45,13 +45,8 @@ typedef struct {
   F(int, core_read_model, (const ov_core*, const char* path, const char* weights, ov_model**))                          \
   F(int, core_compile_model, (const ov_core*, const ov_model*, const char* device, size_t n, ov_compiled_model**, ...)) \
   F(void, model_free, (ov_model*))                                                                                      \
-  F(int, model_inputs_size, (const ov_model*, size_t*))                                                                 \
-  F(int, model_outputs_size, (const ov_model*, size_t*))                                                                \
-  F(int, model_const_input_by_index, (const ov_model*, size_t, ov_port**))                                              \
-  F(int, model_const_output_by_index, (const ov_model*, size_t, ov_port**))                                             \
   F(int, model_const_input_by_name, (const ov_model*, const char*, ov_port**))                                          \
   F(int, model_const_output_by_name, (const ov_model*, const char*, ov_port**))                                         \
-  F(int, port_get_any_name, (const ov_port*, char**))                                                                   \
   F(int, port_get_element_type, (const ov_port*, int*))                                                                 \
   F(int, port_get_partial_shape, (const ov_port*, ov_partial_shape*))                                                   \
   F(void, partial_shape_free, (ov_partial_shape*))                                                                      \

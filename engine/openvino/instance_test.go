@@ -148,7 +148,7 @@ func TestGatheredRows(t *testing.T) {
 
 func TestUnreadableModels(t *testing.T) {
 	needLibrary(t)
-	_, err := openvino.Read(filepath.Join(t.TempDir(), "none"), nil, openvino.Options{})
+	_, err := openvino.Read(filepath.Join(t.TempDir(), "none"), new(tensor.Signature), openvino.Options{})
 	if err == nil {
 		t.Fatal("a model that is not there was read")
 	}

@@ -18,16 +18,6 @@ char* shoal_ov_error(void) {
   return copy;
 }
 
-size_t shoal_ov_count(const ov_model* model, int outputs) {
-  size_t n = 0;
-  if (outputs) {
-    ov.model_outputs_size(model, &n);
-  } else {
-    ov.model_inputs_size(model, &n);
-  }
-  return n;
-}
-
 // describe fills in the type and shape of port->port.
 static int describe(shoal_ov_port* port) {
   ov_partial_shape shape = {0};
@@ -43,20 +33,6 @@ static int describe(shoal_ov_port* port) {
   }
   ov.partial_shape_free(&shape);
   return 0;
-}
-
-int shoal_ov_port_at(const ov_model* model, int output, size_t index, shoal_ov_port* port, char** name) {
-  int status = output ? ov.model_const_output_by_index(model, index, &port->port)
-                      : ov.model_const_input_by_index(model, index, &port->port);
-  if (status) return status;
-  char* any = NULL;
-  if (!ov.port_get_any_name(port->port, &any)) {
-    *name = strdup(any);
-    ov.free(any);
-  } else {
-    *name = strdup("");
-  }
-  return describe(port);
 }
 
 int shoal_ov_port_named(const ov_model* model, int output, const char* name, shoal_ov_port* port) {

@@ -7,8 +7,6 @@ package openvino
 import "C"
 
 import (
-	"cmp"
-	"slices"
 	"unsafe"
 
 	"google.golang.org/grpc/codes"
@@ -37,8 +35,8 @@ type Options struct {
 	Bounds  map[string]engine.Bound // by the input's name
 }
 
-// Read reads the model in path: a directory with a SavedModel whose serving_default is the signature. A nil signature is made of what
-// the model declares. Errors are gRPC status errors; UNIMPLEMENTED: OpenVINO cannot run it.
+// Read reads the model in path: a directory with a SavedModel whose serving_default is the signature. Errors are gRPC status
+// errors; UNIMPLEMENTED: OpenVINO cannot run it.
 func Read(path string, sig *tensor.Signature, o Options) (_ *Model, err error) {
 	if err := Open(); err != nil {
 		return nil, err
@@ -57,9 +55,6 @@ func Read(path string, sig *tensor.Signature, o Options) (_ *Model, err error) {
 	if code := C.shoal_ov_read(cpath, &m.model); code != 0 {
 		m.model = nil
 		return nil, status.Error(codes.Unimplemented, status.Convert(statusError(code)).Message())
-	}
-	if sig == nil {
-		return m, m.declare()
 	}
 	if m.inputs, err = m.ports(sig.Inputs, false); err != nil {
 		return nil, err
@@ -86,50 +81,6 @@ func (m *Model) ports(specs []tensor.Spec, output bool) ([]C.shoal_ov_port, erro
 		}
 	}
 	return list, nil
-}
-
-// declare makes the signature of the model's own inputs and outputs.
-func (m *Model) declare() (err error) {
-	m.Signature = &tensor.Signature{Name: "serving_default", Method: "tensorflow/serving/predict"}
-	if m.inputs, m.Signature.Inputs, err = m.declared(false); err == nil {
-		m.outputs, m.Signature.Outputs, err = m.declared(true)
-	}
-	return err
-}
-
-func (m *Model) declared(output bool) (ports []C.shoal_ov_port, specs []tensor.Spec, err error) {
-	n := int(C.shoal_ov_count(m.model, cbool(output)))
-	type named struct {
-		port C.shoal_ov_port
-		spec tensor.Spec
-	}
-	list := make([]named, n)
-	for i := range list {
-		x := &list[i]
-		var name *C.char
-		code := C.shoal_ov_port_at(m.model, cbool(output), C.size_t(i), &x.port, &name)
-		ports = append(ports, x.port)
-		x.spec = tensor.Spec{Name: taken(name), DType: dtypes[x.port._type], UnknownRank: x.port.rank < 0}
-		if code != 0 {
-			return ports, nil, statusError(code)
-		}
-		if !x.spec.DType.Known() {
-			return ports, nil, status.Errorf(codes.Unimplemented, "OpenVINO: %q has an element type that cannot be sent", x.spec.Name)
-		}
-		x.spec.TensorName = x.spec.Name
-		if !x.spec.UnknownRank {
-			x.spec.Shape = make(tensor.Shape, x.port.rank)
-			for d := range x.spec.Shape {
-				x.spec.Shape[d] = int64(x.port.dims[d])
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b named) int { return cmp.Compare(a.spec.Name, b.spec.Name) })
-	for i := range list {
-		ports[i] = list[i].port
-		specs = append(specs, list[i].spec)
-	}
-	return ports, specs, nil
 }
 
 // Close frees what was read. Instances do not need it.

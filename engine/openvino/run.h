@@ -23,11 +23,6 @@ void shoal_ov_model_free(ov_model* model);
 // The last error's text, to be freed; NULL: there is none. Another thread's error may have taken its place.
 char* shoal_ov_error(void);
 
-size_t shoal_ov_count(const ov_model* model, int outputs);
-
-// Finds a port by its number. name is to be freed.
-int shoal_ov_port_at(const ov_model* model, int output, size_t index, shoal_ov_port* port, char** name);
-
 // Finds a port by its name. Where there is none port->port is NULL.
 int shoal_ov_port_named(const ov_model* model, int output, const char* name, shoal_ov_port* port);
 
