@@ -33,17 +33,22 @@ func (f *ConfigFile) Apply(ctx context.Context) error {
 
 // Watch applies changes until ctx is done.
 func (f *ConfigFile) Watch(ctx context.Context) {
-	if f.Every <= 0 {
+	every(ctx, f.Every, func() { f.poll(ctx) })
+}
+
+// every calls do again and again until ctx ends; never if the interval is 0 or less.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	if interval <= 0 {
 		return
 	}
-	tick := time.NewTicker(f.Every)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			f.poll(ctx)
+			do()
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Repository struct {
 	applied  bool                // something was served, or nothing was found
 	loaded   map[string]bool     // by Load
 	unloaded map[string]bool     // by Unload
-	hidden   map[string]bool     // logged: a model of the configuration, or of an earlier root, has the name
+	hidden   map[string]bool     // logged: a model of the configuration has the name
 }
 
 var _ serving.Repository = (*Repository)(nil)
@@ -69,19 +69,7 @@ func (r *Repository) Look(ctx context.Context) error {
 
 // Watch looks again and again until ctx ends.
 func (r *Repository) Watch(ctx context.Context) {
-	if r.Every <= 0 {
-		return
-	}
-	tick := time.NewTicker(r.Every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = r.Look(ctx) // logged
-		}
-	}
+	every(ctx, r.Every, func() { _ = r.Look(ctx) }) // errors are logged
 }
 
 // Load implements serving.Repository.
@@ -164,7 +152,7 @@ func (r *Repository) apply(ctx context.Context) error {
 			continue
 		}
 		if r.Manager.claims(name, ofConfiguration) {
-			r.sayHidden(name, basePath, "the configuration")
+			r.sayHidden(name, basePath)
 			continue
 		}
 		wanted[name] = basePath
@@ -197,7 +185,8 @@ func (r *Repository) sayProblem(i int, err error) {
 	r.problems[i] = problem
 }
 
-func (r *Repository) sayHidden(model, basePath, by string) {
+// sayHidden logs, once, that the configuration has a model of this name.
+func (r *Repository) sayHidden(model, basePath string) {
 	if r.hidden[model] || r.Logger == nil {
 		return
 	}
@@ -205,5 +194,5 @@ func (r *Repository) sayHidden(model, basePath, by string) {
 		r.hidden = make(map[string]bool)
 	}
 	r.hidden[model] = true
-	r.Logger.Warn("model of the repository not served: another model has its name", slog.String("model", model), slog.String("base_path", source.Shown(basePath)), slog.String("taken", by))
+	r.Logger.Warn("model of the repository not served: another model has its name", slog.String("model", model), slog.String("base_path", source.Shown(basePath)), slog.String("taken", "the configuration"))
 }
