@@ -87,9 +87,9 @@ func WriteMarkdown(w io.Writer) error {
 
 Each flag is also an environment variable: `+"`SHOAL_`"+` and the name in capitals (`+"`--port`"+`: `+"`SHOAL_PORT`"+`).
 A flag overrides its variable; an empty variable counts as not set. If neither `+"`--port`"+` nor `+"`--rest_api_port`"+`
-is given and the variable `+"`PORT`"+` is set (as on Cloud Run and Knative), both APIs listen on that port. Flags are written `+"`--name=value`"+` or
-`+"`--name value`"+`; a boolean flag may stand without a value. Flags marked + are Shoal's own, all others are
-tensorflow_model_server's.
+is given and the variable `+"`PORT`"+` is set (as on Cloud Run and Knative), both APIs listen on that port.
+Flags are written `+"`--name=value`"+` or `+"`--name value`"+`; a boolean flag may stand without a value. Flags
+marked + are Shoal's own, all others are tensorflow_model_server's.
 `)
 	for _, group := range groups() {
 		fmt.Fprintf(out, "\n## %s\n\n| flag | takes | default | meaning |\n| --- | --- | --- | --- |\n", group)

@@ -46,10 +46,10 @@ Shoal's own metrics are also sent to an OpenTelemetry collector if ` + "`OTEL_EX
 variables work too: the protocol (` + "`http/protobuf`" + `, the default, or ` + "`grpc`" + `), headers, certificates,
 ` + "`OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SERVICE_NAME`, `OTEL_SDK_DISABLED`" + ` and so on.
 
-Labels have few values. A model that is not configured is ` + "`model=\"\"`" + `, whatever a client calls it. A request that
-no version answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the next version of
-its model too. The series of a model that is no longer configured end five minutes after its last version was
-found unloaded. A series appears when it has something to count.
+Labels have few values. A model that is not configured is ` + "`model=\"\"`" + `, whatever a client calls it. A
+request that no version answered has ` + "`version=\"\"`" + `. The series of a version end when it is unloaded and the
+next version of its model too. The series of a model that is no longer configured end five minutes after its
+last version was found unloaded. A series appears when it has something to count.
 
 ## Shoal's own
 
