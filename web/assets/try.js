@@ -14,6 +14,7 @@ export class Try {
     this.models = [];
     this.details = null;
     this.asked = 0;
+    this.typed = 0; // the number of the last question when somebody typed
     this.chosen = false; // by somebody; else the first model with an example is shown
     this.wanted = ""; // the signature that somebody chose
     const byHand = (then) => () => {
@@ -27,7 +28,10 @@ export class Try {
       this.example();
     }));
     $("try-reset").addEventListener("click", () => this.example());
-    $("try-body").addEventListener("input", () => this.curl());
+    $("try-body").addEventListener("input", () => {
+      this.typed = this.asked;
+      this.curl();
+    });
     $("try-copy").addEventListener("click", () => this.copy());
     $("try-form").addEventListener("submit", (e) => {
       e.preventDefault();
@@ -101,22 +105,25 @@ export class Try {
     setOptions($("try-signature"), details.signatures.map((s) => [s.name, s.name]));
     const first = details.signatures.find((s) => s.name === this.wanted) || details.signatures.find((s) => s.example);
     if (first) $("try-signature").value = first.name;
-    this.example();
+    this.example(this.typed === ask);
   }
 
   signature() {
     return this.details?.signatures.find((s) => s.name === $("try-signature").value);
   }
 
-  example() {
+  /** example fills in the example. typed: somebody has typed while it was on its way, which stays. */
+  example(typed = false) {
     const s = this.signature();
     if (!s) return;
     const list = (tensors) => tensors.map((t) => `${t.name}: ${t.type} ${t.shape}`).join(", ");
     text($("try-tensors"), `Takes ${list(s.inputs) || "nothing"}. Gives ${list(s.outputs) || "nothing"}.`);
     text($("try-hint"), s.example ? "" : `There is no example for this signature: ${s.why || "none could be made"}. Fill in the values.`);
-    const body = s.example || frame(s);
-    $("try-body").value = body;
-    $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(body.length / 90)));
+    if (!typed) {
+      const body = s.example || frame(s);
+      $("try-body").value = body;
+      $("try-body").rows = Math.min(12, Math.max(4, Math.ceil(body.length / 90)));
+    }
     this.curl();
   }
 
